@@ -1,0 +1,67 @@
+# make book and make test need nothing but this folder, Python 3.11 to 3.13 with venv, and a package index.
+# The environment is made once, in .venv, and made again when the lock changes.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+READY := .venv/.ready
+EDITION ?= offline
+# Notebooks run in this environment's kernel, whatever kernels the user has installed.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: help book test lab lint bench clean lock
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+book: $(READY) ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
+	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
+
+test: $(READY) ## Run every test, and the chapters under nbval
+	$(BIN)/python -m pytest -n auto --dist loadscope tests
+	$(BIN)/workbench check
+
+lab: $(READY) ## Open the chapters in JupyterLab
+	@$(BIN)/workbench lab
+
+lint: $(READY) ## Check style and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+bench: $(READY) ## Measure speed beside the alternatives
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean: ## Remove what builds and tests leave; runs and the environment stay
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf notebooks/.ruff_cache notebooks/.ipynb_checkpoints
+	find lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A Python that fits is looked for under its usual names; PYTHON=… names another.
+$(READY): requirements.lock pyproject.toml
+	@python=; \
+	for name in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	  if $$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "make: Python 3.11, 3.12 or 3.13 with venv is needed and was not found (on Debian and Ubuntu: apt install python3-venv)" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making the environment in .venv from requirements.lock: some minutes, once."; \
+	rm -rf .venv && $$python -m venv .venv && \
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock && \
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e . || { \
+	  echo "make: the environment could not be made; see above what pip lacked (a package index must be reachable)" >&2; exit 1; }
+	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name 'Python 3 (workbench)' >/dev/null
+	@touch $@
+
+# One version of every package for Python 3.11 to 3.13, so that the corpus, which is their documentation, is one text. Left out
+# are torch's companions for GPUs: torch asks for its own.
+lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --no-header --quiet \
+	  --constraint requirements.in --output-file requirements.all
+	grep -vE '^(nvidia-|cuda-|triton|httpx2-jsfetch)' requirements.all > requirements.lock
+	rm requirements.all
