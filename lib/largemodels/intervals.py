@@ -1,0 +1,44 @@
+"""95% intervals for the numbers that chapters show: of a mean over draws, and of a proportion."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`.
+
+    Raises:
+        ValueError: for fewer than two values, which say nothing about their spread.
+    """
+    values = np.asarray(values, dtype=float).ravel()
+    if values.size < 2:
+        raise ValueError(f"values: an interval needs at least 2, not {values.size}")
+    mean = float(values.mean())
+    standard_error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    margin = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * standard_error
+    return mean, mean - margin, mean + margin
+
+
+def proportion_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """The proportion `count / n` and the ends of its Wilson score interval: `(proportion, low, high)`.
+
+    Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927).
+
+    Raises:
+        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
+    """
+    if n < 1 or not 0 <= count <= n:
+        raise ValueError(f"count: {count} of {n} is not a proportion")
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    proportion, shrink = count / n, 1 + z * z / n
+    centre = (proportion + z * z / (2 * n)) / shrink
+    margin = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n)) / shrink
+    # Rounding can carry an end past the proportion, 0 or 1 by the last digit.
+    return proportion, max(0.0, min(centre - margin, proportion)), min(1.0, max(centre + margin, proportion))

@@ -1,0 +1,32 @@
+"""What every test shares: the checkout's folders, and the rule that tests leave nothing outside their own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start: a shell starts background jobs deaf to it, and their children with them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="module")
+def warm_server() -> Iterator[Any]:
+    """The server that kernels of this module are forked from; None where they are ordinary ones."""
+    from workbench.warm import warm_kernels
+
+    with warm_kernels() as server:
+        yield server
