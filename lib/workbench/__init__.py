@@ -1,0 +1,1 @@
+"""The press: how chapters are parameterised, run, checked and published."""

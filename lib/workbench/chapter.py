@@ -1,0 +1,200 @@
+"""What a chapter calls while it runs: `begin`, then `record` and `claim`.
+
+Everything a chapter records travels in the metadata of its notebook outputs. So the same cells work under `workbench
+run`, under plain Papermill and in JupyterLab, and a run record or a ledger can be made from any executed notebook.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import random
+import re
+import sys
+from typing import Any
+
+from workbench.types import coerce
+
+_FROZEN = "__workbench_parameters__"
+_GLUE_PREFIX = "application/papermill.record/"  # myst-nb's prefix for glued values that are not displayed
+
+
+class ParameterError(ValueError):
+    """A parameter that does not fit its annotation. Jupyter shows its sentence without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"Parameter error: {self}"]
+
+
+def begin(namespace: dict[str, Any] | None = None) -> Chapter:
+    """The chapter, after its parameters are checked and coerced and every random generator is seeded.
+
+    The values of the annotated names in `__main__` (or in `namespace`) are replaced by what their types make of them:
+    plain Papermill passes `-p flag false` as the text `"false"`, which Python takes for true. A parameter named `seed`
+    seeds Python, NumPy and PyTorch. Running the cell again is harmless; names that were first annotated after the first
+    call are left alone.
+
+    Raises:
+        ParameterError: one sentence for each value that does not fit its annotation.
+    """
+    namespace = sys.modules["__main__"].__dict__ if namespace is None else namespace
+    annotations = namespace.get("__annotations__", {})
+    names = namespace.get(_FROZEN, tuple(name for name in annotations if name in namespace))
+    values, mistakes = {}, []
+    for name in names:
+        try:
+            values[name] = coerce(_resolved(annotations[name], namespace), namespace[name])
+        except ValueError as mistake:
+            mistakes.append(f"{name}: {mistake}")
+    if mistakes:
+        raise ParameterError("; ".join(mistakes))
+    namespace.update(values)
+    namespace[_FROZEN] = names
+    if "seed" in values:
+        _seed_everything(values["seed"])
+    return Chapter(values)
+
+
+def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """The annotation itself: `from __future__ import annotations` leaves its text."""
+    return eval(annotation, namespace) if isinstance(annotation, str) else annotation
+
+
+def _seed_everything(seed: int) -> None:
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+class Chapter:
+    """The parameters of a running chapter, and what it has recorded and claimed so far."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.parameters = parameters
+
+    def record(
+        self,
+        name: str,
+        value: float | str,
+        *,
+        count: int | None = None,
+        n: int | None = None,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        """Store a measured value in the run and glue it for the prose.
+
+        The prose shows it as ``{glue:text}`name:.3f` ``; with an interval, ``{glue:text}`name_interval` `` reads
+        "0.924 (806/872; 95% interval 0.905 to 0.940)".
+
+        Args:
+            name: lower-case letters, digits and underscores.
+            value: a number, or a short text.
+            count: how many of `n` the value stands for, where it is a proportion.
+            n: the size of the sample.
+            low: lower end of the 95% interval.
+            high: upper end of the 95% interval.
+
+        Raises:
+            ValueError: for a name that cannot be glued, or an interval with one end or that does not contain the value.
+        """
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError(f"record name: {name!r} is not lower-case letters, digits and underscores")
+        if (low is None) != (high is None):
+            raise ValueError(f"{name}: an interval has two ends; give both low and high")
+        value = value if isinstance(value, str) else _number(value)
+        record = {"name": name, "value": _finite(value), "count": count, "n": n}
+        record |= {
+            "low": None if low is None else _finite(float(low)),
+            "high": None if high is None else _finite(float(high)),
+        }
+        if low is not None and not low <= value <= high:
+            raise ValueError(f"{name}: {value:.6g} is outside its own interval, {low:.6g} to {high:.6g}")
+        _glue(name, value, {"record": record})
+        if low is not None:
+            _glue(f"{name}_interval", _interval_text(value, count, n, low, high), {})
+
+    def claim(
+        self,
+        statement: str,
+        value: float,
+        *,
+        above: float | None = None,
+        below: float | None = None,
+        between: tuple[float, float] | None = None,
+        about: float | None = None,
+        within: float | None = None,
+        n: int | None = None,
+    ) -> None:
+        """Record whether a value keeps to its one bound, and show it as one line.
+
+        The line holds the statement and the bound, never the value, so that nbval can compare it exactly. A claim that
+        does not hold is shown with ✗ and the chapter goes on.
+
+        Raises:
+            ValueError: unless exactly one of `above`, `below`, `between`, or `about` with `within`, is given.
+        """
+        bound, holds = _bound(statement, _number(value), above, below, between, about, within)
+        line = f"{'✓' if holds else '✗'} {statement} {bound}"
+        claim = {
+            "statement": statement,
+            "bound": bound,
+            "value": _finite(_number(value)),
+            "holds": holds,
+            "n": n,
+        }
+        shown = f'<div class="workbench-claim {"holds" if holds else "fails"}">{html.escape(line)}</div>'
+        _display({"text/plain": line, "text/html": shown}, {"workbench": {"claim": claim}})
+
+
+def _bound(
+    statement: str,
+    value: float,
+    above: float | None,
+    below: float | None,
+    between: tuple[float, float] | None,
+    about: float | None,
+    within: float | None,
+) -> tuple[str, bool]:
+    """The bound in words, and whether the value keeps to it. Nothing holds of NaN."""
+    given = [bound for bound in (above, below, between, about) if bound is not None]
+    if len(given) != 1 or (about is None) != (within is None):
+        raise ValueError(f"claim {statement!r}: give exactly one of above, below, between, or about with within")
+    if above is not None:
+        return f"above {above:g}", value > above
+    if below is not None:
+        return f"below {below:g}", value < below
+    if between is not None:
+        return f"between {between[0]:g} and {between[1]:g}", between[0] <= value <= between[1]
+    return f"about {about:g}, within {within:g}", abs(value - about) <= within
+
+
+def _number(value: Any) -> int | float:
+    """A plain number from a NumPy or PyTorch scalar."""
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, (int, float)) else float(value)
+
+
+def _finite(value: Any) -> Any:
+    """The value, or None where JSON has no number for it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _interval_text(value: float, count: int | None, n: int | None, low: float, high: float) -> str:
+    sample = f"{count}/{n}; " if count is not None and n is not None else f"n = {n}; " if n is not None else ""
+    return f"{value:.3g} ({sample}95% interval {low:.3g} to {high:.3g})"
+
+
+def _glue(name: str, value: Any, workbench: dict[str, Any]) -> None:
+    """Glue a value as `myst_nb.glue(name, value, display=False)` does, with our record beside it."""
+    scrapbook = {"name": name, "mime_prefix": _GLUE_PREFIX}
+    _display({f"{_GLUE_PREFIX}text/plain": repr(value)}, {"scrapbook": scrapbook, "workbench": workbench})
+
+
+def _display(data: dict[str, str], metadata: dict[str, Any]) -> None:
+    from IPython.display import display
+
+    display(data, metadata=metadata, raw=True)

@@ -1,0 +1,121 @@
+"""What the commands print while a chapter runs, and when it has ended. `workbench.tables` prints the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from workbench.records import Run
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class RichReporter:
+    """Progress on standard error: a live bar on a terminal, a line for each slow cell elsewhere."""
+
+    _SLOW = 1.0  # seconds; faster cells are not worth a line in a log
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[title]}", style="dim"),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._task: Any = None
+        self._what = ""
+        self._said = ""
+
+    def __enter__(self) -> RichReporter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def preparing(self, done: int, total: int, what: str) -> None:
+        """Show how far the preparation of data is."""
+        self._show(what, done, total)
+
+    def started(self, chapter: str, cells: int) -> None:
+        """Show that a chapter starts."""
+        self._show(chapter, 0, cells)
+
+    def cell(self, number: int, title: str, seconds: float | None) -> None:
+        """Show the cell that runs, or log one that took long."""
+        self._bar.update(self._task, completed=number - (seconds is None), title=title)
+        if seconds is not None and seconds >= self._SLOW and not err.is_terminal:
+            err.print(f"  cell {number}: {seconds:.1f} s  {escape(title)}")
+
+    @contextlib.contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show that something of unknown length goes on."""
+        self._show(what, 0, None)
+        start = time.perf_counter()
+        yield
+        err.print(f"{what}: {time.perf_counter() - start:.0f} s", style="dim")
+
+    def _show(self, what: str, done: int, total: int | None) -> None:
+        if what != self._what:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="")
+            if not err.is_terminal:
+                err.print(f"{what} …" if total is None else f"{what}: {total} to do …")
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def print_outcome(run: Run, reused: bool, *, quiet: bool = False) -> None:
+    """What became of a run, in a few lines; with `quiet`, only what went wrong."""
+    record = run.record
+    claims = record["claims"]
+    unsupported = [claim for claim in claims if not claim["holds"]]
+    if record["error"]:
+        error = record["error"]
+        err.print(f"[red]{run.chapter} failed[/] in cell {error['number']} ({error['cell']}):")
+        if len(error["traceback"]) > 1:
+            err.print("\n".join(error["traceback"]), markup=False, soft_wrap=True)
+        err.print(f"workbench: {error['name']}: {error['message']}", markup=False, soft_wrap=True)
+    if not quiet and run.status == "completed":
+        how = "is up to date, nothing was run" if reused else f"ran in {duration(record['seconds'])}"
+        counted = f"{len(claims) - len(unsupported)} of {len(claims)} claims hold" if claims else "no claims"
+        out.print(f"[bold]{run.chapter}[/] {how}; {counted}")
+        for claim in unsupported:
+            text = f"{claim['statement']} {claim['bound']}: {number(claim['value'])}"
+            out.print(f"  [red]✗[/] {escape(text)}", soft_wrap=True)
+    if not quiet:
+        out.print(str(run.notebook), style="dim", soft_wrap=True)
+
+
+def number(value: Any) -> str:
+    """A measured value as a table shows it."""
+    if value is None:
+        return "not a number"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

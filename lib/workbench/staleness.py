@@ -1,0 +1,157 @@
+"""Whether a chapter's run is current, and if not, why: what its key was made of, compared with what it is made of now.
+
+A run is current when its content key is the one that a run would have now. Otherwise the ingredients in its record say
+which module, package, cell, parameter or data set is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.contract import Contract, load_contract
+from workbench.project import Project, RequestError, RunError, sentences_of
+from workbench.records import Run, all_runs, completed_run
+from workbench.types import shown
+
+CURRENT, STALE, NEVER_RUN, BROKEN = "current", "stale", "never run", "broken"
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a chapter, the run that it is judged by, and the reasons where it is not current."""
+
+    chapter: str
+    state: str
+    run: str | None
+    reasons: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The state as `workbench status --json` prints it."""
+        return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
+
+
+def state_of(project: Project, chapter: str, given: dict[str, Any]) -> State:
+    """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason."""
+    from workbench.keys import content_key, ingredients
+
+    try:
+        contract = load_contract(project, chapter)
+        values = contract.resolve(given)
+        with sentences_of(OSError, ValueError):  # data that cannot be read
+            now = ingredients(contract, values)
+    except (RequestError, RunError) as error:
+        return State(chapter, BROKEN, None, error.sentences)
+    done = completed_run(project, chapter, content_key(now))
+    if done is not None:
+        return State(chapter, CURRENT, done.id, ())
+    earlier = _judged_by(project, contract, now["parameters"])
+    if earlier is None:
+        return State(chapter, NEVER_RUN, None, ("never run",))
+    if earlier.status != "completed":
+        return State(chapter, STALE, earlier.id, (f"no run has completed; the newest, {earlier.id}, {_said(earlier)}",))
+    reasons = tuple(changes(earlier.record["ingredients"], now)) or ("the notebook of its run is missing or another",)
+    return State(chapter, STALE, earlier.id, reasons)
+
+
+def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What differs between the ingredients of a run's key and other ones, one phrase each.
+
+    Code comes first: the chapter's cells, our modules and their data; then parameters, data sets and versions.
+    """
+    if not then:
+        yield "its record does not say what it depended on"
+        return
+    yield from _cells(then.get("code"), now.get("code"))
+    modules = {*then.get("modules", {}), *now.get("modules", {})}
+    for name, old, new in _different(then.get("modules"), now.get("modules")):
+        yield f"`{_path(name, modules)}` {_verb(old, new)}"
+    for name, old, new in _different(then.get("package_data"), now.get("package_data")):
+        yield f"`lib/largemodels/{name}` {_verb(old, new)}"
+    parameters = list(_different(then.get("parameters"), now.get("parameters")))
+    for name, old, new in parameters:
+        yield f"parameter {name} {_value(old)} → {_value(new)}"
+    for name, old, new in _different(then.get("data"), now.get("data")):
+        if not any(name == changed for changed, _, _ in parameters):
+            yield f"data: {name} {_verb(old, new)}"
+    for name, old, new in _different(then.get("versions"), now.get("versions")):
+        name = "Python" if name == "python" else name
+        yield f"{name} {_version(old)} → {_version(new)}"
+    for part in sorted((then.keys() | now.keys()) - _KNOWN):
+        if then.get(part) != now.get(part):
+            yield f"{part} changed"
+
+
+_KNOWN = {"code", "modules", "package_data", "parameters", "data", "versions"}
+_MISSING = object()
+
+
+def _judged_by(project: Project, contract: Contract, parameters: dict[str, Any]) -> Run | None:
+    """The run that says most about what has changed since.
+
+    That is the newest completed one of the same parameters, or else of any; without one, the newest of all.
+    """
+    newest = completed = None
+    for run in all_runs(project, contract.chapter):
+        newest = newest or run
+        if run.status == "completed":
+            completed = completed or run
+            if run.record["parameters"]["resolved"] == parameters:
+                return run
+    return completed or newest
+
+
+def _said(run: Run) -> str:
+    error = run.record["error"]
+    if run.status == "failed" and error:
+        return f"failed in cell {error['cell']}: {shown(error['name'])}: {shown(error['message'])}"
+    return "is running" if run.status == "running" else f"{'was ' * (run.status == 'interrupted')}{run.status}"
+
+
+def _cells(then: Any, now: Any) -> Iterator[str]:
+    """What differs between the chapter's code cells."""
+    if then == now:
+        return
+    if not isinstance(then, list) or not isinstance(now, list):
+        yield "the chapter's code changed"  # an earlier version kept one digest for all cells
+        return
+    old, new = (dict(cells) for cells in (then, now))
+    found = False
+    for cell, was, is_now in _different(old, new):
+        found = True
+        if was is _MISSING:
+            yield f"cell {cell} is new"
+        elif is_now is _MISSING:
+            yield f"cell {cell} was removed"
+        else:
+            yield f"the code of cell {cell} changed"
+    if not found:
+        yield "the code cells stand in another order"
+
+
+def _different(then: dict[Any, Any] | None, now: dict[Any, Any] | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Name, old and new value of everything that is not the same in both; `_MISSING` stands for none."""
+    then, now = then or {}, now or {}
+    for name in sorted(then.keys() | now.keys(), key=str):
+        old, new = then.get(name, _MISSING), now.get(name, _MISSING)
+        if old is _MISSING or new is _MISSING or old != new:
+            yield name, old, new
+
+
+def _verb(old: Any, new: Any) -> str:
+    return "is used now" if old is _MISSING else "is not used any more" if new is _MISSING else "changed"
+
+
+def _path(module: str, all_modules: set[str]) -> str:
+    """A module's file as a reader of the checkout knows it."""
+    is_package = "." not in module or any(name.startswith(f"{module}.") for name in all_modules)
+    return f"lib/{module.replace('.', '/')}{'/__init__' if is_package else ''}.py"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is _MISSING else shown(value)
+
+
+def _version(version: Any) -> str:
+    return "none" if version is _MISSING else version
