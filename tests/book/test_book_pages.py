@@ -1,0 +1,207 @@
+"""The built pages in a browser, opened from disk with the network off."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+PAGES = (
+    "book/intro",
+    "book/how-to-use",
+    "notebooks/attention",
+    "notebooks/toy",
+    "book/claims",
+    "search",
+)
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+class Reader:
+    """A browser tab on the book that notes every error and every request that leaves the disk."""
+
+    def __init__(self, context, book: Path) -> None:
+        self.book = book
+        self.errors: list[str] = []
+        self.off_site: list[str] = []
+        context.route("**/*", self._route)
+        self.page = context.new_page()
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
+
+    def _route(self, route) -> None:
+        if route.request.url.startswith(("file:", "data:")):
+            route.continue_()
+        else:
+            self.off_site.append(route.request.url)
+            route.abort()
+
+    def open(self, name: str):
+        """The page of that name, once it and its mathematics are there."""
+        self.page.goto((self.book / f"{name}.html").as_uri())
+        self.page.wait_for_function("!window.MathJax || !MathJax.startup || !!MathJax.startup.promise")
+        self.page.evaluate("window.MathJax && MathJax.startup ? MathJax.startup.promise.then(() => true) : true")
+        return self.page
+
+
+@pytest.fixture
+def reader(browser, book):
+    """A reader with a desktop screen, whose visit must end without an error or a request to another site."""
+    context = browser.new_context(offline=True, viewport=DESKTOP, color_scheme="light")
+    reader = Reader(context, book)
+    yield reader
+    context.close()
+    assert reader.off_site == []
+    assert reader.errors == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_without_errors_and_without_the_network(reader, name):
+    page = reader.open(name)
+    assert "The Large Model Workbench" in page.title()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "search"])
+def test_a_page_fits_a_phone(reader, name):
+    reader.page.set_viewport_size(PHONE)
+    page = reader.open(name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_mathematics_is_rendered(reader):
+    page = reader.open("notebooks/toy")
+    page.wait_for_function("document.querySelectorAll('mjx-container').length >= 6")
+    assert page.locator("mjx-merror").count() == 0
+    assert "\\(" not in page.locator("article").inner_text()
+    fonts = page.evaluate("document.fonts.ready.then(all => [...all].filter(font => font.status == 'loaded').length)")
+    assert fonts > 0
+
+
+def test_mathematics_of_every_chapter_has_no_error(reader):
+    for name in ("notebooks/attention", "book/intro"):
+        page = reader.open(name)
+        assert page.locator("mjx-container").count() > 0
+        assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize(("word", "place"), [("marsupial", "notebooks/toy"), ("papermill", "book/how-to-use")])
+def test_search_finds_a_word(reader, word, place):
+    page = reader.open("book/intro")
+    page.keyboard.press("Control+k")
+    page.locator("#pst-search-dialog input[type=search], .search__container input").last.fill(word)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    result = page.locator(f"#search-results li a[href*='{place}']").first
+    result.wait_for(timeout=10_000)
+
+
+def test_the_reader_can_switch_to_the_dark(reader):
+    page = reader.open("book/intro")
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    light = page.evaluate(background)
+    button = page.locator("button.theme-switch-button:visible").first
+    for _ in range(3):
+        button.click()
+        if page.locator("html").get_attribute("data-theme") == "dark":
+            break
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    assert page.evaluate(background) != light
+
+
+def test_the_book_is_dark_where_the_system_is(browser, book):
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = Reader(context, book).open("notebooks/toy")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    claim = "getComputedStyle(document.querySelector('.workbench-claim').parentElement).backgroundColor"
+    assert page.evaluate(claim) == "rgba(0, 0, 0, 0)"  # not the pale ground that the theme puts under outputs
+    context.close()
+
+
+@pytest.mark.parametrize("chapter", ["attention", "toy"])
+def test_the_executed_notebook_can_be_downloaded(reader, chapter):
+    page = reader.open(f"notebooks/{chapter}")
+    link = page.locator("a.btn-download-source-button")
+    target = Path(unquote(urlsplit(link.evaluate("link => link.href")).path))
+    assert target.name == f"{chapter}.ipynb"
+    cells = json.loads(target.read_text(encoding="utf-8"))["cells"]
+    assert any(cell.get("outputs") for cell in cells)
+
+
+def test_a_claim_shows_by_its_mark_whether_it_holds(reader):
+    page = reader.open("notebooks/toy")
+    assert page.locator(".workbench-claim.holds").inner_text() == "✓ Rows sum to one: largest error below 1e-06"
+    assert page.locator(".workbench-claim.fails").inner_text().startswith("✗ A fair coin")
+    edge = "element => getComputedStyle(element).borderLeftColor"
+    assert page.locator(".workbench-claim.holds").evaluate(edge) != page.locator(".workbench-claim.fails").evaluate(
+        edge
+    )
+
+
+def test_the_ledger_lists_every_claim_and_leads_to_it(reader):
+    page = reader.open("book/claims")
+    made = sum(
+        len(claims_of(reader.book / "_sources" / "notebooks" / f"{name}.ipynb")) for name in ("attention", "toy")
+    )
+    assert page.locator("table.workbench-ledger tr.holds, table.workbench-ledger tr.fails").count() == made
+    assert page.locator(".workbench-ledger-totals").inner_text().startswith(f"{made} claims in 2 chapters")
+    row = page.locator("tr.fails", has_text="A fair coin").last
+    assert row.locator("td").all_inner_texts()[1:] == ["about 0.5, within 0.1", "0.733", "400", "✗ fails"]
+    row.locator("a").click()
+    page.wait_for_url("**/notebooks/toy.html#claim-2")
+    assert page.locator("#claim-2").inner_text().startswith("✗ A fair coin")
+
+
+def test_a_chapter_ends_with_the_run_it_comes_from(reader):
+    box = reader.open("notebooks/toy").locator(".workbench-provenance")
+    text = box.inner_text()
+    for fact in (
+        "20260102T030405Z-0badcafe",
+        "2 January 2026, 03:04 UTC",
+        "1 min 23 s",
+        "no GPU",
+        "abc1234",
+        "d_k = 64",
+    ):
+        assert fact in text
+
+
+def test_a_glued_number_and_a_figure_with_its_caption_are_shown(reader):
+    page = reader.open("notebooks/toy")
+    assert "The largest error is 3.0e-07." in page.locator("article").inner_text()
+    figure = page.locator("figure#fig-toy")
+    assert "The variance of a score grows" in figure.locator("figcaption").inner_text()
+    assert figure.locator("img").get_attribute("alt").startswith("A line that rises")
+
+
+def claims_of(notebook: Path) -> list[dict]:
+    """The claims in a notebook's outputs."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    metadata = [output.get("metadata", {}) for cell in cells for output in cell.get("outputs", [])]
+    return [entry["workbench"]["claim"] for entry in metadata if "claim" in entry.get("workbench", {})]
+
+
+def test_a_citation_leads_to_the_references_of_its_own_chapter(reader):
+    page = reader.open("notebooks/toy")
+    citation = page.locator("article a.reference[href^='#']", has_text="20").first
+    assert page.locator(citation.get_attribute("href")).is_visible()
+
+
+def test_the_interactive_figure_follows_pointer_and_keyboard(reader):
+    page = reader.open("notebooks/attention")
+    view = page.locator(".attention-view").first
+    if view.count() == 0:
+        pytest.skip("the attention chapter has no committed outputs")
+    says, words, heads = view.locator(".says"), view.locator(".words button"), view.locator(".heads button")
+    words.nth(1).hover()
+    assert says.inner_text().startswith(f"“{words.nth(1).get_attribute('data-word')}” looks at")
+    words.nth(2).click()
+    page.keyboard.press("ArrowRight")
+    under_first = says.inner_text()
+    assert under_first.startswith(f"“{words.nth(3).get_attribute('data-word')}” looks at")
+    heads.nth(2).click()
+    assert says.inner_text() != under_first, "another head looks elsewhere"
