@@ -1,0 +1,51 @@
+"""A small project with one chapter, which every test may change as it likes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from toy_project import Silent, write_chapter
+from workbench.contract import load_contract
+from workbench.project import Project
+from workbench.runner import run_chapter
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose one chapter prints its parameters. The current directory is its root."""
+    monkeypatch.delenv("WORKBENCH_RUNS", raising=False)
+    monkeypatch.delenv("WORKBENCH_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nchapters:\n- file: notebooks/toy\n")
+    write_chapter(tmp_path, "print(size, rate, share, seed, flag, mode, name, depths)")
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def run(project: Project) -> Callable:
+    """Run the project's chapter in this process."""
+
+    def run(*, reporter: Silent | None = None, force: bool = False, limits=None, **given):
+        contract = load_contract(project, "toy")
+        options = {} if limits is None else {"limits": limits}
+        return run_chapter(project, contract, given, reporter or Silent(), force=force, **options)
+
+    return run
+
+
+@pytest.fixture
+def workbench(project: Project) -> Callable:
+    """Call the command line as a process of its own, in the project's root."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "workbench.cli", *arguments]
+        environ = {**os.environ, "COLUMNS": "200", **environment}
+        return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=120)
+
+    return call

@@ -1,0 +1,155 @@
+"""`begin`, `record` and `claim` as a notebook's cells call them."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench import chapter as chapter_module
+from workbench.chapter import Chapter, ParameterError, begin
+from workbench.types import Count, Seed
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, as `(data, metadata)`."""
+    outputs = []
+    monkeypatch.setattr(chapter_module, "_display", lambda data, metadata: outputs.append((data, metadata)))
+    return outputs
+
+
+def namespace(**values):
+    return {
+        "__annotations__": {"size": Count, "flag": bool, "seed": Seed},
+        "size": 3,
+        "flag": True,
+        "seed": 0,
+        **values,
+    }
+
+
+def test_begin_writes_the_coerced_values_back():
+    names = namespace(flag="false", size="7")
+    begin(names)
+    assert names["flag"] is False
+    assert names["size"] == 7
+
+
+def test_begin_refuses_every_bad_value_in_one_error_without_a_traceback():
+    with pytest.raises(ParameterError) as caught:
+        begin(namespace(size=0, flag="perhaps"))
+    assert str(caught.value) == "size: 0 is not at least 1; flag: perhaps is not true or false"
+    assert caught.value._render_traceback_() == [f"Parameter error: {caught.value}"]
+
+
+def test_begin_may_run_twice_and_leaves_later_annotations_alone():
+    names = namespace()
+    begin(names)
+    names["__annotations__"]["result"] = Count
+    names["result"] = "not a count"
+    assert begin(names).parameters == {"size": 3, "flag": True, "seed": 0}
+
+
+def test_a_refused_begin_does_not_count_as_the_first():
+    names = namespace(size=0)
+    with pytest.raises(ParameterError):
+        begin(names)
+    names["size"] = 2
+    assert begin(names).parameters["size"] == 2
+
+
+def test_begin_resolves_annotations_that_are_text():
+    names = {"__annotations__": {"size": "Count"}, "Count": Count, "size": "4"}
+    begin(names)
+    assert names["size"] == 4
+
+
+def test_begin_seeds_every_generator():
+    def draws(seed):
+        begin(namespace(seed=seed))
+        return random.random(), np.random.rand(), torch.rand(()).item()
+
+    assert draws(1) == draws(1)
+    assert all(a != b for a, b in zip(draws(1), draws(2), strict=True))
+
+
+def test_a_record_is_glued_and_kept_with_its_interval(shown):
+    Chapter({}).record("accuracy", np.float64(0.924), count=806, n=872, low=0.905, high=0.940)
+    (data, metadata), (text, _) = shown
+    assert data == {"application/papermill.record/text/plain": "0.924"}
+    assert metadata["scrapbook"] == {"name": "accuracy", "mime_prefix": "application/papermill.record/"}
+    assert metadata["workbench"]["record"] == {
+        "name": "accuracy", "value": 0.924, "count": 806, "n": 872, "low": 0.905, "high": 0.94,
+    }  # fmt: skip
+    assert list(text.values()) == ["'0.924 (806/872; 95% interval 0.905 to 0.94)'"]
+
+
+def test_a_record_that_json_cannot_hold_is_kept_as_missing(shown):
+    Chapter({}).record("loss", math.nan)
+    assert shown[0][1]["workbench"]["record"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"name": "Two Words", "value": 1}, "not lower-case"),
+        ({"name": "x", "value": 1, "low": 0}, "an interval has two ends"),
+        ({"name": "x", "value": 1, "low": 2, "high": 3}, "outside its own interval"),
+    ],
+)
+def test_a_record_that_cannot_be_right_is_refused(shown, arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Chapter({}).record(**arguments)
+    assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "line"),
+    [
+        ({"above": 0.02}, 0.03, "✓ Gain above 0.02"),
+        ({"above": 0.02}, 0.02, "✗ Gain above 0.02"),
+        ({"below": 1e-6}, 1e-7, "✓ Gain below 1e-06"),
+        ({"between": (1, 2)}, 2, "✓ Gain between 1 and 2"),
+        ({"between": (1, 2)}, 2.1, "✗ Gain between 1 and 2"),
+        ({"about": 1, "within": 0.1}, 0.95, "✓ Gain about 1, within 0.1"),
+        ({"about": 1, "within": 0.1}, 0.85, "✗ Gain about 1, within 0.1"),
+        ({"above": 0}, math.nan, "✗ Gain above 0"),
+        ({"below": 0}, math.nan, "✗ Gain below 0"),
+        ({"above": 0}, torch.tensor(3.0), "✓ Gain above 0"),
+    ],
+)
+def test_a_claim_shows_its_bound_and_whether_it_holds(shown, bound, value, line):
+    Chapter({}).claim("Gain", value, **bound)
+    data, metadata = shown[0]
+    assert data["text/plain"] == line
+    assert metadata["workbench"]["claim"]["holds"] is line.startswith("✓")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_shown_line_never_depends_on_the_measured_value(value):
+    lines = []
+    original, chapter_module._display = chapter_module._display, lambda data, _: lines.append(data["text/plain"])
+    try:
+        Chapter({}).claim("Gain", value, above=-math.inf)
+    finally:
+        chapter_module._display = original
+    assert lines == ["✓ Gain above -inf"]
+
+
+@pytest.mark.parametrize(
+    "bounds", [{}, {"above": 1, "below": 2}, {"about": 1}, {"within": 1}, {"above": 1, "within": 1}]
+)
+def test_a_claim_has_exactly_one_bound(bounds):
+    with pytest.raises(ValueError, match="exactly one"):
+        Chapter({}).claim("Gain", 1, **bounds)
+
+
+def test_a_statement_is_escaped_in_html(shown):
+    Chapter({}).claim("a < b & <script>", 1, above=0)
+    assert "<script>" not in shown[0][0]["text/html"]

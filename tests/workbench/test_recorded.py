@@ -1,0 +1,136 @@
+"""Recorded runs hold results and the way to them, and nothing private; they say when they are no longer current."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from toy_project import Silent, edit_cell, write_chapter
+from workbench.contract import load_contract
+from workbench.project import Project, RequestError
+from workbench.recorded import all_recorded, changed_since, misfit, read_recorded, record_run
+from workbench.records import Run, find_run
+from workbench.runner import run_chapter
+
+BEGIN = "from workbench.chapter import begin\nchapter = begin()"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Project:
+    """A project with a completed run that has a metric and a claim, made once."""
+    project = Project(tmp_path_factory.mktemp("made"))
+    record, claim = "chapter.record('double', 2 * size, low=0, high=99)", "chapter.claim('Size: size', size, above=0)"
+    write_chapter(project.root, BEGIN, record, claim)
+    run_chapter(project, load_contract(project, "toy"), {"size": "5", "depths": "3,4"}, Silent())
+    return project
+
+
+@pytest.fixture
+def done(project, made) -> Run:
+    """That run, in a project of the test's own."""
+    for folder in ("notebooks", "runs"):
+        shutil.copytree(made.root / folder, project.root / folder, dirs_exist_ok=True)
+    return find_run(project, "latest")
+
+
+def test_a_recorded_run_has_its_results_and_its_command(project, done):
+    path = record_run(project, done, "toy-five")
+    assert path == project.root / "book" / "recorded" / "toy-five" / "run.json"
+    (recorded,) = all_recorded(project)
+    assert recorded.command == "workbench run toy -p size=5 -p depths=3,4"
+    assert recorded.record["metrics"][0]["value"] == 10
+    assert recorded.record["claims"][0]["holds"]
+    assert misfit(project, recorded) is None
+    assert changed_since(project, recorded) == []
+
+
+def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
+    record_run(project, done, "toy-five")
+    recorded = read_recorded(project, "toy-five")
+    path = project.notebooks / "toy.ipynb"
+    edit_cell(path, "title", "# A corrected title")
+    assert changed_since(project, recorded) == []
+    edit_cell(path, "cell-2", "chapter.record('triple', 3 * size)")
+    assert changed_since(project, recorded) == ["the chapter's code has changed"]
+    record = json.loads(json.dumps(recorded.record))
+    record["ingredients"]["modules"]["workbench.types"] = "0"
+    record["ingredients"]["versions"]["numpy"] = "1.0"
+    older = type(recorded)("toy-five", record)
+    assert any(change == "workbench.types has changed" for change in changed_since(project, older))
+    assert any(change.startswith("numpy 1.0 → ") for change in changed_since(project, older))
+
+
+def test_a_command_that_the_chapter_no_longer_takes_is_named(project, done):
+    record_run(project, done, "toy-five")
+    write_chapter(project.root, "print(size)", parameters="size: Count = 1  # how many", read=False)
+    assert "toy has no parameter depths" in misfit(project, read_recorded(project, "toy-five"))
+
+
+def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
+    text = project.root / "secret-folder" / "text.txt"
+    text.parent.mkdir()
+    text.write_text("One sentence stands here.\n")
+    parameters = 'from workbench.types import Dataset\ncorpus: Dataset = "pydocs"  # the text'
+    write_chapter(project.root, "print(open(corpus).read())", parameters=parameters, read=False)
+    done, _ = run(corpus=str(text))
+    with pytest.raises(RequestError, match="corpus was a local file; --public corpus="):
+        record_run(project, done, "local")
+    for private in (str(text), "~/text.txt", "./text.txt", " "):
+        with pytest.raises(RequestError, match="is a path of this machine"):
+            record_run(project, done, "local", {"corpus": private})
+    with pytest.raises(RequestError, match="other was no local file"):
+        record_run(project, done, "local", {"corpus": "a public text", "other": "x"})
+    path = record_run(project, done, "local", {"corpus": "a public text"})
+    assert "secret-folder" not in path.read_text()
+    assert "One sentence" not in path.read_text()
+    recorded = read_recorded(project, "local")
+    assert recorded.command == "workbench run toy -p 'corpus=a public text'"
+    assert len(recorded.record["ingredients"]["data"]["corpus"]) == 64
+    assert misfit(project, recorded) is None
+    assert changed_since(project, recorded) == []
+
+
+@pytest.mark.parametrize("name", ["", "Two Words", "../x", "a/b", "-a", "a--b", "x.json"])
+def test_a_name_is_words_joined_by_hyphens(project, done, name):
+    with pytest.raises(RequestError, match="is not a name"):
+        record_run(project, done, name)
+    assert not project.recorded.exists()
+
+
+def test_nothing_recorded_is_replaced_unless_asked(project, done, run):
+    path = record_run(project, done, "toy-five")
+    before = path.read_bytes()
+    other, _ = run(size="6")
+    with pytest.raises(RequestError, match="recorded already"):
+        record_run(project, other, "toy-five")
+    assert path.read_bytes() == before
+    record_run(project, other, "toy-five", replace=True)
+    assert read_recorded(project, "toy-five").record["run"] == other.id
+
+
+def test_a_failed_run_is_not_recorded(project, run):
+    write_chapter(project.root, "1 / 0")
+    with pytest.raises(RequestError, match="only a completed run"):
+        record_run(project, run()[0], "broken")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null"])
+def test_a_damaged_record_is_refused_by_name(project, done, content):
+    record_run(project, done, "toy-five").write_text(content)
+    with pytest.raises(RequestError, match=r"book/recorded/toy-five/run\.json"):
+        read_recorded(project, "toy-five")
+
+
+def test_the_command_line_records(project, done, workbench):
+    assert workbench("record", done.id, "Bad Name").returncode == 2
+    result = workbench("record", "latest", "toy-five")
+    assert result.returncode == 0, result.stderr
+    assert "book/recorded/toy-five/run.json" in result.stdout
+    assert workbench("record", "latest", "toy-five").returncode == 2
+
+
+def test_every_record_of_this_book_still_fits_its_chapter(root):
+    project = Project(root)
+    assert [problem for recorded in all_recorded(project) if (problem := misfit(project, recorded))] == []
