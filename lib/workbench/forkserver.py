@@ -1,8 +1,8 @@
 """The server of warm kernels: one process that has imported the stack, in one thread, and forks.
 
-`workbench.warm` starts it as `python -m workbench.forkserver` and speaks with it in lines of JSON. It imports nothing
-before the first request, never imports a chapter's own library, and refuses whatever an ordinary kernel of the same
-request would do differently.
+`workbench.warm` starts it as `python -m workbench.forkserver` and speaks with it in lines of JSON; `workbench.forked`
+is what a forked process does next. The server imports nothing before the first request, never imports a chapter's own
+library, and refuses whatever an ordinary kernel of the same request would do differently.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import signal
 import socket
 import struct
 import sys
-import tempfile
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.forked import Job, become_kernel, kernel_arguments
 from workbench.warm import LONGEST, inherited, send
 
 STACK = (
@@ -78,17 +77,6 @@ class _Kernel:
     reported: bool = False
 
 
-@dataclass
-class _Job:
-    """What a process that was just forked is to become."""
-
-    server: int
-    connection: socket.socket
-    request: dict[str, Any]
-    streams: list[int]
-    set_by_imports: dict[str, str]
-
-
 class _Forker:
     """The server's loop, in one thread."""
 
@@ -105,7 +93,7 @@ class _Forker:
         self._imported = False
         self._set_by_imports: dict[str, str] = {}
 
-    def serve(self) -> _Job | None:
+    def serve(self) -> Job | None:
         """What to become, in a process that was forked; None when the server is to end."""
         while True:
             waiting = [kernel.connection.fileno() for kernel in self._kernels]
@@ -140,7 +128,7 @@ class _Forker:
             with contextlib.suppress(OSError):
                 send(kernel.connection, {"ended": code})
 
-    def _answer(self) -> _Job | None:
+    def _answer(self) -> Job | None:
         """Meet one request; what to become, in the process that was forked."""
         connection, _ = self._listener.accept()
         streams: list[int] = []
@@ -156,7 +144,7 @@ class _Forker:
             else:
                 server = os.getpid()
                 if (pid := os.fork()) == 0:
-                    return self._forked(_Job(server, connection, request, streams, self._set_by_imports))
+                    return self._forked(Job(server, connection, request, streams, self._set_by_imports))
                 self._kernels.append(_Kernel(pid, connection, asker))
                 connection = None
         except Exception:
@@ -167,7 +155,7 @@ class _Forker:
             os.close(stream)
         return None
 
-    def _forked(self, job: _Job) -> _Job:
+    def _forked(self, job: Job) -> Job:
         """The job, in the forked process, with everything that is the server's closed; nothing else may come of it."""
         try:
             for kernel in self._kernels:
@@ -221,7 +209,7 @@ class _Forker:
             return "another user asks"
         if len(streams) != 3:
             return "there are not three streams"
-        if _arguments(request["command"]) is None:
+        if kernel_arguments(request["command"]) is None:
             return f"the kernel is another one: {request['command']}"
         if differing:
             return f"the environment differs: {', '.join(differing)}"
@@ -251,14 +239,6 @@ def _read_request(connection: socket.socket, streams: list[int]) -> dict[str, An
             raise ValueError("the request has no end")
         data += chunk
     return json.loads(data)
-
-
-def _arguments(command: list[str]) -> list[str] | None:
-    """What follows the kernel's module in a command that starts an ordinary kernel of this environment."""
-    python, *rest = command
-    options = [option for option in rest if option != "-Xfrozen_modules=off"]  # it speaks to debuggers only
-    ours = python == sys.executable and options[:3] == ["-m", "ipykernel_launcher", "-f"] and len(options) > 3
-    return options[2:] if ours else None
 
 
 def _installation(folders: list[str]) -> list[tuple[str, int]]:
@@ -320,90 +300,6 @@ def _kill(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-# The forked process.
-
-
-def _become_kernel(job: _Job) -> None:
-    """Take the place of an ordinary kernel that the request's command would have started."""
-    try:
-        _die_with(job.server)
-        _take_over(job)
-        send(job.connection, {"pid": os.getpid()})
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            send(job.connection, {"refused": f"{type(error).__name__}: {error}"})
-        os._exit(1)
-    job.connection.close()
-    from ipykernel.kernelapp import IPKernelApp
-
-    IPKernelApp.launch_instance(argv=sys.argv[1:], parent_handle=job.server)
-
-
-def _die_with(server: int) -> None:
-    """Make this the leader of a session, which is killed the moment the server ends."""
-    import ctypes
-
-    os.setsid()
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != server:
-        raise ProcessLookupError("the server has ended")
-
-
-def _take_over(job: _Job) -> None:
-    """Streams, signals, folder, environment, threads and randomness, as a new process has them."""
-    import multiprocessing.process
-    import resource
-
-    import ipykernel_launcher
-    import numpy as np
-    import torch
-
-    if torch.cuda._is_in_bad_fork():
-        raise RuntimeError("CUDA is initialised")
-    for number, stream in enumerate(job.streams):
-        os.dup2(stream, number)
-        os.close(stream)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    os.chdir(job.request["folder"])
-    wanted, here = job.request["inherited"], inherited()
-    for name, limit in wanted["limits"].items():
-        if limit != here["limits"][name]:
-            resource.setrlimit(getattr(resource, name), limit)
-    if wanted["niceness"] != here["niceness"]:
-        os.setpriority(os.PRIO_PROCESS, 0, wanted["niceness"])
-    environment = {**job.set_by_imports, **job.request["environment"], "JPY_PARENT_PID": str(job.server)}
-    os.environ.clear()
-    os.environ.update(environment)
-    time.tzset()
-    tempfile.tempdir = None
-    _set_threads(environment)
-    np.random.seed()
-    torch.default_generator.seed()  # Python's own generator seeds itself after a fork
-    multiprocessing.process.current_process().authkey = os.urandom(32)
-    sys.argv = [ipykernel_launcher.__file__, *_arguments(job.request["command"])]
-    for name in [name for name in sys.modules if name.partition(".")[0] == "workbench"]:
-        del sys.modules[name]
-
-
-def _set_threads(environment: Mapping[str, str]) -> None:
-    """As many threads as libraries that are loaded now would use in this environment.
-
-    PyTorch asks MKL, and MKL the environment, when they are first used: both never were.
-    """
-    import threadpoolctl
-
-    openmp = environment.get("OMP_NUM_THREADS")
-    wanted = {
-        "openmp": openmp,
-        "openblas": environment.get("OPENBLAS_NUM_THREADS") or openmp or len(os.sched_getaffinity(0)),
-        "mkl": environment.get("MKL_NUM_THREADS") or openmp,
-    }
-    for library in threadpoolctl.ThreadpoolController().lib_controllers:
-        if number := wanted.get(library.internal_api):
-            library.set_num_threads(int(number))
-
-
 def _main() -> None:
     if sys.path[0] == os.getcwd():  # noqa: PTH109
         del sys.path[0]  # `python -m` puts the working directory there
@@ -416,7 +312,7 @@ def _main() -> None:
         forker.end()
         raise
     if job:
-        _become_kernel(job)
+        become_kernel(job)
     else:
         forker.end()
 
