@@ -1,7 +1,11 @@
-"""Recorded runs: results too long to compute with the book, kept beside it with the command that makes them again.
+"""Recorded results: what takes too long to be computed with the book, kept beside it with the command that repeats it.
 
-`book/recorded/NAME/run.json` is a run's record without anything of others in it: no text of a corpus, no private path.
-Where a run read a local file, the record names what others can get it by, and keeps the fingerprint of that file.
+    book/recorded/NAME/run.json             a run's record
+    book/recorded/NAME/sweep.json           what the runs of a sweep have in common, and
+    book/recorded/NAME/results.parquet      what each of them measured (`workbench.recorded_sweep`)
+
+Nothing of others is kept: no text of a corpus, no private path. Where a run read a local file, the record names what
+others can get it by, and keeps the fingerprint of that file.
 """
 
 from __future__ import annotations
@@ -19,17 +23,37 @@ from workbench.records import Run
 from workbench.request import given_parameters
 from workbench.types import Dataset, plain, shown
 
+RUN, SWEEP = "run.json", "sweep.json"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_KEPT = ("chapter", "key", "ingredients", "parameters", "started", "seconds", "metrics", "claims")
-_KEPT += ("git", "python", "machine", "peak_memory_bytes", "energy")
+CIRCUMSTANCES = ("chapter", "ingredients", "parameters", "started", "seconds", "git", "python", "machine", "energy")
+"""What both kinds of record hold of their runs; of a sweep's, the ingredients and parameters are its first point's."""
+
+_KEPT = (*CIRCUMSTANCES, "key", "metrics", "claims", "peak_memory_bytes")
+_OF_SWEEP = (*CIRCUMSTANCES, "varied", "seeds", "points", "claims")
+_OURS = ("command", "public")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded run, read back."""
+    """A recorded run or sweep, read back."""
 
-    name: str
+    folder: Path
     record: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called in the book."""
+        return self.folder.name
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it is a sweep's."""
+        return "varied" in self.record
+
+    @property
+    def file(self) -> Path:
+        """The record itself."""
+        return self.folder / (SWEEP if self.is_sweep else RUN)
 
     @property
     def chapter(self) -> str:
@@ -59,100 +83,137 @@ def record_run(
         RequestError: for a run that did not complete, a name that cannot be used or is taken, or a local file that
             nothing public is named for.
     """
-    if not _NAME.fullmatch(name):
-        raise RequestError(f"{shown(name)} is not a name of lower-case words joined by hyphens")
+    folder = folder_for(project, name, replace)
     if run.status != "completed":
         raise RequestError(f"{run.id} {run.status}; only a completed run can be recorded")
-    target = project.recorded / name / "run.json"
-    if target.exists() and not replace:
-        raise RequestError(f"{name} is recorded already; --replace puts this run in its place")
     contract = load_contract(project, run.chapter)
-    public = _public_names(contract, run, public or {})
-    record = {part: run.record[part] for part in _KEPT}
-    for values in (
-        record["parameters"]["given"],
-        record["parameters"]["resolved"],
-        record["ingredients"]["parameters"],
-    ):
-        values.update({parameter: value for parameter, value in public.items() if parameter in values})
-    record["run"] = run.id
-    record["public"] = public
-    record["command"] = _command(run.chapter, record["parameters"]["given"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n")
-    return target
+    public = public_names(contract, [run.record["parameters"]["resolved"]], public or {})
+    record = published({part: run.record[part] for part in _KEPT}, public)
+    words = ["workbench", "run", run.chapter, *options(record["parameters"]["given"])]
+    record |= {"run": run.id, "command": shlex.join(words)}
+    return write(folder, RUN, record)
+
+
+def folder_for(project: Project, name: str, replace: bool) -> Path:
+    """Where a result of this name is kept.
+
+    Raises:
+        RequestError: for a name that cannot be used, or is taken by what may not be replaced.
+    """
+    if not _NAME.fullmatch(name):
+        raise RequestError(f"{shown(name)} is not a name of lower-case words joined by hyphens")
+    folder = project.recorded / name
+    if folder.exists() and not replace:
+        raise RequestError(f"{name} is recorded already; --replace puts this one in its place")
+    return folder
+
+
+def published(record: dict[str, Any], public: dict[str, str]) -> dict[str, Any]:
+    """A record with the public names in the place of local paths."""
+    record = json.loads(json.dumps(record))
+    for values in (*record["parameters"].values(), record["ingredients"]["parameters"]):
+        values.update({parameter: name for parameter, name in public.items() if parameter in values})
+    return record | {"public": public}
+
+
+def options(given: dict[str, Any]) -> list[str]:
+    """Parameters as the words of a command."""
+    return [word for name, value in given.items() for word in ("-p", f"{name}={as_option(value)}")]
+
+
+def as_option(value: Any) -> str:
+    """A value as the command line takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(plain(value))
+
+
+def write(folder: Path, file: str, record: dict[str, Any]) -> Path:
+    """Write a record and return its file. The other kind of record under the same name goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    write_atomically(folder / file, f"{text}\n")
+    for stale in {RUN: (SWEEP, "results.parquet", "points.yml"), SWEEP: (RUN,)}[file]:
+        (folder / stale).unlink(missing_ok=True)
+    return folder / file
 
 
 def all_recorded(project: Project) -> list[Recorded]:
-    """Every recorded run, by name.
+    """Every recorded result, by name.
 
     Raises:
         RequestError: for a record that cannot be read.
     """
-    return [read_recorded(project, path.parent.name) for path in sorted(project.recorded.glob("*/run.json"))]
+    return [read_recorded(project, name) for name in _names(project)]
+
+
+def _names(project: Project) -> list[str]:
+    return sorted({path.parent.name for file in (RUN, SWEEP) for path in project.recorded.glob(f"*/{file}")})
 
 
 def read_recorded(project: Project, name: str) -> Recorded:
-    """The recorded run of this name.
+    """The recorded result of this name.
 
     Raises:
         RequestError: where there is none, or it cannot be read.
     """
-    path = project.recorded / name / "run.json"
-    known = [found.parent.name for found in project.recorded.glob("*/run.json")]
-    if name not in known:
+    if name not in (known := _names(project)):
         raise RequestError(f"nothing is recorded as {shown(name)}{nearest_or_all(name, known)}")
+    folder = project.recorded / name
+    path, parts = (folder / RUN, (*_KEPT, "run")) if (folder / RUN).exists() else (folder / SWEEP, _OF_SWEEP)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        missing = {*_KEPT, "command", "run", "public"} - record.keys()
+        missing = {*parts, *_OURS} - record.keys()
     except (OSError, ValueError, AttributeError):
         missing = {"readable JSON"}
     if missing:
         raise RequestError(f"{path.relative_to(project.root)}: the record has no {', '.join(sorted(missing))}")
-    return Recorded(name, record)
+    return Recorded(folder, record)
 
 
 def misfit(project: Project, recorded: Recorded) -> str | None:
     """What the recorded command asks for that its chapter no longer takes, or None."""
-    _, _, chapter, *options = shlex.split(recorded.command)
-    public = recorded.record["public"]
+    from workbench.grid import points_of
+
+    _, _, chapter, *words = shlex.split(recorded.command)
+    asked = {
+        flag: [value for found, value in zip(words[::2], words[1::2], strict=True) if found == flag]
+        for flag in ("-p", "-g", "-f")
+    }
     try:
-        given = given_parameters(
-            [value for flag, value in zip(options[::2], options[1::2], strict=True) if flag == "-p"], []
-        )
-        load_contract(project, chapter).resolve({name: value for name, value in given.items() if name not in public})
+        contract = load_contract(project, chapter)
+        fixed = [option for option in asked["-p"] if option.partition("=")[0] not in recorded.record["public"]]
+        if recorded.is_sweep:
+            points_of(contract, asked["-g"], fixed, [project.root / file for file in asked["-f"]])
+        else:
+            contract.resolve(given_parameters(fixed, []))
     except RequestError as error:
         return f"{recorded.name}: `{recorded.command}`: {error}"
     return None
 
 
-def _public_names(contract: Contract, run: Run, public: dict[str, str]) -> dict[str, str]:
-    """What stands for each local file or folder of a run, checked to be named, once, and no path."""
-    local = {
-        name
-        for name, value in run.record["parameters"]["resolved"].items()
-        if name in contract.parameters
-        and contract.parameters[name].annotation is Dataset
-        and not Dataset(value).is_shipped
-    }
-    for name in sorted(local - public.keys()):
+def public_names(contract: Contract, resolved: list[dict[str, Any]], public: dict[str, str]) -> dict[str, str]:
+    """What stands for each local file or folder of these runs, checked to be named, once, and no path.
+
+    Raises:
+        RequestError: where a name is missing, not needed, or a path, or would stand for several files.
+    """
+    local: dict[str, set[str]] = {}
+    for values in resolved:
+        for name, value in values.items():
+            parameter = contract.parameters.get(name)
+            if parameter is not None and parameter.annotation is Dataset and not Dataset(value).is_shipped:
+                local.setdefault(name, set()).add(value)
+    for name in sorted(local.keys() - public.keys()):
         raise RequestError(f"{name} was a local file; --public {name}=… says what others can get it by")
-    for name in sorted(public.keys() - local):
+    for name in sorted(public.keys() - local.keys()):
         raise RequestError(f"--public {name}: {name} was no local file in this run")
     for name, value in public.items():
         if not value.strip() or Path(value).is_absolute() or value.startswith(("~", ".")):
             raise RequestError(
                 f"--public {name}: {shown(value)} is a path of this machine, and others need a name for the data"
             )
+        if len(local[name]) > 1:
+            raise RequestError(f"{name} was {len(local[name])} local files, which cannot have one public name")
     return public
-
-
-def _command(chapter: str, given: dict[str, Any]) -> str:
-    words = ["workbench", "run", chapter]
-    for name, value in given.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(plain(value))
-        words += ["-p", f"{name}={text}"]
-    return shlex.join(words)
 
 
 def changed_since(project: Project, recorded: Recorded) -> list[str]:
@@ -161,18 +222,18 @@ def changed_since(project: Project, recorded: Recorded) -> list[str]:
     Data that others get by a public name are not compared: they are not here.
     """
     from workbench.keys import ingredients
+    from workbench.staleness import changes
 
-    contract = load_contract(project, recorded.chapter)
-    given = recorded.record["parameters"]["given"]
-    values = contract.resolve({name: value for name, value in given.items() if name not in recorded.record["public"]})
-    then, now = recorded.record["ingredients"], ingredients(contract, values)
-    return [
-        *(["the chapter's code has changed"] if then["code"] != now["code"] else []),
-        *(f"{name} has changed" for name in _different(then["modules"], now["modules"])),
-        *(f"{name} {then['versions'].get(name, 'none')} → {now['versions'].get(name, 'none')}"
-          for name in _different(then["versions"], now["versions"])),
-    ]  # fmt: skip
+    contract, record = load_contract(project, recorded.chapter), recorded.record
+    given = {name: value for name, value in record["parameters"]["given"].items() if name not in record["public"]}
+    now = ingredients(contract, contract.resolve(given))
+    return list(changes(*(_without(parts, record["public"]) for parts in (record["ingredients"], now))))
 
 
-def _different(then: dict[str, str], now: dict[str, str]) -> list[str]:
-    return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
+def _without(parts: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    """Ingredients without what depends on these parameters alone."""
+    left = {
+        part: {name: value for name, value in parts.get(part, {}).items() if name not in parameters}
+        for part in ("parameters", "data")
+    }
+    return parts | left

@@ -15,16 +15,18 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import subject
+from workbench.ledger import Metric
 from workbench.project import write_atomically
 from workbench.types import plain
 
 if TYPE_CHECKING:
+    from workbench.contract import Contract
     from workbench.sweep import Sweep
 
 _BATCH = 2_000  # points that are held as a table at a time
@@ -56,32 +58,44 @@ class Summary:
         return None
 
 
-def seeds_of(sweep: Sweep) -> tuple[str, ...]:
+def seed_names(contract: Contract) -> tuple[str, ...]:
     """The parameters that are seeds: runs that differ in nothing else are repetitions."""
     return tuple(
-        name for name, parameter in sweep.contract.parameters.items() if parameter.type_text.split(".")[-1] == "Seed"
+        name for name, parameter in contract.parameters.items() if parameter.type_text.split(".")[-1] == "Seed"
     )
+
+
+def axes_of(sweep: Sweep) -> list[str]:
+    """The parameters that vary and are no seeds: each set of their values is a setting."""
+    seeds = seed_names(sweep.contract)
+    return [name for name in sweep.varied if name not in seeds]
 
 
 def summaries(sweep: Sweep) -> list[Summary]:
     """Each metric at each setting, in the order of the points."""
-    axes = [name for name in sweep.varied if name not in seeds_of(sweep)]
-    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    axes = axes_of(sweep)
+    done = (
+        ({name: point.values[name] for name in axes}, outcome.metrics)
+        for number, point in enumerate(sweep.points)
+        if (outcome := sweep.outcome(number)) is not None and outcome.status == "completed"
+    )
+    return summarised(done)
+
+
+def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[Summary]:
+    """Each metric at each setting, over runs of which the setting and the metrics are given."""
+    groups: dict[tuple[str, str], list[Metric]] = defaultdict(list)
     settings: dict[str, dict[str, Any]] = {}
-    for number, point in enumerate(sweep.points):
-        outcome = sweep.outcome(number)
-        if outcome is None or outcome.status != "completed":
-            continue
-        setting = {name: point.values[name] for name in axes}
+    for setting, metrics in runs:
         place = json.dumps(setting)
         settings.setdefault(place, setting)
-        for metric in outcome.metrics:
+        for metric in metrics:
             if _is_number(metric.value):
                 groups[place, metric.name].append(metric)
     return [_summary(settings[place], name, found) for (place, name), found in groups.items()]
 
 
-def _summary(setting: dict[str, Any], name: str, found: list[Any]) -> Summary:
+def _summary(setting: dict[str, Any], name: str, found: list[Metric]) -> Summary:
     if len(found) > 1:
         return Summary(setting, name, len(found), *subject.mean_interval([metric.value for metric in found]))
     (metric,) = found
@@ -122,7 +136,7 @@ def write_results(sweep: Sweep, found: list[Summary], command: str) -> Path:
 
 
 def _csv(sweep: Sweep, found: list[Summary]) -> str:
-    axes = [name for name in sweep.varied if name not in seeds_of(sweep)]
+    axes = axes_of(sweep)
     columns = ["metric", "runs", "mean", "low", "high", "own_low", "own_high"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -139,15 +153,14 @@ def _write_parquet(sweep: Sweep, path: Path) -> None:
     import pyarrow.parquet as pq
 
     names = list(sweep.contract.parameters)
-    clash = {name: f"parameter_{name}" if name in _RESULT else name for name in names}
-    kinds = {clash[name]: _arrow_type(pa, [point.values[name] for point in sweep.points]) for name in names}
+    kinds = {column(name): _arrow_type(pa, [point.values[name] for point in sweep.points]) for name in names}
     result = {name: getattr(pa, kind)() for name, kind in _RESULT.items()}
     schema = pa.schema([*kinds.items(), *result.items()], metadata={"workbench.chapter": sweep.contract.chapter})
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
         rows: list[dict[str, Any]] = []
         for number, point in enumerate(sweep.points):
-            parameters = {clash[name]: _fitting(pa, kinds[clash[name]], point.values[name]) for name in names}
+            parameters = {column(name): _fitting(pa, kinds[column(name)], point.values[name]) for name in names}
             rows += [{**parameters, **row} for row in _result_rows(sweep, number)]
             if len(rows) >= _BATCH or number + 1 == len(sweep.points):
                 writer.write_table(pa.Table.from_pylist(rows, schema=schema))
@@ -167,6 +180,11 @@ _RESULT = {
     "low": "float64",
     "high": "float64",
 }
+
+
+def column(parameter: str) -> str:
+    """The column of `results.parquet` that holds a parameter."""
+    return f"parameter_{parameter}" if parameter in _RESULT else parameter
 
 
 def _result_rows(sweep: Sweep, number: int) -> Iterator[dict[str, Any]]:

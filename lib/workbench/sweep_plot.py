@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import subject
 from workbench.project import write_atomically
 from workbench.records import is_number
-from workbench.summary import Summary, markdown_table, metric_names, seeds_of, shown_mean
+from workbench.summary import Summary, axes_of, markdown_table, metric_names, shown_mean
 
 if TYPE_CHECKING:
     from workbench.sweep import Sweep
@@ -24,9 +24,8 @@ _MOST_DOTS = 40
 _MOST_CELLS = 400
 
 
-def kind_of(sweep: Sweep, found: list[Summary]) -> str:
+def kind_of(axes: list[str], found: list[Summary]) -> str:
     """`line`, `heat map` or `dots`."""
-    axes = _axes(sweep)
     if len(axes) == 1 and all(is_number(summary.setting[axes[0]]) for summary in found):
         return "line"
     if len(axes) == 2:
@@ -37,6 +36,15 @@ def kind_of(sweep: Sweep, found: list[Summary]) -> str:
 
 def write_plot(sweep: Sweep, found: list[Summary], metrics: list[str]) -> str:
     """Draw these metrics into `plot.png`, write `plot.md` beside it, and return what was drawn in words."""
+    axes = axes_of(sweep)
+    image, words = picture(axes, found, metrics)
+    write_atomically(sweep.folder / "plot.png", image)
+    write_atomically(sweep.folder / "plot.md", f"{words}\n\n{markdown_table(*table(axes, found, metrics))}")
+    return words
+
+
+def picture(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[bytes, str]:
+    """These metrics over the settings of `axes` as a PNG, and what it shows in words."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -44,29 +52,21 @@ def write_plot(sweep: Sweep, found: list[Summary], metrics: list[str]) -> str:
 
     subject.use_figure_style()
     chosen = [summary for summary in found if summary.metric in metrics]
-    kind = kind_of(sweep, chosen)
+    kind = kind_of(axes, chosen)
     draw = {"line": _line, "heat map": _heat_map, "dots": _dots}[kind]
     columns = min(2, len(metrics))
     rows = -(-len(metrics) // columns)
     tall = 0.28 * min(_MOST_DOTS, len({str(summary.setting) for summary in chosen})) + 1 if kind == "dots" else 3.2
-    figure, axes = plt.subplots(rows, columns, figsize=(7.2, max(2.2, tall) * rows), squeeze=False)
-    for ax, metric in zip(axes.ravel(), metrics, strict=False):
-        draw(ax, sweep, [summary for summary in chosen if summary.metric == metric])
+    figure, panels = plt.subplots(rows, columns, figsize=(7.2, max(2.2, tall) * rows), squeeze=False)
+    for ax, metric in zip(panels.ravel(), metrics, strict=False):
+        draw(ax, axes, [summary for summary in chosen if summary.metric == metric])
         ax.set_title(metric)
-    for ax in axes.ravel()[len(metrics) :]:
+    for ax in panels.ravel()[len(metrics) :]:
         ax.set_visible(False)
     image = io.BytesIO()
     figure.savefig(image, format="png")
     plt.close(figure)
-    write_atomically(sweep.folder / "plot.png", image.getvalue())
-    words = _words(sweep, chosen, metrics, kind)
-    write_atomically(sweep.folder / "plot.md", f"{words}\n\n{_table(sweep, chosen, metrics)}")
-    return words
-
-
-def _axes(sweep: Sweep) -> list[str]:
-    seeds = seeds_of(sweep)
-    return [name for name in sweep.varied if name not in seeds]
+    return image.getvalue(), _words(axes, chosen, metrics, kind)
 
 
 def _levels(found: list[Summary], name: str) -> list[Any]:
@@ -84,8 +84,8 @@ def _errors(found: list[Summary]) -> list[list[float]]:
     ]
 
 
-def _line(ax: Any, sweep: Sweep, found: list[Summary]) -> None:
-    (name,) = _axes(sweep)
+def _line(ax: Any, axes: list[str], found: list[Summary]) -> None:
+    (name,) = axes
     found = sorted(found, key=lambda summary: summary.setting[name])
     values = [summary.setting[name] for summary in found]
     ax.errorbar(values, [summary.mean for summary in found], _errors(found), capsize=3, elinewidth=1)
@@ -94,8 +94,8 @@ def _line(ax: Any, sweep: Sweep, found: list[Summary]) -> None:
     ax.set_xlabel(name)
 
 
-def _heat_map(ax: Any, sweep: Sweep, found: list[Summary]) -> None:
-    rows, columns = _axes(sweep)
+def _heat_map(ax: Any, axes: list[str], found: list[Summary]) -> None:
+    rows, columns = axes
     down, across = _levels(found, rows), _levels(found, columns)
     means = {(repr(summary.setting[rows]), repr(summary.setting[columns])): summary.mean for summary in found}
     cells = [[means.get((repr(row), repr(column)), float("nan")) for column in across] for row in down]
@@ -115,7 +115,7 @@ def _heat_map(ax: Any, sweep: Sweep, found: list[Summary]) -> None:
     ax.figure.colorbar(image, ax=ax)
 
 
-def _dots(ax: Any, sweep: Sweep, found: list[Summary]) -> None:
+def _dots(ax: Any, axes: list[str], found: list[Summary]) -> None:
     found = _shown(found)[::-1]
     places = range(len(found))
     errors = _errors(found)
@@ -133,8 +133,7 @@ def _name(summary: Summary) -> str:
     return ", ".join(f"{name}={value}" for name, value in summary.setting.items()) or "all runs"
 
 
-def _words(sweep: Sweep, found: list[Summary], metrics: list[str], kind: str) -> str:
-    axes = _axes(sweep)
+def _words(axes: list[str], found: list[Summary], metrics: list[str], kind: str) -> str:
     against = f" against {' and '.join(axes)}" if axes else ""
     runs = sorted({summary.runs for summary in found})
     if runs[-1] == 1:
@@ -150,14 +149,8 @@ def _words(sweep: Sweep, found: list[Summary], metrics: list[str], kind: str) ->
     return f"{kind.capitalize()} of {', '.join(metrics)}{against}{over}{left_out}."
 
 
-def _table(sweep: Sweep, found: list[Summary], metrics: list[str]) -> str:
-    columns, rows = table(sweep, found, metrics)
-    return markdown_table(columns, rows)
-
-
-def table(sweep: Sweep, found: list[Summary], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
+def table(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each setting, how many runs it had, and each metric's mean with its interval."""
-    axes = _axes(sweep)
     by_setting: dict[str, dict[str, Summary]] = {}
     for summary in found:
         by_setting.setdefault(str(summary.setting), {})[summary.metric] = summary

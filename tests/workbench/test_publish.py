@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from swept_project import sweep
 from toy_project import edit_cell, write_chapter
 from workbench.contract import load_contract
 from workbench.project import RequestError, RunError
 from workbench.publish import publish, read_edition, staged_chapters
 from workbench.recorded import record_run
+from workbench.recorded_sweep import find_sweep, record_sweep
 
 CONFIG = """\
 title: A small book
@@ -98,13 +100,35 @@ def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(
     assert "Not current" not in text
     edit_cell(book.notebooks / "toy.ipynb", "cell-2", "chapter.record('double', 3 * size)")
     page, *_ = build(book, run)
-    assert "Not current: since then the chapter" in (page.parent / "book" / "intro.html").read_text()
+    assert (
+        "Not current: since then the code of cell cell-2 changed" in (page.parent / "book" / "intro.html").read_text()
+    )
     intro.write_text("# A small book\n\n```{recorded} toy-wild\n```\n")
     with pytest.raises(RunError, match="nothing is recorded as toy-wild; did you mean toy-wide"):
         build(book, run)
     intro.write_text("# A small book\n\n```{recorded} toy-wide\n:metrics: triple\n```\n")
     with pytest.raises(RunError, match="toy-wide has no metric triple; it has double"):
         build(book, run)
+
+
+def test_a_page_shows_a_recorded_sweep_as_figure_and_table(book, run):
+    begin = "from workbench.chapter import begin\nchapter = begin()"
+    write_chapter(
+        book.root, begin, "chapter.record('double', 2 * size + seed)", "chapter.claim('Small', size, below=5)"
+    )
+    code, _, err = sweep(book, "-g", "size=4,5", "-g", "seed=0:2", "--workers", "2")
+    assert code == 0, err
+    record_sweep(book, find_sweep(book, "size-seed"), "toy-sizes")
+    (book.root / "book" / "intro.md").write_text("# A small book\n\n```{recorded} toy-sizes\n```\n")
+    page, *_ = build(book, run)
+    shown = (page.parent / "book" / "intro.html").read_text()
+    text = re.sub(r"<[^>]+>", "", shown)
+    assert "workbench sweep toy -g size=4,5 -g seed=0,1" in text
+    assert re.search(r"size\s+runs\s+double\s+4\s+2\s+8\.5 \(", text)
+    assert "4 runs of" in text
+    assert "✗ in 2 of 4 runs: Small." in text
+    (image,) = re.findall(r'<img alt="(Line of double against size;[^"]+)"[^>]* src="([^"]+)"', shown)
+    assert (page.parent / "book" / image[1]).read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_unusable_repository_is_refused(book, run):

@@ -53,12 +53,14 @@ def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
     edit_cell(path, "title", "# A corrected title")
     assert changed_since(project, recorded) == []
     edit_cell(path, "cell-2", "chapter.record('triple', 3 * size)")
-    assert changed_since(project, recorded) == ["the chapter's code has changed"]
+    assert changed_since(project, recorded) == ["the code of cell cell-2 changed"]
     record = json.loads(json.dumps(recorded.record))
     record["ingredients"]["modules"]["workbench.types"] = "0"
     record["ingredients"]["versions"]["numpy"] = "1.0"
-    older = type(recorded)("toy-five", record)
-    assert any(change == "workbench.types has changed" for change in changed_since(project, older))
+    record["ingredients"]["parameters"]["seed"] = 7
+    older = type(recorded)(recorded.folder, record)
+    assert "`lib/workbench/types.py` changed" in changed_since(project, older)
+    assert "parameter seed 7 → 0" in changed_since(project, older), "the default of today is another one"
     assert any(change.startswith("numpy 1.0 → ") for change in changed_since(project, older))
 
 

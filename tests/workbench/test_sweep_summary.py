@@ -14,7 +14,7 @@ from workbench import sweep_progress
 from workbench.contract import load_contract
 from workbench.grid import points_of
 from workbench.ledger import Metric, Outcome
-from workbench.summary import summaries, write_results
+from workbench.summary import axes_of, summaries, write_results
 from workbench.sweep import Sweep
 from workbench.sweep_plot import chosen_metrics, kind_of, table, write_plot
 
@@ -77,7 +77,7 @@ def test_the_picture_fits_what_varies(project, grids, kind, words):
     sweep = measured(project, *grids)
     found = summaries(sweep)
     folder = write_results(sweep, found, "")
-    assert kind_of(sweep, found) == kind
+    assert kind_of(axes_of(sweep), found) == kind
     assert words in write_plot(sweep, found, ["score"])
     assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "plot.md").read_text().count("\n| ") == len(
@@ -90,7 +90,7 @@ def test_the_first_few_metrics_are_shown_unless_some_are_asked_for(project):
     found = summaries(sweep)
     assert chosen_metrics(found, []) == ["m0", "m1", "m2", "m3"]
     assert chosen_metrics(found, ["m7", "unknown"]) == ["m7"]
-    assert table(sweep, found, ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
+    assert table(["size"], found, ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
 
 
 def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(project, monkeypatch):

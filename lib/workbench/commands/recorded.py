@@ -10,7 +10,10 @@ from workbench.project import find_project
 
 
 def record(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A completed run, the start of its name, or `latest`.")],
+    result: Annotated[
+        str,
+        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, the start of its name, or `latest` (run)."),
+    ],
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="What it is called in the book, such as `attention-wide`.")
     ],
@@ -22,7 +25,7 @@ def record(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is recorded under this name.")] = False,
 ) -> None:
-    """Keep a run with the book, in book/recorded/NAME/, with the command that computes it again.
+    """Keep a run or a sweep with the book, in book/recorded/NAME/, with the command that computes it again.
 
     A page shows it with the directive `{recorded} NAME`.
 
@@ -30,13 +33,19 @@ def record(
 
     ```
     workbench record latest attention-wide
+    workbench record d_k-seed-4a0c1f62 attention-widths
     workbench record 20261123T1845 attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     ```
     """
     from workbench.recorded import record_run
+    from workbench.recorded_sweep import find_sweep, record_sweep
     from workbench.records import find_run
-    from workbench.request import given_parameters
+    from workbench.request import named_once
 
     project = find_project()
-    kept = record_run(project, find_run(project, run), name, given_parameters(public or [], []), replace=replace)
+    names = named_once("--public", public or [], "a public name is given as parameter=name")
+    if sweep := find_sweep(project, result):
+        kept = record_sweep(project, sweep, name, names, replace=replace)
+    else:
+        kept = record_run(project, find_run(project, result), name, names, replace=replace)
     print(f"{kept.relative_to(project.root)} keeps it; a page shows it with the directive {{recorded}} {name}")

@@ -128,7 +128,7 @@ def _hang_up_is_an_interrupt() -> Iterator[None]:
 
 def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]]:
     """Write the results, and print the means."""
-    from workbench.summary import metric_names, summaries, write_results
+    from workbench.summary import axes_of, metric_names, summaries, write_results
     from workbench.sweep_plot import chosen_metrics, table, write_plot
     from workbench.sweep_progress import print_summary
 
@@ -140,7 +140,7 @@ def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]
     if shown:
         words = write_plot(asked, found, shown)
         if not quiet:
-            print_summary(*table(asked, found, shown), words)
+            print_summary(*table(axes_of(asked), found, shown), words)
     return folder, found
 
 
