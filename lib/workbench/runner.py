@@ -87,7 +87,7 @@ def run_chapter(
     _check_writable(project.runs)
     with sentences_of(OSError, ValueError):  # a file that is no text, say
         parts = ingredients(contract, values)
-    _prepare(values, reporter)
+    prepare(values, reporter)
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
@@ -139,8 +139,12 @@ def _check_writable(runs: Path) -> None:
         raise RequestError(f"the runs folder {runs} cannot be written")
 
 
-def _prepare(values: dict[str, Any], reporter: Reporter) -> None:
-    """Build what shipped data sets need, once and in sight, before a kernel would do it in silence."""
+def prepare(values: dict[str, Any], reporter: Reporter) -> None:
+    """Build what shipped data sets need, once and in sight, before a kernel would do it in silence.
+
+    Raises:
+        RunError: for data that cannot be prepared.
+    """
     for name, value in values.items():
         if isinstance(value, Dataset) and value.is_shipped:
             try:

@@ -44,7 +44,9 @@ def main() -> None:
     if os.environ.get("WORKBENCH_WARM"):
         importlib.import_module("workbench.provisioner")  # makes warm kernels known in this process
     requests: queue.Queue[Any] = queue.Queue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    # Without a buffer: a thread that waits in a buffered read holds its lock, which Python cannot end with.
+    asked = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    threading.Thread(target=_listen, args=(asked, requests), daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError, queue.Empty):
         while (request := requests.get(timeout=IDLE)) is not None:
             busy.set()
@@ -70,11 +72,21 @@ def write_frame(stream: BinaryIO, value: Any) -> None:
 
 def read_frame(stream: BinaryIO) -> Any:
     """The next value, or None where the stream has ended."""
-    head = stream.read(8)
-    if len(head) < 8:
-        return None
-    data = stream.read(size := struct.unpack("!Q", head)[0])
-    return pickle.loads(data) if len(data) == size else None
+    head = _bytes(stream, 8)
+    data = _bytes(stream, struct.unpack("!Q", head)[0]) if head else None
+    return pickle.loads(data) if data else None
+
+
+def _bytes(stream: BinaryIO, size: int) -> bytes | None:
+    """So many bytes, which may come in pieces, or None where the stream ends before."""
+    pieces = []
+    while size > 0:
+        piece = stream.read(min(size, 1 << 20))
+        if not piece:
+            return None
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _listen(stream: BinaryIO, requests: queue.Queue[Any]) -> None:

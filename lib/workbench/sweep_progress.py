@@ -22,15 +22,14 @@ _STYLES = {"completed": "green", "failed": "red", "interrupted": "yellow", "runn
 
 
 class SweepView:
-    """Tells a user how a sweep goes, on standard error."""
+    """Tells a user on standard error how `total` points go, of which one usually takes `usual` seconds."""
 
-    def __init__(self, sweep: Sweep, total: int) -> None:
-        self._sweep, self._total = sweep, total
+    def __init__(self, total: int, usual: float | None) -> None:
+        self._total, self._usual = total, usual
         self._live = Live(console=err, auto_refresh=False, transient=True) if err.is_terminal else None
         self._seconds: list[float] = []
         self._failures: list[str] = []
         self._last = 0.0
-        self._usual = sweep.ledger.usual_seconds()
 
     def __enter__(self) -> SweepView:
         if self._live:
@@ -43,18 +42,17 @@ class SweepView:
         if self._live:
             self._live.stop()
 
-    def changed(self, running: dict[int, float], done: int, failed: int, left: int) -> None:
+    def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
         """Draw the table anew, at most twice a second."""
         now = time.monotonic()
         if self._live and (now - self._last > 0.4 or not running):
             self._last = now
             self._live.update(self._table(running, done, failed, left), refresh=True)
 
-    def ended(self, number: int, outcome: Outcome) -> None:
+    def ended(self, label: str, outcome: Outcome) -> None:
         """Remember how long a point took; without a terminal, say so."""
         if outcome.seconds and outcome.status == "completed":
             self._seconds.append(outcome.seconds)
-        label = self._sweep.label(number)
         if outcome.status == "failed":
             self._failures.append(f"{label}: {outcome.error}")
         if not self._live:
@@ -66,12 +64,12 @@ class SweepView:
         """Say something once."""
         err.print(sentence, markup=False, soft_wrap=True)
 
-    def _table(self, running: dict[int, float], done: int, failed: int, left: int) -> Any:
+    def _table(self, running: dict[str, float], done: int, failed: int, left: int) -> Any:
         each = sum(self._seconds) / len(self._seconds) if self._seconds else self._usual
         now = time.monotonic()
         table = Table(box=None, pad_edge=False, show_header=False)
-        for number, since in sorted(running.items())[:_MOST_ROWS]:
-            table.add_row("[cyan]running[/]", escape(self._sweep.label(number)), f"[dim]{in_words(now - since)}[/]")
+        for label, since in list(running.items())[:_MOST_ROWS]:
+            table.add_row("[cyan]running[/]", escape(label), f"[dim]{in_words(now - since)}[/]")
         for failure in self._failures[-3:]:
             table.add_row("[red]failed[/]", escape(failure[:120]), "")
         remaining = ""

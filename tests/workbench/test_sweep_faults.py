@@ -22,11 +22,12 @@ from swept_project import (
     wait_until,
     write_traced_chapter,
 )
-from workbench import sweep as sweep_module
+from workbench import sweeper
 from workbench.contract import load_contract
 from workbench.grid import points_of
 from workbench.project import RunError
 from workbench.records import all_runs
+from workbench.sweep import Sweep
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
@@ -138,7 +139,7 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
     monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner")
     write_traced_chapter(project)
     mend(project)
-    real, written = sweep_module.write_atomically, []
+    real, written = sweeper.write_atomically, []
 
     def on_a_full_disk(path, content, **options):
         written.append(path.suffix == ".ipynb")  # a kernel's log may come before it
@@ -151,11 +152,11 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
             return lambda *_: None
 
     contract = load_contract(project, "toy")
-    asked = sweep_module.Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
+    asked = Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
     with monkeypatch.context() as patched:
-        patched.setattr(sweep_module, "write_atomically", on_a_full_disk)
+        patched.setattr(sweeper, "write_atomically", on_a_full_disk)
         with pytest.raises(RunError, match="No space left on device; 2 of 4 points are done, and the same line does"):
-            sweep_module.run_sweep(asked, Mute(), workers=1)
+            sweeper.run_sweeps([asked], Mute(), workers=1)
     assert statuses(project) == ["completed"] * 2 + ["interrupted"]
     assert_the_same_line_does_the_rest(project, set(completed(project)))
 

@@ -93,16 +93,15 @@ def test_the_first_few_metrics_are_shown_unless_some_are_asked_for(project):
     assert table(["size"], found, ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
 
 
-def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(project, monkeypatch):
+def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(sweep_progress, "err", Console(file=screen, force_terminal=True, width=120, color_system=None))
-    sweep = measured(project, "size=1:7")
     now = SimpleNamespace(value=100.0)
     monkeypatch.setattr(sweep_progress.time, "monotonic", lambda: now.value)
-    with sweep_progress.SweepView(sweep, 6) as view:
-        view.ended(0, Outcome("a", "completed", 30.0, None, (), None))
-        view.ended(1, Outcome("b", "failed", 1.0, None, (), "ValueError: a reason"))
-        view.changed({2: 90.0, 3: 100.0}, done=1, failed=1, left=2)
+    with sweep_progress.SweepView(6, None) as view:
+        view.ended("size=1", Outcome("a", "completed", 30.0, None, (), None))
+        view.ended("size=2", Outcome("b", "failed", 1.0, None, (), "ValueError: a reason"))
+        view.changed({"size=3": 90.0, "size=4": 100.0}, done=1, failed=1, left=2)
     shown = screen.getvalue()
     assert "size=3" in shown
     assert "10 s" in shown

@@ -5,14 +5,13 @@ Heavy imports stand inside the commands, so that a bad request is refused before
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from workbench import completion
-from workbench.commands.shared import ChapterName, print_json, start_jupyterlab
+from workbench.commands.shared import ChapterName, hang_up_is_an_interrupt, print_json, start_jupyterlab
 from workbench.project import RunError, find_project
 
 
@@ -83,12 +82,15 @@ def book(
         str | None,
         typer.Option("--repository", metavar="URL", help="Where the source lives: turns on the launch buttons."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="At most this many chapters at a time.", min=1)
+    ] = None,
     committed: Annotated[
         bool,
         typer.Option("--committed", help="Run nothing: publish the outputs that are committed with the chapters."),
     ] = False,
 ) -> None:
-    """Run the chapters that are stale, build the HTML and print where it is.
+    """Run the chapters that are stale, as many at a time as there is room for, build the HTML and print where it is.
 
     **Examples**
 
@@ -97,25 +99,20 @@ def book(
     workbench book --edition offline --repository https://github.com/me/my-fork
     ```
     """
+    from workbench.chapter_runs import run_chapters
     from workbench.console import RichReporter, print_outcome
-    from workbench.keys import libraries
     from workbench.publish import publish, read_edition, staged_chapters
-    from workbench.runner import run_chapter
-    from workbench.warm import warm_kernels
 
     project = find_project()
     chosen = read_edition(project, edition)
-    finished = {}
     staged = staged_chapters(project, chosen)
-    staged = [] if committed else staged
-    with warm_kernels(name for contract, _ in staged for name in libraries(contract)) if staged else nullcontext():
-        for contract, given in staged:
-            with RichReporter() as reporter:
-                done, reused = run_chapter(project, contract, given, reporter)
+    finished = {}
+    with hang_up_is_an_interrupt():
+        for done, reused in [] if committed else run_chapters(project, staged, workers):
             print_outcome(done, reused)
-            if done.status != "completed":
-                raise RunError(f"the book is not built, because the run of {contract.chapter} {done.status}")
-            finished[contract.chapter] = done
+            finished[done.chapter] = done
+    if failed := [f"{done.chapter} {done.status}" for done in finished.values() if done.status != "completed"]:
+        raise RunError(*(f"the book is not built, because the run of {one}" for one in failed))
     with RichReporter() as reporter:
         page, fresh = publish(project, chosen, finished, repository, reporter)
     print(f"{'The book is at' if fresh else 'Nothing has changed. The book is at'} {page}")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from workbench.commands.shared import ChapterName, Json, print_json
+from workbench.commands.shared import ChapterName, Json, hang_up_is_an_interrupt, print_json
 from workbench.project import find_project
 
 
@@ -103,27 +100,15 @@ def _run(asked: Any, scheduler: str | None, workers: int | None, limits: tuple[f
     if not missing:
         print(f"all {len(asked.points)} points are done, nothing was run", file=sys.stderr)
         return
-    from workbench.sweep import alone, run_sweep
+    from workbench.sweep import alone
     from workbench.sweep_progress import SweepView
+    from workbench.sweeper import run_sweeps
 
     done = len(asked.points) - len(missing)
     print(f"{len(missing)} points to run" + (f", {done} are done" if done else ""), file=sys.stderr)
-    with alone(asked), _hang_up_is_an_interrupt(), SweepView(asked, len(missing)) as view:
-        run_sweep(asked, view, scheduler=scheduler, workers=workers, limits=limits)
-
-
-@contextlib.contextmanager
-def _hang_up_is_an_interrupt() -> Iterator[None]:
-    """A terminal that is closed ends a sweep as Ctrl-C does, unless `nohup` says that it shall not."""
-    number = getattr(signal, "SIGHUP", None)
-    if number is None or signal.getsignal(number) == signal.SIG_IGN:
-        yield
-        return
-    before = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
+    view = SweepView(len(missing), asked.ledger.usual_seconds())
+    with alone(asked), hang_up_is_an_interrupt(), view:
+        run_sweeps([asked], view, scheduler=scheduler, workers=workers, limits=limits)
 
 
 def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]]:
