@@ -18,6 +18,7 @@ import yaml
 
 from workbench.contract import Contract, load_contract
 from workbench.ledger import Metric
+from workbench.machine import in_words
 from workbench.project import Project, RequestError, write_atomically
 from workbench.recorded import (
     CIRCUMSTANCES,
@@ -137,7 +138,7 @@ def _in_all(runs: list[Run]) -> dict[str, Any]:
         "ended": max(record["ended"] for record in records),
         "seconds": round(sum(record["seconds"] for record in records), 3),
         "energy": {**records[0]["energy"], "watt_hours": round(sum(used), 4)} if len(used) == len(runs) else None,
-        "machines": len({json.dumps(record["machine"], sort_keys=True) for record in records}),
+        "machines": len({in_words(record["machine"]) for record in records}),
         "claims": [{"statement": statement, **found} for statement, found in claims.items()],
     }
 

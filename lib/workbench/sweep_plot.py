@@ -89,7 +89,7 @@ def _line(ax: Any, axes: list[str], found: list[Summary]) -> None:
     found = sorted(found, key=lambda summary: summary.setting[name])
     values = [summary.setting[name] for summary in found]
     ax.errorbar(values, [summary.mean for summary in found], _errors(found), capsize=3, elinewidth=1)
-    if values[0] > 0 and values[-1] >= 20 * values[0]:
+    if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")
     ax.set_xlabel(name)
 

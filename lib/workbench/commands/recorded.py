@@ -33,7 +33,7 @@ def record(
 
     ```
     workbench record latest attention-wide
-    workbench record d_k-seed-4a0c1f62 attention-widths
+    workbench record d_k-seed attention-widths
     workbench record 20261123T1845 attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     ```
     """
