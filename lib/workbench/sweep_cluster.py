@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +21,7 @@ from workbench.machine import machine
 from workbench.project import RunError
 
 _LOOPBACK = "127.0.0.1:0"
+_SCRATCH = "workbench-dask-"  # and the process that a temporary folder is of
 _USUAL_MEMORY = 2 * 2**30
 """Bytes that a run is taken to need where no earlier one says."""
 
@@ -92,8 +95,9 @@ class Cluster:
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise RunError(f"no Dask scheduler answers at {self._address}: {said}") from None
             return
+        _remove_left_scratch()
         scratch = self._open.enter_context(
-            tempfile.TemporaryDirectory(prefix="workbench-dask-", ignore_cleanup_errors=True)
+            tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True)
         )
         cluster = LocalCluster(
             n_workers=self._share.runs,
@@ -172,6 +176,16 @@ class Cluster:
         """Have workers stop what they compute."""
         if futures and self.is_connected():
             _quietly(self._client.cancel, futures, force=True)
+
+
+def _remove_left_scratch() -> None:
+    """Remove the temporary folders of processes that were killed before they could."""
+    import psutil
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quietly(action: Any, *arguments: Any, **options: Any) -> None:

@@ -6,7 +6,9 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
@@ -132,7 +134,10 @@ def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(pro
     finish(process)
     wait_until(lambda: all(is_gone(pid) for pid in (kernel, runner, *(child.pid for child in family))), 5)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
+    left = list(Path(tempfile.gettempdir()).glob(f"workbench-dask-{process.pid}-*"))
+    assert left, "a killed process cannot clean up"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
+    assert not any(folder.exists() for folder in left)
 
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
