@@ -161,10 +161,10 @@ def _version(distribution: str) -> str:
         raise CorpusError(f"{distribution} is not installed, and the corpus pydocs reads its documentation") from None
 
 
-def _code_digest() -> str:
-    """Return a digest of the modules that decide what a corpus holds."""
+def _code_digest(*more: str) -> str:
+    """Return a digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
     digest = hashlib.sha256()
-    for name in ("corpora", "deduplication", "docstrings", "prose", "sources"):
+    for name in ("corpora", "deduplication", "docstrings", "prose", *more):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
@@ -297,5 +297,6 @@ def is_cached(name: str) -> bool:
 
 def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
     """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
-    key = hashlib.sha256(f"{fingerprint(source)} {_code_digest()} {text_column or ''}".encode()).hexdigest()
+    readers = () if source in SHIPPED else ("sources", "cards")
+    key = hashlib.sha256(f"{fingerprint(source)} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

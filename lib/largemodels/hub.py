@@ -108,9 +108,7 @@ def files(kind: Kind, hub_id: HubId) -> dict[str, HubFile]:
     return _files(kind, hub_id.repository, commit_of(kind, hub_id))
 
 
-def download(
-    kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress | None = None
-) -> dict[str, Path]:
+def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress | None = None) -> dict[str, Path]:
     """Return local paths of these files of a repository, by their names, each checked against its digest.
 
     They lie in the cache that all of Hugging Face's libraries share (`HF_HOME`). What was checked once is read from
@@ -192,9 +190,7 @@ def _ask(kind: Kind, hub_id: HubId) -> Any:
 
 
 def _listing(info: Any) -> dict[str, list]:
-    return {
-        file.rfilename: [file.size, file.lfs.sha256 if file.lfs else file.blob_id] for file in info.siblings or ()
-    }
+    return {file.rfilename: [file.size, file.lfs.sha256 if file.lfs else file.blob_id] for file in info.siblings or ()}
 
 
 def _fetch(kind: Kind, hub_id: HubId, commit: str, name: str) -> Path:
@@ -283,7 +279,9 @@ def _check(hub_id: HubId, name: str, path: Path, file: HubFile) -> None:
     if content_digest != file.digest or (file.size is not None and path.stat().st_size != file.size):
         for place in {path, path.resolve()}:
             place.unlink(missing_ok=True)
-        raise HubError(f"{hub_id}: {name}: arrived damaged (not what the Hub's digest says) and was removed; run it again")
+        raise HubError(
+            f"{hub_id}: {name}: arrived damaged (not what the Hub's digest says) and was removed; run it again"
+        )
 
 
 # What is known without asking: our own notes, and the shared cache of Hugging Face's libraries

@@ -12,40 +12,20 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from largemodels import hub
+from largemodels import cards, hub
 from largemodels.cache import Progress
+from largemodels.cards import FORMS, SAVED, SUFFIXES, TABLES, TEXT, UNREAD, SourceError, split_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-TEXT = ".txt"
-SUFFIXES = (*TABLES, TEXT)
-FORMS = ", ".join(SUFFIXES)
 TEXT_NAMES = ("text", "sentence", "content", "review", "document")
 """Columns that are the text, whatever else a table has."""
-
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-_UNREAD = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
-_SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
-
-
-class SourceError(ValueError):
-    """Data that cannot be read, with what was given and what to do in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +120,7 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
     found = [
         file
         for file in sorted(path.iterdir())
-        if file.suffix.lower() in SUFFIXES and not _UNREAD.match(file.name) and not file.name.startswith(".")
+        if file.suffix.lower() in SUFFIXES and not UNREAD.match(file.name) and not file.name.startswith(".")
     ]
     kinds = sorted({file.suffix.lower() for file in found})
     if not found:
@@ -148,14 +128,6 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
     if len(kinds) > 1:
         raise SourceError(f"{name}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
     return found
-
-
-def split_in(path: str) -> str | None:
-    """Return "train", "validation" or "test" where a word of a file's name says so, and None where none does."""
-    for word in reversed(re.findall(r"[a-z]+", path.lower())):
-        if word in _SPLITS:
-            return _SPLITS[word]
-    return None
 
 
 def text_column(frame: pd.DataFrame, given: str | None, name: object) -> str:
@@ -203,7 +175,7 @@ def _existing(name: str | os.PathLike[str]) -> Path:
 
 
 def _is_saved(path: Path) -> bool:
-    return path.is_dir() and any((path / name).is_file() for name in _SAVED)
+    return path.is_dir() and any((path / name).is_file() for name in SAVED)
 
 
 def _bytes(path: Path) -> bytes:
@@ -244,7 +216,7 @@ def _part(path: Path, stem: str, split: str | None) -> Part:
 
 
 def _csv(path: Path, text: str) -> pd.DataFrame:
-    """Return a CSV or TSV file's table. TSV has no quotes; one that has, as spreadsheets write it, is read with them."""
+    """Return a CSV or TSV file's table. TSV has no quotes, unless it cannot be read without."""
     import csv
     import io
 
@@ -267,14 +239,14 @@ def _json_table(path: Path, text: str) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[Any] = []
-    try:
-        if text.lstrip().startswith("["):
-            rows, number = json.loads(text), 1
-        for number, line in enumerate(text.splitlines() if not rows else (), start=1):
-            if line.strip():
-                rows.append(json.loads(line))
-    except ValueError:
-        raise SourceError(f"{path}: line {number} is not JSON; expected an object on each line") from None
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            rows = json.loads(text)
+    for number, line in enumerate([] if rows else text.splitlines(), start=1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except ValueError:
+            raise SourceError(f"{path}: line {number} is not JSON; expected an object on each line") from None
     if not all(isinstance(row, dict) for row in rows):
         raise SourceError(f"{path}: expected a JSON object on each line, such as {{'text': …, 'label': …}}")
     return pd.DataFrame(rows, dtype=object)
@@ -341,94 +313,7 @@ def _downloaded(
 ) -> tuple[list[tuple[Path, str | None]], dict[str, tuple[str, ...]]]:
     """Return the local files of a Hub data set with their splits, and the label names of its card."""
     names = list(hub.files("dataset", found))
-    card = _card(hub.download("dataset", found, ["README.md"])["README.md"]) if "README.md" in names else {}
-    config, chosen = _chosen_files(found, names, card)
+    card = cards.read_card(hub.download("dataset", found, ["README.md"])["README.md"]) if "README.md" in names else {}
+    config, chosen = cards.chosen_files(found, names, card)
     paths = hub.download("dataset", found, [name for name, _ in chosen], progress)
-    return [(paths[name], split) for name, split in chosen], _card_labels(card, config)
-
-
-def _card(path: Path) -> dict[str, Any]:
-    """Return the metadata that a data set's README opens with; nothing where there are none."""
-    import yaml
-
-    match = re.match(r"---\s*\n(.*?)\n---", path.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
-    try:
-        card = yaml.safe_load(match[1]) if match else {}
-    except yaml.YAMLError:
-        card = {}
-    return card if isinstance(card, dict) else {}
-
-
-def _chosen_files(
-    found: hub.HubId, names: Sequence[str], card: dict[str, Any]
-) -> tuple[str | None, list[tuple[str, str | None]]]:
-    """Return the configuration and its files with their splits, as the card or else the files' names tell."""
-    readable = [name for name in names if name.lower().endswith(SUFFIXES) and _is_data(name)]
-    if not readable:
-        code = any(name.endswith(".py") for name in names)
-        remedy = "; the Hub may have it as Parquet: add @refs/convert/parquet" if code else ""
-        holds = "is a program, and no program of others is run" if code else f"holds no file of a known kind ({FORMS})"
-        raise SourceError(f"{found}: the data set {holds}{remedy}")
-    configs = {str(c.get("config_name", "default")): c for c in card.get("configs") or () if isinstance(c, dict)}
-    if configs:
-        config = _chosen_config(found, configs)
-        chosen = list(_card_files(configs[config], readable))
-        if not chosen:
-            raise SourceError(f"{found}: the card names no file that is there for the configuration {config}")
-        return config, chosen
-    folders = sorted({name.partition("/")[0] for name in readable if "/" in name} - {"data", *_SPLITS})
-    if found.config or len(folders) > 1:
-        config = _chosen_config(found, dict.fromkeys(folders, {}))
-        readable = [name for name in readable if name.startswith(f"{config}/")]
-    return found.config, [(name, split_in(name)) for name in readable]
-
-
-def _is_data(name: str) -> bool:
-    file = name.rpartition("/")[2]
-    return not (_UNREAD.match(file) or file.startswith(".") or file in ("dataset_infos.json", *_SAVED))
-
-
-def _chosen_config(found: hub.HubId, configs: dict[str, dict[str, Any]]) -> str:
-    """Return the configuration that was asked for, the card's default, or the only one."""
-    if found.config:
-        if found.config in configs:
-            return found.config
-        there = f"there is {', '.join(configs)}" if configs else "it has none"
-        raise SourceError(f"{found}: there is no configuration {found.config}; {there}")
-    default = [name for name, config in configs.items() if config.get("default") or name == "default"]
-    if len(configs) == 1 or default:
-        return (default or list(configs))[0]
-    raise SourceError(f"{found}: which configuration? add one of {', '.join(configs)} behind a colon")
-
-
-def _card_files(config: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield the files that a configuration of a card names, with their splits."""
-    from fnmatch import fnmatch
-
-    entries = config.get("data_files") or [{"path": f"{config.get('data_dir') or ''}*"}]
-    for entry in [entries] if isinstance(entries, (str, dict)) else entries:
-        entry = {"path": entry} if isinstance(entry, str) else entry
-        patterns = entry.get("path", ())
-        for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            for name in names:
-                if fnmatch(name, pattern.removeprefix("./")):
-                    split = str(entry.get("split") or "")
-                    yield name, split_in(split) or split or split_in(name)
-
-
-def _card_labels(card: dict[str, Any], config: str | None) -> dict[str, tuple[str, ...]]:
-    """Return the label names that a card gives for the columns of a configuration."""
-    infos = card.get("dataset_info") or []
-    found: dict[str, tuple[str, ...]] = {}
-    for info in [infos] if isinstance(infos, dict) else infos:
-        if len(infos) > 1 and isinstance(infos, list) and info.get("config_name", "default") != (config or "default"):
-            continue
-        for feature in _dicts(info.get("features")):
-            for kind in _dicts([feature.get("dtype")]):
-                if names := kind.get("class_label", {}).get("names"):  # {"0": "negative", …}
-                    found[feature["name"]] = tuple(names[key] for key in sorted(names, key=int))
-    return found
-
-
-def _dicts(items: Iterable[Any] | None) -> list[dict]:
-    return [item for item in items or () if isinstance(item, dict)]
+    return [(paths[name], split) for name, split in chosen], cards.label_names(card, config)

@@ -17,7 +17,7 @@ from workbench.contract import Contract, load_contract
 from workbench.project import Project, RequestError, nearest_or_all, write_atomically
 from workbench.records import Run
 from workbench.request import given_parameters
-from workbench.types import Dataset, plain, shown
+from workbench.types import Dataset, Model, named_sources, plain, shown
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _KEPT = ("chapter", "key", "ingredients", "parameters", "started", "seconds", "metrics", "claims")
@@ -132,8 +132,8 @@ def _public_names(contract: Contract, run: Run, public: dict[str, str]) -> dict[
         name
         for name, value in run.record["parameters"]["resolved"].items()
         if name in contract.parameters
-        and contract.parameters[name].annotation is Dataset
-        and not Dataset(value).is_shipped
+        and contract.parameters[name].annotation in (Dataset, Model)
+        and Path(value).is_absolute()  # as every local one is, once it is resolved
     }
     for name in sorted(local - public.keys()):
         raise RequestError(f"{name} was a local file; --public {name}=… says what others can get it by")
@@ -158,17 +158,23 @@ def _command(chapter: str, given: dict[str, Any]) -> str:
 def changed_since(project: Project, recorded: Recorded) -> list[str]:
     """What the recorded numbers depend on and has changed since, in words; nothing while they are current.
 
-    Data that others get by a public name are not compared: they are not here.
+    Data and models that others get by a public name or from the Hub are not compared: they are not here, and the Hub
+    is not asked while a page is built.
     """
     from workbench.keys import ingredients
 
     contract = load_contract(project, recorded.chapter)
     given = recorded.record["parameters"]["given"]
     values = contract.resolve({name: value for name, value in given.items() if name not in recorded.record["public"]})
-    then, now = recorded.record["ingredients"], ingredients(contract, values)
+    on_hub = {label.partition("[")[0] for label, source in named_sources(values).items() if source.is_hub}
+    elsewhere = on_hub | recorded.record["public"].keys()
+    here = {name: value for name, value in values.items() if name not in elsewhere}
+    then, now = recorded.record["ingredients"], ingredients(contract, here)
     return [
         *(["the chapter's code has changed"] if then["code"] != now["code"] else []),
         *(f"{name} has changed" for name in _different(then["modules"], now["modules"])),
+        *(f"{name} names other weights" for name, old in then.get("checkpoints", {}).items()
+          if name.partition("[")[0] not in elsewhere and now["checkpoints"].get(name) != old),
         *(f"{name} {then['versions'].get(name, 'none')} → {now['versions'].get(name, 'none')}"
           for name in _different(then["versions"], now["versions"])),
     ]  # fmt: skip
