@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -168,13 +168,17 @@ class _Handler(BaseHTTPRequestHandler):
         if repository is None:
             return
         entries = [{"type": "file", "path": file, **repository.facts(file)} for file in sorted(repository.files)]
+        folders = {str(parent) for file in repository.files for parent in PurePosixPath(file).parents} - {"."}
+        entries += [{"type": "directory", "path": folder, "oid": "0" * 40} for folder in sorted(folders)]
         if what == "paths-info":
-            wanted = form.get("paths", [])
-            self._json([entry for entry in entries if entry["path"] in wanted])
+            self._json([entry for entry in entries if entry["path"] in form.get("paths", [])])
         elif what == "tree":
-            self._json([entry for entry in entries if entry["path"].startswith(unquote(under or ""))])
+            above = PurePosixPath(unquote(under or ""))
+            deep = query.get("recursive") in (["true"], ["True"], ["1"])
+            paths = [(entry, PurePosixPath(entry["path"])) for entry in entries]
+            self._json([entry for entry, path in paths if (above in path.parents if deep else above == path.parent)])
         else:
-            siblings = [{"rfilename": entry["path"], **entry} for entry in entries]
+            siblings = [{"rfilename": entry["path"], **entry} for entry in entries if entry["type"] == "file"]
             facts = {"id": name, "sha": repository.commit, "private": False, "gated": repository.gated, "tags": []}
             self._json({**facts, "siblings": siblings, "downloads": 0, "likes": 0, "_id": "0"})
 
@@ -219,7 +223,7 @@ def tiny_model(folder: Path) -> dict[str, bytes]:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"the a sum of two arrays returns good bad film was".split()]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "sum", "of", "two", "arrays", "was", "good", "bad"]
     tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -234,7 +238,7 @@ def tiny_model(folder: Path) -> dict[str, bytes]:
 
 
 def tiny_reviews() -> dict[str, bytes]:
-    """The files of a data set with two configurations, Parquet files by split, and label names, as `datasets` has it."""
+    """The files of a data set with two configurations, Parquet files by split, and names of labels."""
     import io
 
     import datasets

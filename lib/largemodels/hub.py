@@ -217,7 +217,8 @@ def _sentences(kind: Kind, hub_id: HubId, file: str | None = None) -> Iterator[N
     """Turn what the client raises into one sentence; `_Unreachable` only for questions, files have no second source."""
     from huggingface_hub import errors
 
-    what = f"{hub_id}" + (f": {file}" if file else "")
+    shown = hub_id.unpinned if file or hub_id.revision == "main" else str(hub_id)
+    what = shown + (f": {file}" if file else "")
     noun = NOUNS[kind]
     unreachable = HubError if file else _Unreachable
     try:
@@ -280,7 +281,7 @@ def _check(hub_id: HubId, name: str, path: Path, file: HubFile) -> None:
         for place in {path, path.resolve()}:
             place.unlink(missing_ok=True)
         raise HubError(
-            f"{hub_id}: {name}: arrived damaged (not what the Hub's digest says) and was removed; run it again"
+            f"{hub_id.unpinned}: {name}: arrived damaged (not what the Hub's digest says) and was removed; run it again"
         )
 
 
