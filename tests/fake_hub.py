@@ -29,10 +29,14 @@ TOKEN = "hf_thisIsASecretThatNobodyMayRead"
 
 @dataclass
 class Repository:
-    """Files at one commit, and what is wrong with them. `bad` maps a file to "cut" or "wrong"."""
+    """Files at one commit, and what is wrong with them.
+
+    A gated one is given to nobody, a private one is shown to `TOKEN` only, and `bad` maps a file to "cut" or "wrong".
+    """
 
     files: dict[str, bytes]
     gated: bool = False
+    private: bool = False
     bad: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -146,9 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _found(self, kind: str, name: str, revision: str | None) -> Repository | None:
         repository = self.hub.repositories.get((kind, name))
-        if repository is None:
-            self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-        elif revision and unquote(revision) not in ("main", repository.commit):
+        if repository is None or (repository.private and TOKEN not in (self.headers.get("Authorization") or "")):
+            self._send(401, b"{}", {"X-Error-Code": "RepoNotFound"})
+            return None
+        if revision and unquote(revision) not in ("main", repository.commit):
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
             return None
         return repository

@@ -72,13 +72,17 @@ def check_name(name: str | os.PathLike[str]) -> None:
     """Refuse what cannot be a model, by what the name and this machine's disk show, in milliseconds.
 
     Raises:
-        CheckpointError: for a name that is neither shipped, nor an existing folder, nor of the form of a Hub id.
+        CheckpointError: for a name that is neither shipped, nor a folder with a model's files, nor of the form of a Hub
+            id.
     """
     text = str(name)
     path = Path(text).expanduser()
-    if text in shipped() or hub_id(text) or path.is_dir():
+    if text in shipped() or hub_id(text):
         return
-    if path.exists():
+    if text.strip() and path.is_dir():
+        refuse_unsafe(text, [file.name for file in path.iterdir()])
+        return
+    if text.strip() and path.exists():
         raise CheckpointError(f"{text} is a file, and a model is a folder with config.json and model.safetensors")
     near = difflib.get_close_matches(text, shipped(), n=1)
     hint = f"; did you mean {near[0]}?" if near and "/" not in text else ""
@@ -124,7 +128,6 @@ def resolve(name: str | os.PathLike[str], *, progress: Progress | None = None) -
         with _as_checkpoint_error():
             return _downloaded(str(name), found, progress)
     folder = _local_folder(name)
-    refuse_unsafe(str(name), [path.name for path in folder.iterdir()])
     refuse_programs(str(name), folder)
     return Checkpoint(str(name), folder)
 

@@ -98,7 +98,8 @@ class Dataset(Source):
     @classmethod
     def _checked(cls, value: str) -> Dataset:
         shipped = subject.shipped_datasets()
-        if value not in shipped and not Path(value).expanduser().exists() and not subject.is_hub_dataset(value):
+        exists = bool(value.strip()) and Path(value).expanduser().exists()
+        if value not in shipped and not exists and not subject.is_hub_dataset(value):
             looks_like_a_path = "/" in value or "\\" in value or Path(value).suffix
             near = [] if looks_like_a_path else difflib.get_close_matches(value, shipped, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -139,7 +140,7 @@ class Model(Source):
         try:
             subject.check_model(value)
         except ValueError as error:
-            said = str(error).removeprefix(f"{value} ")
+            said = str(error).removeprefix(value).lstrip(": ")  # the value is said by whoever reports this
             raise PydanticCustomError("model", "{said}", {"said": said}) from None
         return cls(value)
 
