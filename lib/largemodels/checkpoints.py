@@ -262,7 +262,9 @@ def check_fit(name: object, tokenizer: PreTrainedTokenizerBase, model: PreTraine
     if beyond:
         raise CheckpointError(f"{name}: the tokenizer's special tokens {few(list(beyond))} have no row in the model")
     pad = model.config.get_text_config().pad_token_id
-    if tokenizer.pad_token_id is None or (pad is not None and pad != tokenizer.pad_token_id):
+    if tokenizer.pad_token_id is None:
+        raise CheckpointError(f"{name}: the tokenizer has no token for padding, so texts cannot be put into one batch")
+    if pad is not None and pad != tokenizer.pad_token_id:
         raise CheckpointError(
             f"{name}: tokenizer and model disagree on padding (ids {tokenizer.pad_token_id} and {pad}); batches would "
             "be wrong"

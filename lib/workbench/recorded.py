@@ -127,13 +127,16 @@ def misfit(project: Project, recorded: Recorded) -> str | None:
 
 
 def _public_names(contract: Contract, run: Run, public: dict[str, str]) -> dict[str, str]:
-    """What stands for each local file or folder of a run, checked to be named, once, and no path."""
+    """What stands for each local file or folder of a run, checked to be named, once, and no path.
+
+    Once it is resolved, every local path is absolute, and nothing else is.
+    """
     local = {
         name
         for name, value in run.record["parameters"]["resolved"].items()
         if name in contract.parameters
-        and contract.parameters[name].annotation in (Dataset, Model)
-        and Path(value).is_absolute()  # as every local one is, once it is resolved
+        and contract.parameters[name].annotation in (Dataset, Model, list[Dataset], list[Model])
+        and any(Path(item).is_absolute() for item in (value if isinstance(value, list) else [value]))
     }
     for name in sorted(local - public.keys()):
         raise RequestError(f"{name} was a local file; --public {name}=… says what others can get it by")

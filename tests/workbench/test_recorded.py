@@ -95,6 +95,24 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
     assert changed_since(project, recorded) == []
 
 
+def test_a_local_path_in_a_list_is_private_too(project, done):
+    edit_cell(
+        project.notebooks / "toy.ipynb",
+        "parameters",
+        "from workbench.types import Dataset\ncorpora: list[Dataset] = ['pydocs']  # which",
+    )
+    edit_cell(project.notebooks / "toy.ipynb", "cell-0", "print(corpora)")
+    for cell in ("cell-2", "cell-3"):
+        edit_cell(project.notebooks / "toy.ipynb", cell, "pass")
+    record = json.loads((done.folder / "run.json").read_text())
+    record["parameters"] = {part: {"corpora": ["pydocs", "/home/me/text.txt"]} for part in ("given", "resolved")}
+    (done.folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(RequestError, match="corpora was a local file"):
+        record_run(project, find_run(project, "latest"), "local")
+    path = record_run(project, find_run(project, "latest"), "local", {"corpora": "pydocs and a public text"})
+    assert "/home/me" not in path.read_text()
+
+
 def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(project, done, monkeypatch):
     """The page of a recorded run is built with no network."""
     path = project.notebooks / "toy.ipynb"
