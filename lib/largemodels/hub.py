@@ -214,57 +214,81 @@ class _Unreachable(Exception):
 
 @contextlib.contextmanager
 def _sentences(kind: Kind, hub_id: HubId, file: str | None = None) -> Iterator[None]:
-    """Turn what the client raises into one sentence; `_Unreachable` only for questions, files have no second source."""
+    """Turn what the client raises into one sentence.
+
+    A question that finds nobody raises `_Unreachable`, because an earlier answer may do; a file has no second source.
+    """
     from huggingface_hub import errors
 
-    shown = hub_id.unpinned if file or hub_id.revision == "main" else str(hub_id)
-    what = shown + (f": {file}" if file else "")
-    noun = NOUNS[kind]
-    unreachable = HubError if file else _Unreachable
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # the client's own, those of its HTTP library, and those of the disk
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
-        said: Exception
-        if isinstance(cause, errors.GatedRepoError):
-            said = HubError(
-                f"{what}: the Hub gives this {noun} only to those who accepted its terms; accept them on its page and "
-                "set HF_TOKEN, or choose another one"
-            )
-        elif isinstance(cause, errors.RevisionNotFoundError):
-            said = HubError(f"{what}: the Hub knows this {noun}, but no revision {hub_id.revision}")
-        elif isinstance(cause, errors.RepositoryNotFoundError):
-            said = HubError(
-                f"{what}: neither an existing file or folder nor a {noun} that the Hub knows (a private one needs "
-                "HF_TOKEN); check the spelling"
-            )
-        elif isinstance(cause, errors.EntryNotFoundError):
-            said = HubError(f"{what}: the Hub lists this file and does not have it; choose another revision")
-        elif isinstance(cause, errors.OfflineModeIsEnabled):
-            said = unreachable(
-                f"{what}: not in the cache, and HF_HUB_OFFLINE forbids asking the Hub; unset it, or give a shipped "
-                "name or a local file or folder"
-            )
-        elif isinstance(cause, errors.HfHubHTTPError):
-            status = getattr(cause.response, "status_code", None)
-            said = (unreachable if status is None or status >= 500 or status == 429 else HubError)(
-                f"{what}: the Hub answered with an error ({status}); try again later, or give a local file or folder"
-            )
-        elif isinstance(cause, errors.HTTPError) or "Timeout" in type(cause).__name__:
-            slow = "Timeout" in type(cause).__name__
-            said = unreachable(
-                f"{what}: not in the cache, and the Hub "
-                f"{'did not answer in time' if slow else 'cannot be reached'}; check the network, or give a shipped "
-                "name or a local file or folder"
-            )
-        elif "Consistency check failed" in str(cause):
-            said = HubError(f"{what}: arrived incomplete, and nothing of it is used; run it again")
-        elif isinstance(cause, OSError):
-            reason = "the disk is full" if cause.errno == errno.ENOSPC else cause.strerror or type(cause).__name__
-            said = HubError(f"{what}: could not be downloaded ({reason})")
-        else:
-            said = HubError(f"{what}: could not be read from the Hub ({type(cause).__name__})")
-        raise said from None
+        shown = hub_id.unpinned if file or hub_id.revision == "main" else str(hub_id)
+        what = shown + (f": {file}" if file else "")
+        if refusal := _refusal(cause, NOUNS[kind], hub_id.revision):
+            raise HubError(f"{what}: {refusal}") from None
+        if silence := _silence(cause):
+            raise (HubError if file else _Unreachable)(f"{what}: {silence}") from None
+        raise HubError(f"{what}: {_failure(cause)}") from None
+
+
+def _refusal(cause: BaseException, noun: str, revision: str | None) -> str | None:
+    """Return what the Hub answered, where its answer was no."""
+    from huggingface_hub import errors
+
+    if isinstance(cause, errors.GatedRepoError):
+        return (
+            f"the Hub gives this {noun} only to those who accepted its terms; accept them on its page and set "
+            "HF_TOKEN, or choose another one"
+        )
+    if isinstance(cause, errors.RevisionNotFoundError):
+        return f"the Hub knows this {noun}, but no revision {revision}"
+    if isinstance(cause, errors.RepositoryNotFoundError):
+        return (
+            f"neither an existing file or folder nor a {noun} that the Hub knows (a private one needs HF_TOKEN); "
+            "check the spelling"
+        )
+    if isinstance(cause, errors.RemoteEntryNotFoundError):
+        return "the Hub lists this file and does not have it; choose another revision"
+    status = _status(cause)
+    if status is not None and status < 500 and status != 429:
+        return f"the Hub refused with an error ({status}); choose another one, or give a local file or folder"
+    return None
+
+
+def _silence(cause: BaseException) -> str | None:
+    """Return why there was no answer, and what to do, where that is what happened."""
+    from huggingface_hub import errors
+
+    if isinstance(cause, errors.OfflineModeIsEnabled):
+        return (
+            "not in the cache, and HF_HUB_OFFLINE forbids asking the Hub; unset it, or give a shipped name or a local "
+            "file or folder"
+        )
+    if status := _status(cause):
+        return f"the Hub answered with an error ({status}); try again later, or give a local file or folder"
+    slow = "Timeout" in type(cause).__name__
+    if slow or isinstance(cause, errors.HTTPError):
+        said = "did not answer in time" if slow else "cannot be reached"
+        return (
+            f"not in the cache, and the Hub {said}; check the network, or give a shipped name or a local file or folder"
+        )
+    return None
+
+
+def _failure(cause: BaseException) -> str:
+    """Return what else went wrong."""
+    if "Consistency check failed" in str(cause):
+        return "arrived incomplete, and nothing of it is used; run it again"
+    if isinstance(cause, OSError):
+        reason = "the disk is full" if cause.errno == errno.ENOSPC else cause.strerror or type(cause).__name__
+        return f"could not be downloaded ({reason})"
+    return f"could not be read from the Hub ({type(cause).__name__})"
+
+
+def _status(cause: BaseException) -> int | None:
+    return getattr(getattr(cause, "response", None), "status_code", None)
 
 
 def _check(hub_id: HubId, name: str, path: Path, file: HubFile) -> None:
