@@ -1,7 +1,8 @@
-"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or text files of the reader's own.
+"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any text of the reader's own.
 
-`largemodels.docstrings` reads the documentation, `largemodels.prose` cleans it, `largemodels.deduplication` removes
-what resembles; here it becomes one table, split once and for all, and kept in the user's cache folder.
+`largemodels.docstrings` reads the documentation and `largemodels.sources` files and the Hub's data,
+`largemodels.prose` cleans, `largemodels.deduplication` removes what resembles; here it becomes one table, split once
+and for all, and kept in the user's cache folder (`largemodels.cache`).
 """
 
 from __future__ import annotations
@@ -9,17 +10,13 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-import warnings
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-from filelock import FileLock, Timeout
-
-from largemodels import docstrings, prose
+from largemodels import docstrings, prose, sources
+from largemodels.cache import Progress, cache_folder, kept_table
 from largemodels.deduplication import keep_first
 
 if TYPE_CHECKING:
@@ -50,12 +47,8 @@ LABELS = (
 
 COLUMNS = ("sentence", "library", "section", "style", "document", "position", "split")
 
-Progress = Callable[[int, int, str], None]
-
 EXTRACTING = "reading docstrings"
 COMPARING = "removing near duplicates"
-WAITING = "waiting for another process to build the corpus"
-KEPT_CACHE_FILES = 3
 
 
 class CorpusError(ValueError):
@@ -68,7 +61,9 @@ class CorpusError(ValueError):
         return [f"Corpus error: {self}"]
 
 
-def sentences(source: str | os.PathLike[str] = "pydocs", *, progress: Progress | None = None) -> pd.DataFrame:
+def sentences(
+    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
     """Return the sentences of a corpus, one a row, in the order of libraries, documents and positions.
 
     No two of them are duplicates or near duplicates (`keep_first`: Jaccard index of their words below 0.8), so none
@@ -77,19 +72,23 @@ def sentences(source: str | os.PathLike[str] = "pydocs", *, progress: Progress |
     splits stay 80:10:10 and alike; and what the unseen libraries share with others counts as seen.
 
     Args:
-        source: `"pydocs"`, a UTF-8 text file (`.txt`), or a folder of them. In text files every line is a paragraph.
+        source: `"pydocs"`; a UTF-8 text file (`.txt`), where every line is a paragraph; a CSV, TSV, JSON-lines or
+            Parquet file, where every row is a document; a folder of either, or of `save_to_disk`; or a Hub id
+            `organisation/name[:config][@revision]`.
+        text_column: the column that is the text, where a table's own names do not tell.
         progress: called as `progress(done, total, message)` while a corpus is built. One in the cache needs none.
 
     Returns:
         A table with these columns.
 
         - sentence: plain words, markup removed;
-        - library: the domain (a key of `LIBRARIES`), or the stem of the text file;
-        - section: one of `LABELS`, or "description", "attributes", "examples"; "" in text files;
-        - style: of the docstring: "numpydoc", "google", "sphinx" or, without headings, "plain"; "" in text files;
-        - document: the identity of the docstring ("numpy:numpy.linalg.svd") or of the paragraph;
+        - library: the domain (a key of `LIBRARIES`), the stem of the file, or the name of the Hub's data set;
+        - section: one of `LABELS`, or "description", "attributes", "examples"; "" outside `pydocs`;
+        - style: of the docstring: "numpydoc", "google", "sphinx" or, without headings, "plain"; "" outside `pydocs`;
+        - document: the identity of the docstring ("numpy:numpy.linalg.svd"), of the paragraph or of the row;
         - position: place in the document; consecutive sentences have consecutive positions;
-        - split: "train", "validation" or "test", see `split_of`.
+        - split: "train", "validation" or "test", see `split_of`. A file's own splits are not asked: the identity
+          decides, so that no document changes its split with the file that it came in.
 
     Raises:
         CorpusError: if the source is missing, empty or not text, or a library is not installed.
@@ -100,23 +99,24 @@ def sentences(source: str | os.PathLike[str] = "pydocs", *, progress: Progress |
         def build() -> pd.DataFrame:
             return _table(_docstring_rows(LIBRARIES, progress), progress)
     else:
-        files = _text_files(source)
+        _check_exists(source)
         stem = "text"
 
         def build() -> pd.DataFrame:
-            return _table(_text_rows(files), progress)
+            return _table(_source_rows(source, text_column, progress), progress)
 
-    frame = _cached(_cache_file(source, stem), stem, build, progress)
+    with sources.raised_as(CorpusError):
+        frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
     if frame.empty:
         raise CorpusError(f"{source}: holds no sentence; a corpus is UTF-8 text with one paragraph a line")
     return frame
 
 
 def pretraining_sentences(
-    source: str | os.PathLike[str] = "pydocs", *, progress: Progress | None = None
+    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return the rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
-    frame = sentences(source, progress=progress)
+    frame = sentences(source, text_column=text_column, progress=progress)
     allowed = frame["split"] == "train"
     if source in SHIPPED:
         allowed &= ~frame["library"].isin(UNSEEN_LIBRARIES)
@@ -136,19 +136,20 @@ def split_of(document: str) -> str:
 def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     """Return a hexadecimal SHA-256 of what decides the corpus's content, in milliseconds: nothing is extracted.
 
-    For `pydocs`: the versions of the libraries and the code that reads them; for text: the files' names and bytes.
+    For `pydocs`: the versions of the libraries and the code that reads them; for files: their names and bytes. A Hub
+    id gets no digest but the commit that it stands for, `id@commit`.
 
     Raises:
         CorpusError: as `sentences` does for a missing source.
     """
+    if source not in SHIPPED:
+        _check_exists(source)
+        with sources.raised_as(CorpusError):
+            return sources.fingerprint(source)
     digest = hashlib.sha256()
-    if source in SHIPPED:
-        for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
-            digest.update(f"{distribution}=={_version(distribution)}\n".encode())
-        digest.update(_code_digest().encode())
-    else:
-        for path in _text_files(source):
-            digest.update(f"{path.name}\0{hashlib.sha256(_bytes(path)).hexdigest()}\n".encode())
+    for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
+        digest.update(f"{distribution}=={_version(distribution)}\n".encode())
+    digest.update(_code_digest().encode())
     return digest.hexdigest()
 
 
@@ -160,10 +161,10 @@ def _version(distribution: str) -> str:
         raise CorpusError(f"{distribution} is not installed, and the corpus pydocs reads its documentation") from None
 
 
-def _code_digest() -> str:
-    """Return a digest of the modules that decide what a corpus holds."""
+def _code_digest(*more: str) -> str:
+    """Return a digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
     digest = hashlib.sha256()
-    for name in ("corpora", "deduplication", "docstrings", "prose"):
+    for name in ("corpora", "deduplication", "docstrings", "prose", *more):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
@@ -262,48 +263,31 @@ def _numbered(found: Iterable[tuple[str, str, str, list[docstrings.Sentence]]]) 
         previous, start = document, start + read[-1].position + 2
 
 
-def _text_files(source: str | os.PathLike[str]) -> list[Path]:
-    """Return the text files that `source` names, a file or all `.txt` files directly in a folder."""
-    path = Path(source).expanduser()
-    if not path.exists():
-        shipped = ", ".join(SHIPPED)
-        raise CorpusError(f"{source}: no such corpus; give a shipped one ({shipped}), a .txt file or a folder of them")
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-    if not files:
-        raise CorpusError(f"{source}: the folder holds no .txt file")
-    if files[0].suffix != ".txt":
-        raise CorpusError(f"{source}: not a .txt file; a corpus is UTF-8 text with one paragraph a line")
-    return files
+# Text of the reader's own
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from None
+def _check_exists(source: str | os.PathLike[str]) -> None:
+    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
+        raise CorpusError(
+            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
+            "or a Hub id (organisation/name)"
+        )
 
 
-def _text_rows(files: list[Path]) -> list[Row]:
-    """Return the sentences of text files. A paragraph's identity is its content, wherever it stands in the file."""
+def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:
+    """Return the sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
     rows: list[Row] = []
-    for path in files:
-        try:
-            text = _bytes(path).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise CorpusError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-        for paragraph in filter(None, map(str.strip, text.splitlines())):
-            document = f"{path.stem}:{hashlib.sha256(paragraph.encode()).hexdigest()[:16]}"
-            for position, sentence in enumerate(prose.split_sentences(paragraph)):
-                rows.append((sentence, path.stem, "", "", document, position))
+    for part in sources.read(source, progress):
+        column = sources.text_column(part.frame, text_column, source)
+        for text in part.frame[column]:
+            paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
+            document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
+            found = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
+            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(found)]
     return rows
 
 
 # Cache
-
-
-def cache_folder() -> Path:
-    """Return the folder that corpora are kept in: `$WORKBENCH_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("WORKBENCH_CACHE") or platformdirs.user_cache_dir("large-model-workbench"))
 
 
 def is_cached(name: str) -> bool:
@@ -311,73 +295,8 @@ def is_cached(name: str) -> bool:
     return _cache_file(name, name).is_file()
 
 
-def _cache_file(source: str | os.PathLike[str], stem: str) -> Path:
+def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
     """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
-    key = hashlib.sha256(f"{fingerprint(source)} {_code_digest()}".encode()).hexdigest()
+    readers = () if source in SHIPPED else ("sources", "cards")
+    key = hashlib.sha256(f"{fingerprint(source)} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"
-
-
-def _cached(path: Path, stem: str, build: Callable[[], pd.DataFrame], progress: Progress | None = None) -> pd.DataFrame:
-    """Return the table kept in the file `path`, or build it and keep it; one process builds while others wait."""
-    folder = path.parent
-    if (frame := _read_table(path)) is not None:
-        return frame
-    lock = FileLock(folder / f"{stem}.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = _acquire(lock, progress)
-    except OSError as error:
-        _warn_uncached(folder, error)
-        return build()
-    with held:
-        if (frame := _read_table(path)) is None:
-            frame = build()
-            _write_table(frame, path)
-            _remove_old(folder, stem)
-    return frame
-
-
-def _acquire(lock: FileLock, progress: Progress | None) -> AbstractContextManager:
-    """Take the lock, and say so where that means waiting for somebody else's minute of work."""
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        if progress:
-            progress(0, 1, WAITING)
-        return lock.acquire()
-
-
-def _read_table(path: Path) -> pd.DataFrame | None:
-    """Return the table of a cache file, or None if there is none or it is damaged."""
-    if not path.is_file():
-        return None
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError):  # pyarrow's errors are among these
-        return None
-    return frame if tuple(frame.columns) == COLUMNS else None
-
-
-def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        frame.to_parquet(partial, index=False)
-        partial.replace(path)
-    except OSError as error:
-        _warn_uncached(path.parent, error)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _remove_old(folder: Path, stem: str) -> None:
-    """Keep the newest few tables: switching between two environments should not rebuild each time."""
-    tables = sorted(folder.glob(f"{stem}-*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in tables[KEPT_CACHE_FILES:]:
-        path.unlink(missing_ok=True)
-
-
-def _warn_uncached(folder: Path, error: OSError) -> None:
-    reason = error.strerror or error
-    warnings.warn(f"the corpus is not cached: {folder}: {reason}; WORKBENCH_CACHE names another", stacklevel=4)

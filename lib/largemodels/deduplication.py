@@ -57,6 +57,31 @@ def keep_first(sentences: Sequence[str], threshold: float = 0.8) -> list[int]:
     return kept
 
 
+def resembling(sentences: Sequence[str], others: Sequence[str], threshold: float = 0.8) -> list[int]:
+    """Return the positions, in order, of the sentences that resemble any of the others, as `keep_first` has it.
+
+    It says which training sentences stand, perhaps slightly reworded, in a test set. Sentences without any word
+    resemble none.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold: {threshold} is not above 0 and at most 1")
+    exact = Fraction(str(threshold))
+    sets = _as_sets([*others, *sentences])
+    needed = [ceil(exact * size) for size in range(max(map(len, sets), default=0) + 1)]
+    prefixes = [members[: len(members) - needed[len(members)] + 1] if members else () for members in sets]
+    index: dict[int, list[frozenset[int]]] = {}
+    for members, prefix in dict(zip(sets[: len(others)], prefixes, strict=False)).items():
+        own = frozenset(members)
+        for word in prefix:
+            index.setdefault(word, []).append(own)
+    queries = zip(sets[len(others) :], prefixes[len(others) :], strict=True)
+    return [
+        position
+        for position, (members, prefix) in enumerate(queries)
+        if members and _resembles_any(frozenset(members), prefix, index, needed, exact)
+    ]
+
+
 def _as_sets(sentences: Sequence[str]) -> list[tuple[int, ...]]:
     """Return each sentence's distinct words as numbers that rise with their frequency, in rising order."""
     sets = [set(words(sentence)) for sentence in sentences]

@@ -48,7 +48,7 @@ def run_chapters(
         return [(done, False) if run is None else (run, True) for run in reused]
     with RichReporter() as reporter:
         for sweep in stale:
-            prepare(sweep.contract.resolve(sweep.points[0].given), reporter)
+            prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
     usual = [sweep.ledger.usual_seconds() or float("inf") for sweep in stale]
     longest_first = [stale[place] for place in sorted(range(len(stale)), key=lambda place: -usual[place])]
     known = [seconds for seconds in usual if seconds < float("inf")]

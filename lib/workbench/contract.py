@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.project import Project, RequestError, nearest, nearest_or_all
-from workbench.types import VOCABULARY, Dataset, coerce, plain, shown
+from workbench.types import VOCABULARY, coerce, plain, resolved, shown
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class Contract:
             try:
                 if name in given and _is_empty(given[name]):
                     raise ValueError("the value is empty")
-                value = coerce(parameter.annotation, given.get(name, parameter.default))
-                values[name] = value.resolved() if isinstance(value, Dataset) else value
+                values[name] = resolved(coerce(parameter.annotation, given.get(name, parameter.default)))
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
         if mistakes:

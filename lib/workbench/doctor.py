@@ -182,7 +182,7 @@ def _writable(name: str, folder: Path, remedy: str) -> Check:
 
 
 def _corpus() -> Check:
-    names = subject.shipped_datasets()
+    names = subject.shipped_corpora()
     try:
         missing = [name for name in names if not subject.is_cached(name)]
     except (OSError, ValueError) as error:

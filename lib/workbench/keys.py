@@ -19,18 +19,24 @@ from typing import Any
 
 from workbench.contract import Contract, python_of, source, tags
 from workbench.project import RunError
-from workbench.types import Dataset, plain
+from workbench.types import Dataset, Model, named_sources, plain
 
 OURS = ("largemodels", "workbench")
 _ADAPTER = "workbench.subject"
 
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a run of these parameters depends on: code, parameters, modules, versions and data.
+    """Everything that a run of these parameters depends on: code, parameters, modules, versions, data and models.
 
     Prose is left out: a corrected typo, or a paragraph that moves, computes nothing anew. `code` is a list of the code
-    cells in their order, `[id, digest]` each. The id counts because pages take a run's outputs by it.
+    cells in their order, `[id, digest]` each. The id counts because pages take a run's outputs by it. Data sets and
+    models are there by their fingerprints, which for the Hub are an id at a commit.
+
+    Raises:
+        RunError: for a module that is not Python, or a Hub that knows no such thing or does not answer.
+        ValueError: for data or a model that is here and cannot be read.
     """
+    sources = named_sources(parameters)
     imported = _imported(contract)
     modules, foreign = _reached(frozenset(name for name in imported if name.split(".")[0] in OURS))
     foreign = foreign | {name.split(".")[0] for name in imported}
@@ -40,7 +46,8 @@ def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any
         "modules": {name: _digest(path.read_text(encoding="utf-8")) for name, path in sorted(modules.items())},
         "package_data": _package_data(),
         "versions": _versions(frozenset(foreign)),
-        "data": {name: value.fingerprint() for name, value in parameters.items() if isinstance(value, Dataset)},
+        "data": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Dataset)},
+        "checkpoints": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Model)},
     }
 
 

@@ -19,6 +19,7 @@ from workbench.grid import Point
 from workbench.keys import content_key, ingredients
 from workbench.project import Project, sentences_of
 from workbench.records import RUN_ID, Run, all_runs, is_locked, runs_of_key
+from workbench.types import named_sources
 
 
 class Metric(NamedTuple):
@@ -71,8 +72,8 @@ class Keys:
         """What `workbench.keys.ingredients` says of a point."""
         resolved = self._contract.resolve(point.given) if not self._shared else None
         if resolved is not None:
-            self._fingerprinted = [name for name, value in resolved.items() if hasattr(value, "fingerprint")]
-        group = tuple(point.values[name] for name in self._fingerprinted)
+            self._fingerprinted = sorted({label.partition("[")[0] for label in named_sources(resolved)})
+        group = tuple(str(point.values[name]) for name in self._fingerprinted)
         if group not in self._shared:
             self._shared[group] = ingredients(self._contract, resolved or self._contract.resolve(point.given))
         return {**self._shared[group], "parameters": point.values}

@@ -46,6 +46,7 @@ class Ingredients(TypedDict):
     package_data: NotRequired[dict[str, str]]
     versions: NotRequired[dict[str, str]]
     data: NotRequired[dict[str, str]]
+    checkpoints: NotRequired[dict[str, str]]
 
 
 class Metric(TypedDict):

@@ -21,7 +21,7 @@ from workbench.contract import Contract, load_contract
 from workbench.project import Project, RequestError, nearest_or_all, write_atomically
 from workbench.records import Run
 from workbench.request import given_parameters
-from workbench.types import Dataset, plain, shown
+from workbench.types import Dataset, Model, named_sources, plain, shown
 
 RUN, SWEEP = "run.json", "sweep.json"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -193,15 +193,18 @@ def misfit(project: Project, recorded: Recorded) -> str | None:
 def public_names(contract: Contract, resolved: list[dict[str, Any]], public: dict[str, str]) -> dict[str, str]:
     """What stands for each local file or folder of these runs, checked to be named, once, and no path.
 
+    Once it is resolved, every local path is absolute, and nothing else is.
+
     Raises:
         RequestError: where a name is missing, not needed, or a path, or would stand for several files.
     """
     local: dict[str, set[str]] = {}
-    for values in resolved:
-        for name, value in values.items():
-            parameter = contract.parameters.get(name)
-            if parameter is not None and parameter.annotation is Dataset and not Dataset(value).is_shipped:
-                local.setdefault(name, set()).add(value)
+    for name, value in (pair for values in resolved for pair in values.items()):
+        parameter = contract.parameters.get(name)
+        if parameter is not None and parameter.annotation in (Dataset, Model, list[Dataset], list[Model]):
+            paths = {item for item in (value if isinstance(value, list) else [value]) if Path(item).is_absolute()}
+            local.setdefault(name, set()).update(paths)
+    local = {name: paths for name, paths in local.items() if paths}
     for name in sorted(local.keys() - public.keys()):
         raise RequestError(f"{name} was a local file; --public {name}=… says what others can get it by")
     for name in sorted(public.keys() - local.keys()):
@@ -219,21 +222,26 @@ def public_names(contract: Contract, resolved: list[dict[str, Any]], public: dic
 def changed_since(project: Project, recorded: Recorded) -> list[str]:
     """What the recorded numbers depend on and has changed since, in words; nothing while they are current.
 
-    Data that others get by a public name are not compared: they are not here.
+    Data and models that others get by a public name or from the Hub are not compared: they are not here, and the Hub
+    is not asked while a page is built.
     """
     from workbench.keys import ingredients
     from workbench.staleness import changes
 
     contract, record = load_contract(project, recorded.chapter), recorded.record
     given = {name: value for name, value in record["parameters"]["given"].items() if name not in record["public"]}
-    now = ingredients(contract, contract.resolve(given))
-    return list(changes(*(_without(parts, record["public"]) for parts in (record["ingredients"], now))))
+    values = contract.resolve(given)
+    on_hub = {label.partition("[")[0] for label, source in named_sources(values).items() if source.is_hub}
+    elsewhere = on_hub | record["public"].keys()
+    now = ingredients(contract, {name: value for name, value in values.items() if name not in elsewhere})
+    return list(changes(*(_without(parts, elsewhere) for parts in (record["ingredients"], now))))
 
 
-def _without(parts: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+def _without(parts: dict[str, Any], parameters: set[str]) -> dict[str, Any]:
     """Ingredients without what depends on these parameters alone."""
     left = {
-        part: {name: value for name, value in parts.get(part, {}).items() if name not in parameters}
-        for part in ("parameters", "data")
+        part: {label: value for label, value in parts[part].items() if label.partition("[")[0] not in parameters}
+        for part in ("parameters", "data", "checkpoints")
+        if part in parts
     }
     return parts | left

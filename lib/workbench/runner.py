@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import filelock
 
-from workbench import subject
 from workbench.contract import Contract
 from workbench.keys import content_key, ingredients
 from workbench.machine import energy, git_state, machine
@@ -35,7 +34,7 @@ from workbench.records import (
     write_record,
 )
 from workbench.secrets import Secrets
-from workbench.types import Dataset, plain
+from workbench.types import named_sources, plain
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
@@ -87,7 +86,7 @@ def run_chapter(
     _check_writable(project.runs)
     with sentences_of(OSError, ValueError):  # a file that is no text, say
         parts = ingredients(contract, values)
-    prepare(values, reporter)
+    pinned = prepare(contract, given, parts, reporter)
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
@@ -102,7 +101,7 @@ def run_chapter(
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
         with lock_of(twin):
             pass
-    injected = {name: plain(values[name]) for name in given}
+    injected = {name: plain(values[name]) for name in given} | pinned
     with held, _disk_errors(folder):
         record = first_record(project, contract, given, values, parts, key, started)
         write_record(folder, record)
@@ -139,18 +138,43 @@ def _check_writable(runs: Path) -> None:
         raise RequestError(f"the runs folder {runs} cannot be written")
 
 
-def prepare(values: dict[str, Any], reporter: Reporter) -> None:
-    """Build what shipped data sets need, once and in sight, before a kernel would do it in silence.
+def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """Build or download what data sets and models need, once and in sight, before a kernel would do it in silence.
+
+    The kernel could not download everything: it does not get the token that a private repository asks for. Returned are
+    the values that name something on the Hub, at the commits that the key's parts were made of.
 
     Raises:
-        RunError: for data that cannot be prepared.
+        RunError: for data or a model that cannot be prepared.
     """
+    pinned = _pinned(contract.resolve(given), parts)
+    for name, source in named_sources(contract.resolve({**given, **pinned})).items():
+        try:
+            source.prepare(reporter.preparing)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
+    return pinned
+
+
+def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """The values that name something on the Hub, at the commits that the key was made of.
+
+    The chapter is given these, so that it reads what its record says, even if the Hub has moved on meanwhile.
+    """
+    commits = parts["data"] | parts["checkpoints"]
+    on_hub = {label for label, source in named_sources(values).items() if source.is_hub}
+    pinned: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Dataset) and value.is_shipped:
-            try:
-                subject.prepare_dataset(value, reporter.preparing)
-            except (OSError, ValueError) as error:
-                raise RunError(f"{name}: {value} cannot be prepared: {error}") from None
+        if isinstance(value, list):
+            labels = [f"{name}[{place}]" for place in range(len(value))]
+            if on_hub & set(labels):
+                pinned[name] = [
+                    commits[label] if label in on_hub else plain(item)
+                    for label, item in zip(labels, value, strict=True)
+                ]
+        elif name in on_hub:
+            pinned[name] = commits[name]
+    return pinned
 
 
 def first_record(

@@ -58,7 +58,7 @@ def state_of(project: Project, chapter: str, given: dict[str, Any]) -> State:
 def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     """What differs between the ingredients of a run's key and other ones, one phrase each.
 
-    Code comes first: the chapter's cells, our modules and their data; then parameters, data sets and versions.
+    Code comes first: the chapter's cells, our modules and their data; then parameters, data sets, models, versions.
     """
     if not then:
         yield "its record does not say what it depended on"
@@ -75,6 +75,9 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for name, old, new in _different(then.get("data"), now.get("data")):
         if not any(name == changed for changed, _, _ in parameters):
             yield f"data: {name} {_verb(old, new)}"
+    for name, old, new in _different(then.get("checkpoints"), now.get("checkpoints")):
+        if not any(name == changed for changed, _, _ in parameters):
+            yield f"model: {name} {_verb(old, new)}"
     for name, old, new in _different(then.get("versions"), now.get("versions")):
         name = "Python" if name == "python" else name
         yield f"{name} {_version(old)} → {_version(new)}"
@@ -83,7 +86,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield f"{part} changed"
 
 
-_KNOWN = {"code", "modules", "package_data", "parameters", "data", "versions"}
+_KNOWN = {"code", "modules", "package_data", "parameters", "data", "checkpoints", "versions"}
 _MISSING = object()
 
 

@@ -14,23 +14,75 @@ Progress = Callable[[int, int, str], None]
 
 def shipped_datasets() -> tuple[str, ...]:
     """The names of the data sets that need no file and no download."""
+    from largemodels import corpora, tasks
+
+    return (*corpora.SHIPPED, *tasks.SHIPPED)
+
+
+def shipped_corpora() -> tuple[str, ...]:
+    """The names of the shipped data sets that are built once and kept; the shipped tasks are made of them."""
     from largemodels import corpora
 
     return corpora.SHIPPED
 
 
-def dataset_fingerprint(name: str) -> str:
-    """The digest of a shipped data set or a local file or folder, without reading a shipped one's text."""
-    from largemodels import corpora
+def is_hub_dataset(name: str) -> bool:
+    """Whether a name has the form of a data set's id on the Hub, and nothing here is called so."""
+    from largemodels import sources
 
-    return corpora.fingerprint(name)
+    return sources.hub_id(name) is not None
+
+
+def dataset_fingerprint(name: str) -> str:
+    """The digest of a shipped or local data set, without reading a shipped one's text; for the Hub `id@commit`."""
+    from largemodels import corpora, tasks
+
+    return (tasks if name in tasks.SHIPPED else corpora).fingerprint(name)
 
 
 def prepare_dataset(name: str, progress: Progress) -> None:
-    """Build a shipped data set's cache where it is missing, so that no chapter waits for it in silence."""
-    from largemodels import corpora
+    """Build a shipped data set's cache, or download one of the Hub, so that no chapter waits for it in silence."""
+    from largemodels import corpora, sources, tasks
 
-    corpora.sentences(name, progress=progress)
+    if name in corpora.SHIPPED or name in tasks.SHIPPED:
+        corpora.sentences(progress=progress)
+    else:
+        sources.prepare(name, progress)
+
+
+def shipped_models() -> tuple[str, ...]:
+    """The names of the models that need no download."""
+    from largemodels import checkpoints
+
+    return checkpoints.shipped()
+
+
+def check_model(name: str) -> None:
+    """Refuse, with a sentence, a name that can be no model by what its form and this machine's disk show."""
+    from largemodels import checkpoints
+
+    checkpoints.check_name(name)
+
+
+def is_hub_model(name: str) -> bool:
+    """Whether a name has the form of a model's id on the Hub, and nothing here is called so."""
+    from largemodels import checkpoints
+
+    return checkpoints.hub_id(name) is not None
+
+
+def model_fingerprint(name: str) -> str:
+    """The digest of a shipped model's or a folder's files; for the Hub `id@commit`."""
+    from largemodels import checkpoints
+
+    return checkpoints.fingerprint(name)
+
+
+def prepare_model(name: str, progress: Progress) -> None:
+    """Download a model of the Hub, so that no chapter waits for it in silence."""
+    from largemodels import checkpoints
+
+    checkpoints.resolve(name, progress=progress)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:

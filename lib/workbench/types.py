@@ -15,8 +15,9 @@ from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
 from workbench import subject
+from workbench.project import RunError
 
-__all__ = ["Count", "Dataset", "Fraction", "Literal", "Rate", "Seed"]
+__all__ = ["Count", "Dataset", "Fraction", "Literal", "Model", "Rate", "Seed"]
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number, at least 1."""
@@ -31,10 +32,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed of random numbers: a whole number from 0 to 2³² − 1, which is what NumPy takes."""
 
 
-class Dataset(str):
-    """A data set by name: one that the workbench ships, or a local file or folder.
+class Source(str):
+    """A name for something outside the notebook: what comes with the workbench, a path, or an id on the Hub.
 
-    It is the text that the chapter gave or was given, and knows how to check, resolve and fingerprint itself.
+    It is the text that the chapter gave or was given, and knows how to check, resolve and fingerprint itself. A Hub id
+    is told by its form, and nobody is asked until its fingerprint is wanted; what exists here under the same name wins.
     """
 
     @classmethod
@@ -43,15 +45,68 @@ class Dataset(str):
         return core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(strict=True))
 
     @classmethod
+    def _checked(cls, value: str) -> Source:
+        raise NotImplementedError
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the workbench itself carries it."""
+        raise NotImplementedError
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether it is the Hub's."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """What changes when the thing itself does: a hexadecimal SHA-256, or for the Hub its id at a commit.
+
+        Raises:
+            ValueError: for what is here and cannot be read.
+            RunError: for what only the Hub could show, or its silence; the request was in order.
+        """
+        try:
+            return self._fingerprint()
+        except ValueError as error:
+            if self.is_hub:
+                raise RunError(str(error)) from None
+            raise
+
+    def prepare(self, progress: subject.Progress) -> None:
+        """Build or download what is needed, before a kernel would do it in silence. Local things need nothing."""
+        if self.is_shipped or self.is_hub:
+            self._prepare(progress)
+
+    def resolved(self) -> Source:
+        """The same thing, with a local path made absolute from the current directory."""
+        return self if self.is_shipped or self.is_hub else type(self)(Path(self).expanduser().resolve())
+
+    def _fingerprint(self) -> str:
+        raise NotImplementedError
+
+    def _prepare(self, progress: subject.Progress) -> None:
+        raise NotImplementedError
+
+
+class Dataset(Source):
+    """A data set by name: a shipped one, a local file or folder, or a Hub id `organisation/name[:config][@revision]`.
+
+    The names of data sets on the Hub have an organisation, so that a bare name is a slip in a shipped one; those from
+    before organisations are known by their configuration (`glue:sst2`).
+    """
+
+    @classmethod
     def _checked(cls, value: str) -> Dataset:
         shipped = subject.shipped_datasets()
-        if value not in shipped and not Path(value).expanduser().exists():
+        exists = bool(value.strip()) and Path(value).expanduser().exists()
+        if value not in shipped and not exists and not subject.is_hub_dataset(value):
             looks_like_a_path = "/" in value or "\\" in value or Path(value).suffix
             near = [] if looks_like_a_path else difflib.get_close_matches(value, shipped, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise PydanticCustomError(
                 "dataset",
-                "is neither a data set that comes with the workbench ({shipped}) nor an existing file or folder{hint}",
+                "is neither a data set that comes with the workbench ({shipped}), nor a Hub id (organisation/name), "
+                "nor an existing file or folder{hint}",
                 {"shipped": ", ".join(shipped), "hint": hint},
             )
         return cls(value)
@@ -61,13 +116,68 @@ class Dataset(str):
         """Whether the workbench itself carries this data set."""
         return str(self) in subject.shipped_datasets()
 
-    def resolved(self) -> Dataset:
-        """The same data set, with a local path made absolute from the current directory."""
-        return self if self.is_shipped else Dataset(Path(self).expanduser().resolve())
+    @property
+    def is_hub(self) -> bool:
+        """Whether the data set is the Hub's."""
+        return not self.is_shipped and subject.is_hub_dataset(str(self))
 
-    def fingerprint(self) -> str:
-        """A digest (hexadecimal SHA-256) that changes when the data does."""
+    def _fingerprint(self) -> str:
         return subject.dataset_fingerprint(str(self))
+
+    def _prepare(self, progress: subject.Progress) -> None:
+        subject.prepare_dataset(str(self), progress)
+
+
+class Model(Source):
+    """A model by name: a shipped one, a local folder, or a Hub id `organisation/name[@revision]`.
+
+    The oldest models on the Hub have bare names (`bert-base-uncased`), so a bare name is a Hub id too, unless it
+    resembles a shipped one: then it is refused at once as the slip that it is likely to be.
+    """
+
+    @classmethod
+    def _checked(cls, value: str) -> Model:
+        try:
+            subject.check_model(value)
+        except ValueError as error:
+            said = str(error).removeprefix(value).lstrip(": ")  # the value is said by whoever reports this
+            raise PydanticCustomError("model", "{said}", {"said": said}) from None
+        return cls(value)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the workbench itself carries this model."""
+        return str(self) in subject.shipped_models()
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether the model is the Hub's."""
+        return subject.is_hub_model(str(self))
+
+    def _fingerprint(self) -> str:
+        return subject.model_fingerprint(str(self))
+
+    def _prepare(self, progress: subject.Progress) -> None:
+        if self.is_hub:
+            subject.prepare_model(str(self), progress)
+
+
+def named_sources(values: dict[str, Any]) -> dict[str, Source]:
+    """The data sets and models among a chapter's values, by parameter; those of a list have their place behind it."""
+    found: dict[str, Source] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            found |= {f"{name}[{place}]": item for place, item in enumerate(value) if isinstance(item, Source)}
+        elif isinstance(value, Source):
+            found[name] = value
+    return found
+
+
+def resolved(value: Any) -> Any:
+    """A parameter's value with the local paths in it made absolute from the current directory."""
+    if isinstance(value, list):
+        return [resolved(item) for item in value]
+    return value.resolved() if isinstance(value, Source) else value
 
 
 VOCABULARY: dict[str, Any] = {
@@ -76,6 +186,7 @@ VOCABULARY: dict[str, Any] = {
     "Rate": Rate,
     "Seed": Seed,
     "Dataset": Dataset,
+    "Model": Model,
     "Literal": Literal,
     "bool": bool,
     "str": str,
@@ -105,7 +216,7 @@ def coerce(annotation: Any, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A parameter's value as JSON has it (a `Dataset` is text)."""
+    """A parameter's value as JSON has it (a `Dataset` or `Model` is text)."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from largemodels import corpora
+from largemodels.cache import KEPT_CACHE_FILES
 from largemodels.deduplication import keep_first
 
 
@@ -194,6 +195,7 @@ def test_importing_the_module_loads_no_heavy_library():
     code = """
 import sys
 from largemodels import corpora
+from largemodels.cache import KEPT_CACHE_FILES
 corpora.fingerprint()
 print({"pandas", "torch", "numpy"} & {*sys.modules})
 """
@@ -279,7 +281,7 @@ def test_few_old_tables_are_kept(cache, tmp_path):
     for number in range(6):
         (tmp_path / "text.txt").write_text(f"A line with the number {number}.")
         corpora.sentences(tmp_path / "text.txt")
-    assert len(list(cache.glob("text-*.parquet"))) == corpora.KEPT_CACHE_FILES
+    assert len(list(cache.glob("text-*.parquet"))) == KEPT_CACHE_FILES
 
 
 # Text of one's own
@@ -328,7 +330,10 @@ def test_pretraining_on_text_reads_its_training_paragraphs(tmp_path, cache):
         ("empty.txt", b"", "holds no sentence"),
         ("blank.txt", b"\n  \n...\n", "holds no sentence"),
         ("latin.txt", "façade".encode("latin-1"), "not UTF-8 text (byte 2)"),
-        ("table.csv", b"a,b", "not a .txt file"),
+        ("binary.txt", b"\x89PNG\0\0\0", "a binary file and not text"),
+        ("empty.csv", b"", "the file is empty"),
+        ("table.csv", b"a,b\nx,y\n", "which of a, b is the text? name it with text_column"),
+        ("picture.png", b"x", "not a file of a known kind"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_sentence(tmp_path, cache, name, content, message):

@@ -78,7 +78,7 @@ def test_the_modules_are_those_that_the_chapter_reaches(project):
     assert "jupyter-book" not in parts["versions"]
 
 
-@pytest.mark.parametrize("change", ["modules", "versions", "data", "package_data", "code", "parameters"])
+@pytest.mark.parametrize("change", ["modules", "versions", "data", "checkpoints", "package_data", "code", "parameters"])
 def test_every_ingredient_counts(project, change):
     contract = load_contract(project, "toy")
     parts = ingredients(contract, contract.resolve({}))

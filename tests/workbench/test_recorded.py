@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
 import pytest
 
 from toy_project import Silent, edit_cell, write_chapter
+from workbench import subject
 from workbench.contract import load_contract
+from workbench.keys import ingredients
 from workbench.project import Project, RequestError
 from workbench.recorded import all_recorded, changed_since, misfit, read_recorded, record_run
 from workbench.records import Run, find_run
@@ -90,6 +93,45 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
     recorded = read_recorded(project, "local")
     assert recorded.command == "workbench run toy -p 'corpus=a public text'"
     assert len(recorded.record["ingredients"]["data"]["corpus"]) == 64
+    assert misfit(project, recorded) is None
+    assert changed_since(project, recorded) == []
+
+
+def test_a_local_path_in_a_list_is_private_too(project, done):
+    edit_cell(
+        project.notebooks / "toy.ipynb",
+        "parameters",
+        "from workbench.types import Dataset\ncorpora: list[Dataset] = ['pydocs']  # which",
+    )
+    edit_cell(project.notebooks / "toy.ipynb", "cell-0", "print(corpora)")
+    for cell in ("cell-2", "cell-3"):
+        edit_cell(project.notebooks / "toy.ipynb", cell, "pass")
+    record = json.loads((done.folder / "run.json").read_text())
+    record["parameters"] = {part: {"corpora": ["pydocs", "/home/me/text.txt"]} for part in ("given", "resolved")}
+    (done.folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(RequestError, match="corpora was a local file"):
+        record_run(project, find_run(project, "latest"), "local")
+    path = record_run(project, find_run(project, "latest"), "local", {"corpora": "pydocs and a public text"})
+    assert "/home/me" not in path.read_text()
+
+
+def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(project, done, monkeypatch):
+    """The page of a recorded run is built with no network."""
+    path = project.notebooks / "toy.ipynb"
+    parameters = "from workbench.types import *\nmodel: Model = 'org/tiny'  # which\nsize: Count = 1  # how many"
+    edit_cell(path, "parameters", parameters.replace("import *", "import Count, Model"))
+    for cell in ("cell-0", "cell-1", "cell-2", "cell-3"):
+        with contextlib.suppress(StopIteration):
+            edit_cell(path, cell, "print(model, size)")
+    record = json.loads((done.folder / "run.json").read_text())
+    record["parameters"] = {"given": {}, "resolved": {"model": "org/tiny", "size": 1}}
+    contract = load_contract(project, "toy")
+    record["ingredients"] = {**ingredients(contract, {"size": 1}), "checkpoints": {"model": f"org/tiny@{'0' * 40}"}}
+    (done.folder / "run.json").write_text(json.dumps(record))
+    monkeypatch.setattr(subject, "model_fingerprint", lambda name: pytest.fail("the Hub was asked"))
+    kept = json.loads(record_run(project, find_run(project, "latest"), "tiny").read_text())
+    assert kept["ingredients"]["checkpoints"] == {"model": f"org/tiny@{'0' * 40}"}
+    recorded = read_recorded(project, "tiny")
     assert misfit(project, recorded) is None
     assert changed_since(project, recorded) == []
 

@@ -47,7 +47,8 @@ def now_with(part, **values):
         ({**THEN, "code": [["parameters", "aa"]]}, ["cell cell-0 was removed"]),
         ({**THEN, "code": [*THEN["code"], ["more", "x"]]}, ["cell more is new"]),
         ({**THEN, "code": THEN["code"][::-1]}, ["the code cells stand in another order"]),
-        ({**THEN, "checkpoints": {"model": "x"}}, ["checkpoints changed"]),
+        ({**THEN, "checkpoints": {"model": "x"}}, ["model: model is used now"]),
+        ({**THEN, "sensors": {"a": "x"}}, ["sensors changed"]),
     ],
 )
 def test_each_change_is_said_in_words(now, reasons):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.types import Count, Dataset, Fraction, Rate, Seed, coerce, shown
+from workbench import subject
+from workbench.project import RunError
+from workbench.types import Count, Dataset, Fraction, Model, Rate, Seed, coerce, named_sources, resolved, shown
 
 
 @pytest.mark.parametrize(
@@ -95,8 +98,77 @@ def test_a_data_set_is_a_shipped_name_or_something_on_disk(tmp_path, monkeypatch
     assert local.resolved() == str(tmp_path / "text.txt")
     with pytest.raises(ValueError, match=r"pydox is neither .* nor an existing file or folder; did you mean pydocs\?"):
         coerce(Dataset, "pydox")
+    with pytest.raises(ValueError, match=r"did you mean pydocs-sections\?"):
+        coerce(Dataset, "pydocs-section")
     with pytest.raises(ValueError, match=r"missing\.txt is neither .* file or folder$"):
         coerce(Dataset, "missing.txt")
+
+
+@pytest.mark.parametrize("name", ["nyu-mll/glue:sst2", "org/data@v1", "org/wikitext-2.0", "glue:sst2"])
+def test_a_data_set_of_the_hub_is_told_by_its_form_and_stays_as_it_is(name):
+    dataset = coerce(Dataset, name)
+    assert dataset.is_hub
+    assert not dataset.is_shipped
+    assert dataset.resolved() == name
+
+
+@pytest.mark.parametrize("name", ["glue", "org/data.csv", "a/b/c", "./data", "/data", "org/data:", "org/data@"])
+def test_what_is_no_hub_id_must_exist(name):
+    with pytest.raises(ValueError, match="is neither a data set that comes with the workbench"):
+        coerce(Dataset, name)
+
+
+def model_folder(folder: Path) -> None:
+    """Files that are called as a model's are."""
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+
+
+def test_a_model_is_shipped_or_a_folder_or_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    model_folder(tmp_path / "mine")
+    (tmp_path / "mine.txt").write_text("no model")
+    local = coerce(Model, "mine")
+    assert isinstance(local, Model)
+    assert (local.is_hub, local.resolved()) == (False, str(tmp_path / "mine"))
+    for name in ("bert-base-uncased", "org/name", "org/name@v1"):
+        assert coerce(Model, name).is_hub
+        assert coerce(Model, name).resolved() == name
+    for name, sentence in (
+        ("mine.txt", r"^mine\.txt is a file, and a model is a folder"),
+        ("./missing", r"^\./missing is neither a model .* nor a Hub id .* nor an existing folder$"),
+        ("empty", r"^empty holds no config\.json"),
+        ("", "nor an existing folder"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            coerce(Model, name)
+
+
+def test_lists_of_models_and_data_sets_are_found_and_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model_folder(tmp_path / "mine")
+    models = coerce(list[Model], "org/name, mine")
+    assert named_sources({"models": models, "size": 3, "data": Dataset("pydocs")}).keys() == {
+        "models[0]",
+        "models[1]",
+        "data",
+    }
+    assert resolved(models) == ["org/name", str(tmp_path / "mine")]
+
+
+def test_what_only_the_hub_can_show_is_no_mistake_of_the_request(monkeypatch):
+    def fail(name):
+        raise ValueError(f"{name}: the Hub cannot be reached")
+
+    monkeypatch.setattr(subject, "model_fingerprint", fail)
+    monkeypatch.setattr(subject, "dataset_fingerprint", fail)
+    for source in (Model("org/name"), Dataset("org/name")):
+        with pytest.raises(RunError, match="org/name: the Hub cannot be reached"):
+            source.fingerprint()
+    with pytest.raises(ValueError, match="cannot be reached"):
+        Dataset("/a/file.txt").fingerprint()
 
 
 def test_the_fingerprint_of_a_local_file_follows_its_content(tmp_path):
@@ -110,7 +182,8 @@ def test_the_fingerprint_of_a_local_file_follows_its_content(tmp_path):
 
 def test_checking_a_data_set_imports_no_torch():
     code = (
-        "import sys; from workbench.types import Dataset as D; D('pydocs').fingerprint(); print('torch' in sys.modules)"
+        "import sys; from workbench.types import Dataset, Model, coerce; Dataset('pydocs-sections').fingerprint(); "
+        "coerce(Model, 'bert-base-uncased'); coerce(Dataset, 'org/name:config'); print('torch' in sys.modules)"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
