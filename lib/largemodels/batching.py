@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,13 +85,62 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
     lengths = np.asarray(lengths)
     if len(lengths) and (longest := lengths.max()) > batch_tokens:
         raise ValueError(f"batch_tokens: {batch_tokens} does not hold a sequence of {longest} tokens")
-    order = np.lexsort((generator.random(len(lengths)), lengths))[::-1]  # the longest first: it decides the width
+    order = np.lexsort((generator.random(len(lengths)), lengths))[
+        ::-1
+    ].copy()  # the longest first: it decides the width
     batches, start = [], 0
     while start < len(order):
         rows = batch_tokens // lengths[order[start]]
         batches.append(order[start : start + rows])
         start += rows
     return [batches[place] for place in generator.permutation(len(batches))]
+
+
+class LengthBatches(Dataset):
+    """Batches of sequences of like length, by number: the i-th is the same whatever was asked for before.
+
+    Each pass over the sequences (an epoch) groups them anew. What a batch holds, and what is drawn for it, depends on
+    the seed and its number alone, so a training that is interrupted can go on as if it had not been. A subclass says in
+    `make` what a batch is.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_tokens: int, seed: int, batches: int | None = None) -> None:
+        """Plan the batches: `batches` of them, over as many epochs as that takes, or those of one epoch."""
+        self._lengths = np.asarray(lengths)
+        self.batch_tokens, self.seed = batch_tokens, seed
+        self._epoch, self._plan = 0, self._plan_of(0)
+        self.batches_per_epoch = len(self._plan)
+        self._batches = self.batches_per_epoch if batches is None else batches
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some sequences, named by their places; all chance in it comes from the generator."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(_mixed_seed(self.seed, index))
+        return self.make(self.members(index), generator)
+
+    def members(self, index: int) -> np.ndarray:
+        """Which sequences stand in a batch, by their places."""
+        epoch, place = divmod(index, self.batches_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._plan = epoch, self._plan_of(epoch)
+        return self._plan[place]
+
+    def tokens(self, index: int) -> int:
+        """Tokens in a batch, padding left out."""
+        return int(self._lengths[self.members(index)].sum())
+
+    def _plan_of(self, epoch: int) -> list[np.ndarray]:
+        return plan_batches(self._lengths, self.batch_tokens, np.random.default_rng((self.seed, epoch)))
+
+
+def _mixed_seed(*numbers: int) -> int:
+    """One seed from several numbers, unrelated for numbers that are near."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def pad(sequences: Sequence[np.ndarray], pad_token_id: int) -> dict[str, Tensor]:

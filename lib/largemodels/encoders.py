@@ -1,7 +1,7 @@
 """The two encoders that the book pretrains, and what they cost: parameters, arithmetic, memory.
 
-`"bert"` normalises after each block and learns its positions (Devlin et al. 2019); `"modern"` normalises before, rotates
-queries and keys, and gates its feed-forward layers (ModernBERT: Warner et al. 2024). Both come from `transformers`.
+`"bert"` normalises after each block and learns its positions (Devlin et al. 2019); `"modern"` normalises before,
+rotates queries and keys, and gates its feed-forward layers (ModernBERT: Warner et al. 2024). Both are `transformers`'.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from typing import Literal
 
 import psutil
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 from transformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForPreTraining,
     ModernBertConfig,
     ModernBertForMaskedLM,
     PreTrainedConfig,
@@ -20,6 +23,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import MaskedLMOutput
+from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
 
 from largemodels.cost import count_saved_bytes
 from largemodels.masking import IGNORED
@@ -30,8 +34,8 @@ Architecture = Literal["modern", "bert"]
 class SparseBertForMaskedLM(BertForMaskedLM):
     """BERT whose prediction head sees the masked positions only, as ModernBERT's does with `sparse_prediction`.
 
-    The head multiplies by the whole vocabulary, which for a small network is most of the work, and the loss needs no more
-    than the masked positions. The weights are those of `BertForMaskedLM`.
+    The head multiplies by the whole vocabulary, which for a small network is most of the work, and the loss needs the
+    masked positions only. The weights are those of `BertForMaskedLM`.
     """
 
     def forward(self, input_ids, attention_mask=None, labels=None, num_items_in_batch=None, **kwargs) -> MaskedLMOutput:
@@ -49,6 +53,25 @@ class SparseBertForMaskedLM(BertForMaskedLM):
         return MaskedLMOutput(loss=loss, logits=logits)
 
 
+class SparseBertForPreTraining(BertForPreTraining):
+    """BERT with both of its heads: masked tokens, at the masked positions only, and whether the second text is next.
+
+    The weights are those of `BertForPreTraining`, and so is the loss, the sum of the two means.
+    """
+
+    def forward(
+        self, input_ids, attention_mask=None, token_type_ids=None, labels=None, next_sentence_label=None
+    ) -> BertForPreTrainingOutput:
+        """The loss, and the logits of both heads; `next_sentence_label` is 0 where the second text is next."""
+        outputs = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+        hidden = outputs.last_hidden_state if labels is None else outputs.last_hidden_state[labels != IGNORED]
+        logits, relation = self.cls(hidden, outputs.pooler_output)  # (masked, vocabulary), (batch, 2)
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(logits, labels[labels != IGNORED]) + F.cross_entropy(relation, next_sentence_label)
+        return BertForPreTrainingOutput(loss=loss, prediction_logits=logits, seq_relationship_logits=relation)
+
+
 def build_encoder(
     architecture: Architecture,
     tokenizer: PreTrainedTokenizerBase,
@@ -57,6 +80,7 @@ def build_encoder(
     num_layers: int,
     num_heads: int,
     max_length: int,
+    next_sentence: bool = False,
     seed: int = 0,
 ) -> PreTrainedModel:
     """A masked language model with random weights, the same for the same seed; the generators of others are left alone.
@@ -71,33 +95,37 @@ def build_encoder(
         num_layers: blocks of attention and feed-forward layer.
         num_heads: attention heads.
         max_length: the longest text, in tokens, that has a position.
+        next_sentence: give it BERT's second head too; there is none for "modern".
         seed: of the random weights.
 
     Raises:
         ValueError: for sizes that do not fit each other, or an unknown architecture.
     """
+    if architecture not in ("modern", "bert"):
+        raise ValueError(f"architecture: {architecture} is not one of modern, bert")
+    if next_sentence and architecture != "bert":
+        raise ValueError("next_sentence: only the architecture bert has a head for it")
     step = num_heads * (2 if architecture == "modern" else 1)
     if hidden_size % step:
         raise ValueError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
-    if architecture not in _CONFIGS:
-        raise ValueError(f"architecture: {architecture} is not one of {', '.join(_CONFIGS)}")
-    make_config, network = _CONFIGS[architecture]
-    shared = dict(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden_size,
-        num_hidden_layers=num_layers,
-        num_attention_heads=num_heads,
-        max_position_embeddings=max_length,
-        pad_token_id=tokenizer.pad_token_id,
-        cls_token_id=tokenizer.cls_token_id,
-        sep_token_id=tokenizer.sep_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        attn_implementation="sdpa",
-    )
+    shared = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": hidden_size,
+        "num_hidden_layers": num_layers,
+        "num_attention_heads": num_heads,
+        "max_position_embeddings": max_length,
+        "pad_token_id": tokenizer.pad_token_id,
+        "cls_token_id": tokenizer.cls_token_id,
+        "sep_token_id": tokenizer.sep_token_id,
+        "bos_token_id": tokenizer.cls_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+        "attn_implementation": "sdpa",
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return network(make_config(shared))
+        if architecture == "modern":
+            return ModernBertForMaskedLM(_modern_config(shared))
+        return (SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM)(_bert_config(shared))
 
 
 def _modern_config(shared: dict) -> PreTrainedConfig:
@@ -116,12 +144,6 @@ def _bert_config(shared: dict) -> PreTrainedConfig:
     return BertConfig(**shared, intermediate_size=4 * shared["hidden_size"])
 
 
-_CONFIGS = {
-    "modern": (_modern_config, ModernBertForMaskedLM),
-    "bert": (_bert_config, SparseBertForMaskedLM),
-}
-
-
 def matrix_parameters(model: PreTrainedModel) -> tuple[int, int]:
     """Parameters that every token is multiplied by, and those of the prediction head: `(body, head)`.
 
@@ -138,8 +160,8 @@ def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, ma
 
     6 · body · tokens + 6 · head · masked + 12 · layers · hidden_size · Σ length²,
 
-    where body and head are `matrix_parameters`, and a multiply-add counts as two. The last term is attention's two matrix
-    products. Padding is not useful and is left out, and so is everything that is no matrix product.
+    where body and head are `matrix_parameters`, and a multiply-add counts as two. The last term is attention's two
+    matrix products. Padding is not useful and is left out, and so is everything that is no matrix product.
     """
     lengths = torch.as_tensor(lengths, dtype=torch.float64)
     body, head = matrix_parameters(model)
@@ -148,32 +170,29 @@ def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, ma
     return 6 * body * float(lengths.sum()) + 6 * head * masked + attention
 
 
-def training_memory(model: PreTrainedModel, batch_tokens: int, masking_rate: float, length: int = 64) -> int:
-    """Bytes that training will need, measured on a small batch and scaled to a large one.
+def training_memory(model: PreTrainedModel, batch: dict[str, Tensor], rows: int = 8) -> int:
+    """Bytes that training on such batches will need, without training: measured on a few rows and scaled up.
 
     Weights, gradients and AdamW's two averages take 16 bytes a parameter. What the forward pass keeps for the backward
-    pass grows with the number of tokens, so that of four sequences says how much it is for all.
+    pass grows with the number of rows.
     """
-    tokens = torch.full((4, length), model.config.vocab_size - 1, device=model.device)
-    hidden = torch.zeros_like(tokens, dtype=torch.bool)
-    hidden[:, : max(1, round(masking_rate * length))] = True
-    labels = torch.where(hidden, tokens, IGNORED)
-    kept = count_saved_bytes(lambda: model(input_ids=tokens, attention_mask=torch.ones_like(tokens), labels=labels))
+    few = {name: tensor[:rows].to(model.device) for name, tensor in batch.items()}
+    kept = count_saved_bytes(lambda: model(**few))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     activations = max(0, kept - 4 * parameters)  # the weights are among what is kept
-    return 16 * parameters + activations * batch_tokens // tokens.numel()
+    return 16 * parameters + activations * len(batch["input_ids"]) // len(few["input_ids"])
 
 
-def check_memory(model: PreTrainedModel, batch_tokens: int, masking_rate: float) -> None:
-    """Refuse a training that the machine's free memory does not hold.
+def check_memory(model: PreTrainedModel, batch: dict[str, Tensor]) -> None:
+    """Refuse a training that the free memory does not hold, before it starts.
 
     Raises:
         ValueError: with what it needs and what is free.
     """
-    needed = training_memory(model, batch_tokens, masking_rate)
+    needed = training_memory(model, batch)
     free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
-            f"batch_tokens: {batch_tokens} needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} are free; "
-            f"give less, or a smaller network"
+            f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 1e9:.1f} GB of memory "
+            f"and {free / 1e9:.1f} are free; give less, or a smaller network"
         )

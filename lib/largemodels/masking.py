@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from largemodels.batching import TokenSequences, pad, plan_batches
+from largemodels.batching import LengthBatches, TokenSequences, pad
 from largemodels.losses import cross_entropy
 
 IGNORED = -100  # the label of a position with nothing to predict
@@ -94,10 +94,10 @@ def masked_language_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(logits, labels, ignore_index=IGNORED)
 
 
-class MaskedBatches(torch.utils.data.Dataset):
-    """The batches of a training, masked: the i-th is always the same, whatever was asked for before.
+class MaskedBatches(LengthBatches):
+    """Batches of masked text: `input_ids`, `attention_mask` and `labels`, each `(batch, length)`.
 
-    Each pass over the sequences (an epoch) groups them anew, and each batch draws its own masks.
+    Every epoch hides other tokens, as in RoBERTa (Liu et al. 2019).
     """
 
     def __init__(
@@ -110,39 +110,11 @@ class MaskedBatches(torch.utils.data.Dataset):
         seed: int,
         batches: int | None = None,
     ) -> None:
+        super().__init__(sequences.lengths, batch_tokens, seed, batches)
         self.sequences, self.tokenizer, self.masking = sequences, tokenizer, masking
-        self.batch_tokens, self.seed = batch_tokens, seed
-        self._lengths = sequences.lengths
-        self._epoch, self._plan = 0, self._plan_of(0)
-        self.batches_per_epoch = len(self._plan)
-        self._batches = self.batches_per_epoch if batches is None else batches
 
-    def __len__(self) -> int:
-        return self._batches
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """`input_ids`, `attention_mask` and `labels`, each `(batch, length)`."""
-        members = self.members(index)
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some sequences, with masks from the generator."""
         batch = pad([self.sequences.input_ids[i] for i in members], self.tokenizer.pad_token_id)
-        generator = torch.Generator().manual_seed(_stable_seed(self.seed, index))
         batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
         return batch
-
-    def members(self, index: int) -> np.ndarray:
-        """Which sequences stand in a batch, by their place in `sequences`."""
-        epoch, place = divmod(index, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._plan = epoch, self._plan_of(epoch)
-        return self._plan[place]
-
-    def tokens(self, index: int) -> int:
-        """Tokens in a batch, padding left out."""
-        return int(self._lengths[self.members(index)].sum())
-
-    def _plan_of(self, epoch: int) -> list[np.ndarray]:
-        return plan_batches(self._lengths, self.batch_tokens, np.random.default_rng((self.seed, epoch)))
-
-
-def _stable_seed(*numbers: int) -> int:
-    """One seed from several numbers; near ones are as unrelated as far ones."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

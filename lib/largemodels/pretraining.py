@@ -11,9 +11,10 @@ import dataclasses
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,10 +31,11 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from largemodels.batching import TokenSequences
-from largemodels.encoders import check_memory
+from largemodels.batching import LengthBatches, TokenSequences
+from largemodels.encoders import SparseBertForPreTraining, check_memory
 from largemodels.masked_prediction import masked_tokens
 from largemodels.masking import IGNORED, MaskedBatches, Masking
+from largemodels.next_sentence import PairBatches, judged_pairs
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,9 @@ def pretrain(
     recipe: Recipe,
     *,
     validation: TokenSequences | None = None,
-    evaluations: int = 10,
-    folder: Path | str | None = None,
-    saves: int = 10,
-    callbacks: tuple[TrainerCallback, ...] = (),
+    **options: Any,
 ) -> pd.DataFrame:
-    """The history of the training, while `model` is trained in place.
-
-    With a `folder`, checkpoints go there, and a training found there is taken up where it stopped; it ends as if it had
-    never been interrupted. Started by `torchrun`, each process takes every n-th batch, so a step reads n batches.
+    """The history of a training by masked language modelling; `model` is trained in place.
 
     Args:
         model: a masked language model, such as `build_encoder` gives.
@@ -88,53 +84,136 @@ def pretrain(
         sequences: the text to learn from.
         recipe: steps, rates and seed.
         validation: held-out text, evaluated with the same masks each time: 15%, whatever the recipe hides.
-        evaluations: how many times in a training, the last at its end.
+        **options: evaluations, folder, saves and callbacks, as for `train`.
+
+    Returns:
+        The table that `train` gives.
+    """
+
+    def evaluate(model: PreTrainedModel) -> dict[str, float]:
+        guesses = masked_tokens(model, tokenizer, validation)
+        return {"loss": guesses["loss"].mean(), "accuracy": guesses["correct"].mean()}
+
+    def batches(number: int) -> MaskedBatches:
+        masking = Masking(recipe.masking_rate)
+        return MaskedBatches(
+            sequences, tokenizer, masking, batch_tokens=recipe.batch_tokens, seed=recipe.seed, batches=number
+        )
+
+    return train(model, tokenizer, batches, recipe, evaluate=evaluate if validation else None, **options)
+
+
+def pretrain_pairs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    max_length: int = 128,
+    validation: pd.DataFrame | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """The history of a training on pairs from `sentence_pairs`; `model` is trained in place.
+
+    BERT with both heads (`build_encoder(…, next_sentence=True)`) learns masked tokens and the order of sentences at
+    once, any model with two classes the order alone.
+
+    Args:
+        model: as above.
+        tokenizer: the model's.
+        pairs: to learn from.
+        recipe: steps, rates and seed.
+        max_length: tokens of a pair at most, special ones included.
+        validation: held-out pairs.
+        **options: evaluations, folder, saves and callbacks, as for `train`.
+
+    Returns:
+        The table that `train` gives; the validation loss is that of the order.
+    """
+
+    def evaluate(model: PreTrainedModel) -> dict[str, float]:
+        judged = judged_pairs(model, tokenizer, validation, max_length=max_length)
+        return {"loss": judged["loss"].mean(), "accuracy": judged["correct"].mean()}
+
+    def batches(number: int) -> PairBatches:
+        return PairBatches(
+            pairs,
+            tokenizer,
+            max_length=max_length,
+            batch_tokens=recipe.batch_tokens,
+            seed=recipe.seed,
+            masking=Masking(recipe.masking_rate) if isinstance(model, SparseBertForPreTraining) else None,
+            batches=number,
+        )
+
+    return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    batches: Callable[[int], LengthBatches],
+    recipe: Recipe,
+    *,
+    evaluate: Callable[[PreTrainedModel], dict[str, float]] | None = None,
+    evaluations: int = 10,
+    folder: Path | str | None = None,
+    saves: int = 10,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> pd.DataFrame:
+    """The history of a training; `model` is trained in place.
+
+    With a `folder`, checkpoints go there, and a training found there is taken up where it stopped and ends as if it had
+    never been interrupted. Started by `torchrun`, each of n processes takes every n-th batch: a step reads n of them.
+
+    Args:
+        model: whose forward pass gives a loss for such a batch.
+        tokenizer: saved with the checkpoints.
+        batches: called with how many are needed, gives them.
+        recipe: steps, rates and seed.
+        evaluate: called with the model, gives "loss" and "accuracy" on held-out text.
+        evaluations: how many in a training, the last at its end.
         folder: for checkpoints.
         saves: how many checkpoints in a training; the two latest are kept.
         callbacks: of the `Trainer`, such as one that reports progress.
 
     Returns:
-        A table with a row for each logged step: step, tokens (those of the text, all devices together), loss (nats, mean
-        since the row before), learning_rate, gradient_norm, validation_loss (nats; missing where not evaluated).
+        A table with a row for each logged step: step, tokens (read so far, by all devices, without padding), loss (the
+        training's, nats, mean since the row before), learning_rate, gradient_norm, and where the model was evaluated
+        validation_loss and validation_accuracy.
 
     Raises:
         ValueError: if the training needs more memory than is free, or the folder holds one with another recipe.
     """
-    check_memory(model, recipe.batch_tokens, recipe.masking_rate)
     with tempfile.TemporaryDirectory() as temporary:
+        resume = _checkpoint_to_resume(Path(folder), recipe) if folder else None
         arguments = _training_arguments(
-            recipe, Path(folder or temporary), evaluations, saves if folder else 0, validation
+            recipe, Path(folder or temporary), evaluations if evaluate else 0, saves if folder else 0
         )
-        batches = MaskedBatches(
-            sequences,
-            tokenizer,
-            Masking(recipe.masking_rate),
-            batch_tokens=recipe.batch_tokens,
-            seed=recipe.seed,
-            batches=recipe.steps * arguments.world_size * max(1, arguments.n_gpu),
-        )
+        at_once = arguments.world_size * max(1, arguments.n_gpu)
+        planned = batches(recipe.steps * at_once)
+        check_memory(model, planned[0])
         trainer = _PretrainingTrainer(
             model=model,
             args=arguments,
-            train_dataset=batches,
-            eval_dataset=validation,
+            train_dataset=planned,
+            eval_dataset=planned if evaluate else None,  # asked for, but `evaluate` brings its own
             processing_class=tokenizer,
             data_collator=lambda items: _together(items, tokenizer.pad_token_id),
             callbacks=list(callbacks),
         )
-        trainer.remove_callback(PrinterCallback)  # the history is returned; progress is the caller's
-        trainer.train(resume_from_checkpoint=_checkpoint_to_resume(Path(folder), recipe) if folder else None)
-    return _history(trainer.state.log_history, batches, arguments.world_size)
+        trainer.evaluation = evaluate
+        trainer.remove_callback(PrinterCallback)  # the history is returned, and progress is the caller's
+        trainer.train(resume_from_checkpoint=resume)
+    return _history(trainer.state.log_history, planned, at_once)
 
 
 class _PretrainingTrainer(Trainer):
-    """The `Trainer` with an evaluation by masked token: its own weighs batches alike, however many tokens they hide."""
+    """The `Trainer` with our evaluation: its own weighs batches alike, however many tokens each of them hides."""
 
-    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
-        training = self.model.training
-        tokens = masked_tokens(self.model, self.processing_class, self.eval_dataset)
-        self.model.train(training)
-        metrics = {f"{metric_key_prefix}_loss": float(tokens["loss"].mean())}
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
+        found = self.evaluation(self.accelerator.unwrap_model(self.model))
+        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in found.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -158,9 +237,7 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fol
     return partial.rename(folder)
 
 
-def _training_arguments(
-    recipe: Recipe, folder: Path, evaluations: int, saves: int, validation: TokenSequences | None
-) -> TrainingArguments:
+def _training_arguments(recipe: Recipe, folder: Path, evaluations: int, saves: int) -> TrainingArguments:
     """The recipe in the `Trainer`'s words. One of its examples is one of our batches."""
     return TrainingArguments(
         output_dir=str(folder),
@@ -176,8 +253,8 @@ def _training_arguments(
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.clip,
         bf16=recipe.precision == "bfloat16",
-        eval_strategy="steps" if validation else "no",
-        eval_steps=max(1, recipe.steps // evaluations),
+        eval_strategy="steps" if evaluations else "no",
+        eval_steps=max(1, recipe.steps // max(1, evaluations)),
         save_strategy="steps" if saves else "no",
         save_steps=max(1, recipe.steps // max(1, saves)),
         save_total_limit=2,
@@ -213,34 +290,34 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
     return get_last_checkpoint(str(folder))
 
 
-def _together(items: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Tensor]:
+def _together(batches: list[dict[str, Tensor]], pad_token_id: int) -> dict[str, Tensor]:
     """One batch as it is; several (for several GPUs in one process) as one, padded to the widest."""
-    if len(items) == 1:
-        return items[0]
-    width = max(item["input_ids"].shape[1] for item in items)
-    filling = {"input_ids": pad_token_id, "attention_mask": 0, "labels": IGNORED}
-    return {
-        name: torch.cat([F.pad(item[name], (0, width - item[name].shape[1]), value=filler) for item in items])
-        for name, filler in filling.items()
-    }
+    if len(batches) == 1:
+        return batches[0]
+    width = max(batch["input_ids"].shape[1] for batch in batches)
+    filling = {"input_ids": pad_token_id, "labels": IGNORED}
+
+    def widened(name: str, tensor: Tensor) -> Tensor:
+        return F.pad(tensor, (0, width - tensor.shape[1]), value=filling.get(name, 0)) if tensor.ndim == 2 else tensor
+
+    return {name: torch.cat([widened(name, batch[name]) for batch in batches]) for name in batches[0]}
 
 
-def _history(log: list[dict], batches: MaskedBatches, at_once: int) -> pd.DataFrame:
+_LOGGED = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "gradient_norm",
+    "eval_loss": "validation_loss",
+    "eval_accuracy": "validation_accuracy",
+}  # the names of the `Trainer`'s log, and those of our table
+
+
+def _history(log: list[dict], batches: LengthBatches, at_once: int) -> pd.DataFrame:
     """The `Trainer`'s log with one row a step."""
     rows: dict[int, dict] = {}
-    names = {
-        "loss": "loss",
-        "learning_rate": "learning_rate",
-        "grad_norm": "gradient_norm",
-        "eval_loss": "validation_loss",
-    }
     for entry in log:
-        found = {ours: entry[theirs] for theirs, ours in names.items() if theirs in entry}
-        if found:
+        if found := {ours: entry[theirs] for theirs, ours in _LOGGED.items() if theirs in entry}:
             rows.setdefault(entry["step"], {}).update(found)
     tokens = np.cumsum([0, *(batches.tokens(i) for i in range(len(batches)))])
-    table = [
-        {"step": step, "tokens": int(tokens[min(step * at_once, len(batches))]), **row}
-        for step, row in sorted(rows.items())
-    ]
-    return pd.DataFrame(table, columns=["step", "tokens", *names.values()])
+    table = [{"step": step, "tokens": int(tokens[step * at_once]), **row} for step, row in sorted(rows.items())]
+    return pd.DataFrame(table, columns=["step", "tokens", *_LOGGED.values()])

@@ -44,7 +44,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     if (smallest := len(specials) + len(characters) + len(pieces)) > vocabulary_size:
         raise ValueError(f"vocabulary_size: {vocabulary_size} is not at least {smallest}, the characters of the text")
     # The library numbers `##a`, `##b`, … in the random order of a hash table, and breaks ties between equally frequent
-    # pairs by these numbers. Given as special tokens they are numbered as listed, and the vocabulary is always the same.
+    # pairs by these numbers. Given as special tokens they are numbered as listed: the vocabulary is always the same.
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary_size, special_tokens=specials + pieces, show_progress=False
     )
@@ -52,7 +52,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     vocabulary = learner.get_vocab()
     if len(vocabulary) < vocabulary_size:
         raise ValueError(
-            f"vocabulary_size: {vocabulary_size} is more than the {len(vocabulary)} tokens that the text supports; give less"
+            f"vocabulary_size: {vocabulary_size} is more than the text supports; give at most {len(vocabulary)}"
         )
     return _framed(_empty_tokenizer(vocabulary), max_length)
 
