@@ -32,8 +32,8 @@ def clustered_mean_interval(
     """The mean of values that come in clusters, and the ends of its interval: `(mean, low, high)`.
 
     Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
-    deviations from the mean (a linearised ratio estimator: Cochran 1977, chapter 6), with one degree of freedom less than
-    there are clusters.
+    deviations from the mean (a linearised ratio estimator: Cochran 1977, chapter 6), with one degree of freedom less
+    than there are clusters.
 
     Args:
         values: `(n,)`.
