@@ -1,4 +1,4 @@
-"""95% intervals for the numbers that chapters show: of a mean over draws, and of a proportion."""
+"""95% intervals for the numbers that chapters show: of a mean over draws or over clusters, and of a proportion."""
 
 from __future__ import annotations
 
@@ -23,6 +23,35 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[fl
     mean = float(values.mean())
     standard_error = float(values.std(ddof=1)) / math.sqrt(values.size)
     margin = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * standard_error
+    return mean, mean - margin, mean + margin
+
+
+def clustered_mean_interval(
+    values: ArrayLike, clusters: ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """The mean of values that come in clusters, and the ends of its interval: `(mean, low, high)`.
+
+    Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
+    deviations from the mean (a linearised ratio estimator: Cochran 1977, chapter 6), with one degree of freedom less
+    than there are clusters.
+
+    Args:
+        values: `(n,)`.
+        clusters: `(n,)`, which cluster each value belongs to.
+        confidence: the share of such intervals that hold the true mean.
+
+    Raises:
+        ValueError: for fewer than two clusters.
+    """
+    values = np.asarray(values, dtype=float).ravel()
+    _, membership = np.unique(np.asarray(clusters), return_inverse=True)
+    number = int(membership.max(initial=-1)) + 1
+    if number < 2:
+        raise ValueError(f"clusters: an interval needs at least 2, not {number}")
+    mean = float(values.mean())
+    deviations = np.bincount(membership, weights=values - mean)  # (clusters,)
+    standard_error = math.sqrt(number / (number - 1) * float((deviations**2).sum())) / values.size
+    margin = float(stats.t.ppf((1 + confidence) / 2, number - 1)) * standard_error
     return mean, mean - margin, mean + margin
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.batching import TokenSequences
+from largemodels.intervals import clustered_mean_interval
 from largemodels.masking import IGNORED, MaskedBatches, Masking
 
 
@@ -64,6 +65,28 @@ def masked_tokens(
     table.insert(1, "library", np.array(sequences.libraries, dtype=object)[sequence])
     table["token"] = tokenizer.convert_ids_to_tokens(table["token"].tolist())
     return table
+
+
+def by_library(tokens: pd.DataFrame) -> pd.DataFrame:
+    """The table of `masked_tokens` summed up, a row for each library and one for "all".
+
+    Columns: library, documents, n (hidden tokens), loss (mean, nats) with low and high (95%, documents as clusters),
+    correct (count) and accuracy.
+    """
+    groups = [*tokens.groupby("library", sort=False), ("all", tokens)]
+    rows = [
+        (
+            library,
+            group["document"].nunique(),
+            len(group),
+            *clustered_mean_interval(group["loss"], group["document"]),
+            int(group["correct"].sum()),
+            group["correct"].mean(),
+        )
+        for library, group in groups
+    ]
+    columns = ["library", "documents", "n", "loss", "low", "high", "correct", "accuracy"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def masked_logits(model: PreTrainedModel, batch: dict[str, torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:

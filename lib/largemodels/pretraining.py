@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -284,7 +285,7 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
                 f"{folder}: holds a training with {name} {found.get(name)}, not {wanted[name]}; give another folder"
             )
     else:
-        partial = note.with_suffix(".partial")
+        partial = note.with_suffix(f".{os.getpid()}.partial")  # processes of torchrun do this side by side
         partial.write_text(json.dumps(wanted, indent=2))
         partial.replace(note)
     return get_last_checkpoint(str(folder))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.intervals import mean_interval, proportion_interval
+from largemodels.intervals import clustered_mean_interval, mean_interval, proportion_interval
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -41,3 +41,27 @@ def test_the_interval_of_a_proportion_is_wilsons_and_stays_within_zero_and_one(s
 def test_what_has_no_interval_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_clusters_of_one_value_give_the_ordinary_interval():
+    values = np.array([1.0, 2.0, 4.0, 7.0])
+    assert clustered_mean_interval(values, ["a", "b", "c", "d"]) == pytest.approx(mean_interval(values))
+
+
+def test_about_ninety_five_of_a_hundred_clustered_intervals_hold_the_truth_where_ordinary_ones_are_too_narrow():
+    random, clustered, ordinary = np.random.default_rng(0), 0, 0
+    for _ in range(1000):
+        sizes = random.integers(1, 12, 60)
+        clusters = np.repeat(np.arange(60), sizes)
+        values = np.repeat(random.normal(size=60), sizes) + random.normal(size=len(clusters))
+        _, low, high = clustered_mean_interval(values, clusters)
+        clustered += low < 0 < high
+        _, low, high = mean_interval(values)
+        ordinary += low < 0 < high
+    assert clustered == pytest.approx(945, abs=25)
+    assert ordinary < 850
+
+
+def test_one_cluster_has_no_interval():
+    with pytest.raises(ValueError, match="clusters: an interval needs at least 2, not 1"):
+        clustered_mean_interval([1.0, 2.0], ["a", "a"])

@@ -175,6 +175,7 @@ def test_every_epoch_reads_every_sequence_once_and_hides_other_tokens():
         numbers = range(epoch * len(found), (epoch + 1) * len(found))
         members = np.concatenate([found.members(i) for i in numbers])
         assert sorted(members) == list(range(len(sequences)))
+    assert not np.array_equal(found.members(0), found.members(len(found)))
     first, later = (
         {tuple(row.tolist()) for i in numbers for row in found[i]["labels"]}
         for numbers in (range(len(found)), range(len(found), 2 * len(found)))

@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassificatio
 
 from largemodels.batching import join_sentences
 from largemodels.encoders import build_encoder
-from largemodels.masked_prediction import fill_mask, masked_tokens, uniform_entropy, unigram_entropy
+from largemodels.masked_prediction import by_library, fill_mask, masked_tokens, uniform_entropy, unigram_entropy
 from largemodels.masking import Masking
 from largemodels.next_sentence import IS_NEXT, judged_pairs, sentence_pairs
 from largemodels.pretraining import Recipe, pretrain, pretrain_pairs, save_encoder
@@ -221,3 +221,13 @@ def test_a_saved_model_is_small_reads_as_float32_and_predicts_the_same(architect
         masked_tokens(m, AutoTokenizer.from_pretrained(folder), sequences)["loss"] for m in (model, loaded)
     )
     assert after.mean() == pytest.approx(before.mean(), abs=1e-3)
+
+
+def test_hidden_tokens_are_summed_up_by_library_and_over_all():
+    table = masked_tokens(encoder(), tokenizer(), text())
+    summary = by_library(table).set_index("library")
+    assert list(summary.index) == ["alpha", "beta", "all"]
+    assert summary.loc["all", "n"] == len(table) == summary.loc[["alpha", "beta"], "n"].sum()
+    assert summary.loc["all", "correct"] == table["correct"].sum()
+    assert summary.loc["all", "loss"] == pytest.approx(table["loss"].mean())
+    assert ((summary["low"] < summary["loss"]) & (summary["loss"] < summary["high"])).all()
