@@ -137,6 +137,7 @@ def _modern_config(shared: dict) -> PreTrainedConfig:
         layer_types=["full_attention"] * shared["num_hidden_layers"],
         rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
         sparse_prediction=True,
+        classifier_pooling="mean",  # nothing is ever asked at [CLS], so it is learnt least
     )
 
 

@@ -22,6 +22,7 @@ def masked_tokens(
     sequences: TokenSequences,
     masking: Masking | None = None,
     *,
+    context: bool = True,
     seed: int = 0,
     batch_tokens: int = 4096,
 ) -> pd.DataFrame:
@@ -32,6 +33,8 @@ def masked_tokens(
         tokenizer: what the sequences were made with.
         sequences: held-out text.
         masking: which tokens are hidden; 15% as in BERT if not given.
+        context: whether the model sees the other tokens. Without them each becomes `[MASK]`, and what is left to go by
+            is the place in the sequence and its length.
         seed: of the masks.
         batch_tokens: tokens at once.
 
@@ -46,6 +49,8 @@ def masked_tokens(
         batch = {name: tensor.to(model.device) for name, tensor in batches[index].items()}
         labels = batch.pop("labels")
         hidden = labels != IGNORED  # (batch, length)
+        if not context:
+            batch["input_ids"] = _without_words(batch["input_ids"], tokenizer)
         logits = masked_logits(model, batch, hidden)  # (hidden tokens, vocabulary)
         wanted = labels[hidden]
         rows = np.repeat(batches.members(index), hidden.sum(1).cpu().numpy())
@@ -65,6 +70,12 @@ def masked_tokens(
     table.insert(1, "library", np.array(sequences.libraries, dtype=object)[sequence])
     table["token"] = tokenizer.convert_ids_to_tokens(table["token"].tolist())
     return table
+
+
+def _without_words(input_ids: torch.Tensor, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """The ids with `[MASK]` for every token but the special ones, in the same shape."""
+    special = torch.tensor(tokenizer.all_special_ids, device=input_ids.device)
+    return input_ids.masked_fill(~torch.isin(input_ids, special), tokenizer.mask_token_id)
 
 
 def by_library(tokens: pd.DataFrame) -> pd.DataFrame:

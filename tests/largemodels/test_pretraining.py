@@ -150,6 +150,10 @@ def test_a_model_that_knows_the_answer_loses_nothing():
     table = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0))
     assert table["correct"].all()
     assert table["loss"].max() < 1e-6
+    blind = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0), context=False)
+    assert blind[["document", "token"]].equals(table[["document", "token"]]), "the same tokens are asked for"
+    assert not blind["correct"].any()
+    assert blind["loss"].min() > 10, "it has seen [MASK] where the token stood"
 
 
 def test_the_unigram_entropy_is_that_of_the_tokens_that_can_be_hidden():
