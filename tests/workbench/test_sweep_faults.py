@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -185,3 +186,11 @@ def test_a_point_that_another_sweep_computes_is_waited_for(project):
     assert code == 0, err
     assert finish(first)[0] == 0
     assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_process_that_has_nothing_to_do_ends_by_itself_without_a_word():
+    idle = "from workbench import sweep_process\nsweep_process.IDLE = 0.1\nsweep_process.main()"
+    process = subprocess.Popen([sys.executable, "-c", idle], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
+    process.stdin.close()
+    process.stderr.close()
