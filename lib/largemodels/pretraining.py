@@ -227,7 +227,9 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fol
     existing folder is replaced as a whole.
     """
     folder = Path(folder)
-    halves = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}
+    weights = model.state_dict()
+    half_of = {tensor.data_ptr(): tensor.detach().cpu().half() for tensor in weights.values()}
+    halves = {name: half_of[tensor.data_ptr()] for name, tensor in weights.items()}  # tied ones stay tied: saved once
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     model.save_pretrained(partial, state_dict=halves)

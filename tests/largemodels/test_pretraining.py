@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
 from largemodels.batching import join_sentences
@@ -219,6 +220,7 @@ def test_a_saved_model_is_small_reads_as_float32_and_predicts_the_same(architect
     assert list(tmp_path.iterdir()) == [folder]
     parameters = sum(p.numel() for p in model.parameters())
     assert (folder / "model.safetensors").stat().st_size < 2 * parameters + 10_000
+    assert "decoder.weight" not in load_file(folder / "model.safetensors"), "tied to the embeddings, it is saved once"
     loaded = AutoModelForMaskedLM.from_pretrained(folder)
     assert loaded.dtype == torch.float32
     before, after = (

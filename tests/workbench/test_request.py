@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.project import RequestError
+from workbench.contract import load_contract
+from workbench.project import Project, RequestError
 from workbench.request import given_parameters, read_mapping
 
 
@@ -73,3 +76,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_an_option_is_a_name_and_a_value_given_once(options):
     with pytest.raises(RequestError):
         given_parameters(options, [])
+
+
+def test_every_kept_file_of_parameters_fits_the_chapter_that_its_first_line_names(root):
+    files = sorted((root / "notebooks" / "params").glob("*.yml"))
+    assert files
+    for file in files:
+        line = file.read_text(encoding="utf-8").splitlines()[0]
+        chapter, path = re.search(r"workbench run (\w+) -f (\S+)$", line).groups()
+        assert root / path == file
+        load_contract(Project(root), chapter).resolve(given_parameters([], [file]))
