@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 import toy_chapter
+from workbench.project import Project
+from workbench.publish import chapters_of_book
 
 ROOT = Path(__file__).parents[2]
 # What lies beside the book in a checkout, and must not become a page or a warning.
@@ -23,6 +25,9 @@ BESIDE = (
     "tests/notes.md",
     "README.md",
 )
+CHAPTERS = (*chapters_of_book(Project(ROOT)), "toy")
+"""The chapters of the book that the tests build, by name."""
+
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 

@@ -8,11 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from conftest import CHAPTERS
+
 PAGES = (
     "book/intro",
     "book/how-to-use",
-    "notebooks/attention",
-    "notebooks/toy",
+    *(f"notebooks/{name}" for name in CHAPTERS),
     "book/claims",
     "search",
 )
@@ -122,7 +123,7 @@ def test_the_book_is_dark_where_the_system_is(browser, book):
     context.close()
 
 
-@pytest.mark.parametrize("chapter", ["attention", "toy"])
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_executed_notebook_can_be_downloaded(reader, chapter):
     page = reader.open(f"notebooks/{chapter}")
     link = page.locator("a.btn-download-source-button")
@@ -144,11 +145,11 @@ def test_a_claim_shows_by_its_mark_whether_it_holds(reader):
 
 def test_the_ledger_lists_every_claim_and_leads_to_it(reader):
     page = reader.open("book/claims")
-    made = sum(
-        len(claims_of(reader.book / "_sources" / "notebooks" / f"{name}.ipynb")) for name in ("attention", "toy")
-    )
+    made = sum(len(claims_of(reader.book / "_sources" / "notebooks" / f"{name}.ipynb")) for name in CHAPTERS)
     assert page.locator("table.workbench-ledger tr.holds, table.workbench-ledger tr.fails").count() == made
-    assert page.locator(".workbench-ledger-totals").inner_text().startswith(f"{made} claims in 2 chapters")
+    assert (
+        page.locator(".workbench-ledger-totals").inner_text().startswith(f"{made} claims in {len(CHAPTERS)} chapters")
+    )
     row = page.locator("tr.fails", has_text="A fair coin").last
     assert row.locator("td").all_inner_texts()[1:] == ["about 0.5, within 0.1", "0.733", "400", "✗ fails"]
     row.locator("a").click()
