@@ -55,18 +55,21 @@ def _of_the_source(cell: dict[str, Any]) -> Iterator[str]:
     """Where a cell's tags and what it calls do not fit."""
     calls = list(_chapter_calls(cell))
     statements = ast.parse(python_of(cell)).body
-    only_claims = bool(statements) and all(
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Call)
-        and _method(statement.value) == "claim"
-        for statement in statements
-    )
+    only_claims = bool(statements) and all(map(_is_claim, statements))
     if COMPARED in tags(cell) and not only_claims:
         yield f"it is tagged {COMPARED} and holds something else than claims"
     if "claim" in calls and COMPARED not in tags(cell):
         yield f"it makes a claim and is not tagged {COMPARED}"
     if QUOTES in tags(cell) and calls:
         yield f"it is tagged {QUOTES}, so its outputs are not kept, and it records or claims"
+
+
+def _is_claim(statement: ast.stmt) -> bool:
+    """Whether a statement is a claim, or a condition on which some are made."""
+    if isinstance(statement, ast.If):
+        return all(map(_is_claim, [*statement.body, *statement.orelse]))
+    is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    return is_call and _method(statement.value) == "claim"
 
 
 def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:

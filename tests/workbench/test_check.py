@@ -51,6 +51,12 @@ def test_an_accepted_chapter_is_in_order_and_runs_under_nbval(project, accepted)
     assert nbval([accepted], cell_limit=60) == 0
 
 
+@pytest.mark.parametrize(("made", "problem"), [(CLAIM, False), ("print(size)", True)])
+def test_a_claim_may_depend_on_a_parameter_and_nothing_else_may_stand_beside_it(project, accepted, made, problem):
+    change(accepted, lambda notebook: notebook["cells"][-1].update(source=f"if flag:\n    {made}"))
+    assert ("something else than claims" in problems(project)) == problem
+
+
 def test_a_hand_edited_claim_is_red(project, accepted):
     def edit(notebook):
         data = notebook["cells"][-1]["outputs"][0]["data"]
