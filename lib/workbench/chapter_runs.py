@@ -6,6 +6,7 @@ a share of the threads of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +50,8 @@ def run_chapters(
     with RichReporter() as reporter:
         for sweep in stale:
             prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
-    usual = [sweep.ledger.usual_seconds() or float("inf") for sweep in stale]
-    longest_first = [stale[place] for place in sorted(range(len(stale)), key=lambda place: -usual[place])]
-    known = [seconds for seconds in usual if seconds < float("inf")]
+    longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
+    known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
     if stale:
         with SweepView(len(stale), sum(known) / len(known) if known else None) as view:
             run_sweeps(longest_first, view, workers=workers)
