@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.contract import Contract, python_of, tags
-from workbench.outputs import QUOTES
+from workbench.outputs import INSTALLED, QUOTES
 from workbench.records import findings
 from workbench.secrets import Secrets
 from workbench.warm import warm_kernels
@@ -85,6 +85,8 @@ def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
         yield "its output is an error"
     if str(Path.home()) in json.dumps(outputs) and len(str(Path.home())) > 1:
         yield "its output names the home folder"
+    if INSTALLED in json.dumps(outputs):
+        yield "its output names a file of the installation; `workbench accept` leaves such warnings out"
     if any("image/png" in output.get("data", {}) for output in outputs):
         shown = cell["metadata"].get("mystnb", {})
         if not shown.get("figure", {}).get("caption") or not shown.get("image", {}).get("alt"):

@@ -16,6 +16,8 @@ from workbench.project import Project, RequestError, write_atomically
 from workbench.records import Run, all_runs, find_run, read_notebook
 
 QUOTES = "quotes-corpus"
+INSTALLED = "site-packages"
+"""What the path of an installed file holds, on every machine."""
 _INJECTED = "injected-parameters"
 
 
@@ -69,8 +71,9 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
 def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:
     """Write a run's outputs into the chapter's own notebook, and return that run.
 
-    What is volatile is left out, and so are the outputs of cells tagged `quotes-corpus`: sentences of other people's
-    documentation are shown in the built book and not kept in the repository.
+    What is volatile is left out, such as a warning that names a file of this machine, and so are the outputs of cells
+    tagged `quotes-corpus`: sentences of other people's documentation are shown in the built book and not kept in the
+    repository.
 
     Raises:
         RequestError: where there is no completed run of the chapter's default parameters and present code.
@@ -94,6 +97,8 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
     for cell in notebook["cells"]:
         if QUOTES in tags(cell):
             cell["outputs"] = []
+        elif "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if not _warns_of_a_file(output)]
     notebook["metadata"]["workbench"] = {"run": run.id, "started": run.record["started"]}
     write_atomically(contract.path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return run
@@ -101,6 +106,10 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
 
 def _is_default(contract: Contract, run: Run) -> bool:
     return run.status == "completed" and run.record["parameters"]["resolved"] == contract.defaults
+
+
+def _warns_of_a_file(output: dict[str, Any]) -> bool:
+    return output.get("name") == "stderr" and INSTALLED in "".join(output["text"])
 
 
 def _text(cell: dict[str, Any]) -> str:

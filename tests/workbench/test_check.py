@@ -104,6 +104,7 @@ def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
             "its output is an error",
         ),
         (lambda cells: cells[4]["outputs"][0].update(text=str(Path.home() / "x")), "names the home folder"),
+        (lambda cells: cells[4]["outputs"][0].update(text="lib/site-packages/x.py: warns"), "file of the installation"),
         (
             lambda cells: cells[-1]["outputs"][0]["metadata"]["workbench"]["claim"].update(holds=False),
             "the committed claim does not hold",

@@ -41,6 +41,16 @@ def test_an_accepted_notebook_has_outputs_and_nothing_volatile(project, run, quo
     assert run()[1], "accepting changes no ingredient of the key"
 
 
+def test_a_warning_of_an_installed_file_is_not_kept_and_another_one_is(project, run):
+    warn = "import sys\nprint('lib/site-packages/x.py:1: old', file=sys.stderr)"
+    path = write_chapter(project.root, warn, "print('take care', file=sys.stderr)")
+    run()
+    accept_run(project, load_contract(project, "toy"))
+    kept = [cell.get("outputs") for cell in json.loads(path.read_text())["cells"]]
+    assert kept[3] == []
+    assert "take care" in json.dumps(kept[4])
+
+
 def test_only_a_completed_default_run_of_the_present_code_is_accepted(project, run, quoting):
     contract = load_contract(project, "toy")
     with pytest.raises(RequestError, match="no completed run of its default parameters"):
