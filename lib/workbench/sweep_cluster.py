@@ -7,6 +7,7 @@ process of their own (`workbench.sweep_worker`), talk through memory, and open n
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -87,6 +88,7 @@ class Cluster:
 
         from workbench.sweep_worker import stop_all
 
+        _silence_dask()
         self._open.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
         if self._address:
             try:
@@ -176,6 +178,16 @@ class Cluster:
         """Have workers stop what they compute."""
         if futures and self.is_connected():
             _quietly(self._client.cancel, futures, force=True)
+
+
+def _silence_dask() -> None:
+    """Keep Dask's log off the terminal: what went wrong, we say in a sentence.
+
+    Importing `distributed` sets its loggers' levels, so this comes after the import, and some have a level of their own.
+    """
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _remove_left_scratch() -> None:

@@ -10,7 +10,6 @@ A book is run in the same way: each of its chapters is a sweep of one point.
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import shutil
 import signal
@@ -309,7 +308,6 @@ def run_sweeps(
         RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
         KeyboardInterrupt: on Ctrl-C, after points under way are recorded as interrupted.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what went wrong, we say in a sentence
     missing = sum(len(sweep.missing()) for sweep in sweeps)
     if not missing:
         return

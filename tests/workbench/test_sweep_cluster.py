@@ -175,3 +175,17 @@ def test_the_cluster_of_our_own_opens_no_port_beyond_this_machine(project):
     listening = [port.laddr for each in family for port in each.net_connections() if port.status == psutil.CONN_LISTEN]
     assert finish(process)[0] == 0
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}, listening
+
+
+def test_the_log_of_dask_stays_off_the_terminal():
+    """In a process of its own, since it is the first import of `distributed` that sets the levels."""
+    lines = [
+        "import logging",
+        "from workbench.sweep_cluster import Cluster, Share",
+        "with Cluster(None, Share(1, 1)):",
+        "    import distributed.batched",
+        "    for name in ('distributed', 'distributed.batched', 'distributed.client'):",
+        "        logging.getLogger(name).error('said by %s', name)",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
