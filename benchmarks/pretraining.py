@@ -25,7 +25,7 @@ from largemodels import corpora
 from largemodels.batching import join_sentences
 from largemodels.encoders import build_encoder, training_flops
 from largemodels.masking import IGNORED, MaskedBatches, Masking
-from largemodels.pretraining import Recipe, pretrain
+from largemodels.pretraining import PretrainingRecipe, pretrain
 from largemodels.tokenization import train_tokenizer
 
 RATE = 0.3
@@ -124,7 +124,7 @@ def main() -> None:
     for number in range(options.rounds + 1):
         peaks.append(peak())
         for name, network in networks.items():
-            recipe = Recipe(
+            recipe = PretrainingRecipe(
                 steps=options.steps, masking_rate=RATE, precision=options.precision, seed=number, learning_rate=1e-4
             )
             result = train[name](network, tokenizer, sequences, recipe)

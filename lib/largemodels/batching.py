@@ -120,6 +120,8 @@ class LengthBatches(Dataset):
         return self._batches
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if not 0 <= index < len(self):  # which also ends a loop over the batches
+            raise IndexError(f"index: there is no batch {index}; there are {len(self)}")
         generator = torch.Generator().manual_seed(_mixed_seed(self.seed, index))
         return self.make(self.members(index), generator)
 

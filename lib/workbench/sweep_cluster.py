@@ -183,7 +183,7 @@ class Cluster:
 def _silence_dask() -> None:
     """Keep Dask's log off the terminal: what went wrong, we say in a sentence.
 
-    Importing `distributed` sets its loggers' levels, so this comes after the import, and some have a level of their own.
+    Importing `distributed` sets its loggers' levels, so this comes after the import; some have one of their own.
     """
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":

@@ -15,10 +15,10 @@ from largemodels.encoders import build_encoder
 from largemodels.masked_prediction import by_library, fill_mask, masked_tokens, uniform_entropy, unigram_entropy
 from largemodels.masking import Masking
 from largemodels.next_sentence import IS_NEXT, judged_pairs, sentence_pairs
-from largemodels.pretraining import Recipe, pretrain, pretrain_pairs, save_encoder
+from largemodels.pretraining import PretrainingRecipe, pretrain, pretrain_pairs, save_encoder
 from small_corpus import NOUNS, corpus, tokenizer
 
-RECIPE = Recipe(steps=12, batch_tokens=256, learning_rate=5e-3)
+RECIPE = PretrainingRecipe(steps=12, batch_tokens=256, learning_rate=5e-3)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ class PullThePlug(TrainerCallback):
 def test_training_gets_below_the_unigram_entropy_on_text_it_has_not_seen(architecture):
     model = encoder(architecture, hidden_size=32)
     held_out = text(seed=1)
-    recipe = Recipe(steps=150, batch_tokens=1024, learning_rate=1e-2)
+    recipe = PretrainingRecipe(steps=150, batch_tokens=1024, learning_rate=1e-2)
     history = pretrain(model, tokenizer(), text(documents=200), recipe, validation=held_out, evaluations=2)
     last = history.iloc[-1]
     assert last["step"] == 150
@@ -105,7 +105,7 @@ def test_a_seed_decides_the_training_and_another_changes_it():
 
 
 def test_the_learning_rate_rises_and_then_falls_to_zero():
-    recipe = Recipe(steps=20, batch_tokens=128, learning_rate=1e-3, warmup=0.25)
+    recipe = PretrainingRecipe(steps=20, batch_tokens=128, learning_rate=1e-3, warmup=0.25)
     rates = pretrain(encoder(), tokenizer(), text(), recipe)["learning_rate"].to_numpy()
     assert rates.argmax() == 4 or rates.argmax() == 5
     assert rates.max() == pytest.approx(1e-3)
@@ -189,7 +189,7 @@ def test_a_model_with_two_classes_learns_what_follows_what():
     pairs, held_out = sentence_pairs(frame[: len(frame) // 2]), sentence_pairs(frame[len(frame) // 2 :])
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(encoder(hidden_size=32).config)
-    recipe = Recipe(steps=150, batch_tokens=1024, learning_rate=3e-3)
+    recipe = PretrainingRecipe(steps=150, batch_tokens=1024, learning_rate=3e-3)
     history = pretrain_pairs(model, tokenizer(), pairs, recipe, validation=held_out, evaluations=1)
     judged = judged_pairs(model, tokenizer(), held_out)
     assert judged["correct"].mean() > 0.75  # 0.87 is the most: false pairs can be of one word, too
@@ -201,7 +201,7 @@ def test_bert_trains_both_heads_at_once():
     model = encoder("bert", hidden_size=32, next_sentence=True)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     pairs = sentence_pairs(corpus())
-    recipe = Recipe(steps=60, batch_tokens=512, learning_rate=3e-3)
+    recipe = PretrainingRecipe(steps=60, batch_tokens=512, learning_rate=3e-3)
     losses = pretrain_pairs(model, tokenizer(), pairs, recipe, max_length=40, validation=pairs)["loss"]
     assert losses.iloc[-5:].mean() < losses.iloc[:5].mean() - 1
     for name in ("cls.predictions.bias", "cls.seq_relationship.weight", "bert.pooler.dense.weight"):

@@ -1,0 +1,115 @@
+"""A classifier learns, starts from what it is given, and predicts in the order of its texts; a baseline stands by."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from largemodels.encoders import build_encoder
+from largemodels.fine_tuning import LabelledBatches, classifier_on, fine_tune, predict, steps_for, word_classifier
+from largemodels.training import Recipe
+from small_corpus import NOUNS, tokenizer
+
+LABELS = ("array", "other")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small are slower on two, and wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def encoder(architecture="modern", seed=0):
+    return build_encoder(architecture, tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
+
+
+def examples(n=200, seed=0):
+    """Texts of nouns, of different lengths; those that hold the first noun are of class 0."""
+    generator = np.random.default_rng(seed)
+    texts, labels = [], []
+    for number in range(n):
+        words = list(generator.choice(NOUNS[1:], generator.integers(2, 9)))
+        if number % 2 == 0:
+            words[generator.integers(len(words))] = NOUNS[0]
+        texts.append(" ".join(words))
+        labels.append(number % 2)
+    return pd.DataFrame({"text": texts, "label": labels})
+
+
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_it_learns_to_tell_the_classes_of_texts_that_it_has_not_seen(architecture):
+    model, held_out = classifier_on(encoder(architecture), LABELS), examples(seed=1)
+    recipe = Recipe(steps=80, batch_tokens=512, learning_rate=5e-3)
+    history = fine_tune(model, tokenizer(), examples(), recipe, max_length=32, validation=held_out, evaluations=1)
+    log_probabilities = predict(model, tokenizer(), held_out["text"], max_length=32)
+    accuracy = (log_probabilities.argmax(1) == held_out["label"]).mean()
+    assert accuracy > 0.9
+    assert history["validation_accuracy"].iloc[-1] == accuracy
+    expected = -log_probabilities[np.arange(len(held_out)), held_out["label"]].mean()
+    assert history["validation_loss"].iloc[-1] == pytest.approx(expected)
+
+
+def test_predictions_are_those_of_each_text_alone_whatever_its_batch():
+    model, texts = classifier_on(encoder(), LABELS), examples(40)["text"]
+    together = predict(model, tokenizer(), texts, max_length=32, batch_tokens=128)
+    for place, text in enumerate(texts):
+        with torch.no_grad():
+            alone = model(**tokenizer()(text, return_tensors="pt", return_token_type_ids=False)).logits.log_softmax(-1)
+        np.testing.assert_allclose(together[place], alone[0], atol=1e-5)
+
+
+def test_each_text_keeps_its_label_and_long_ones_are_cut():
+    frame = examples(30)
+    batches = LabelledBatches(frame["text"], frame["label"], tokenizer(), max_length=5, batch_tokens=40, seed=3)
+    found = [
+        (ids[mask == 1].tolist(), int(label))
+        for batch in batches
+        for ids, mask, label in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True)
+    ]
+    encoded = tokenizer()(list(frame["text"]), truncation=True, max_length=5)["input_ids"]
+    assert sorted(found) == sorted(zip(encoded, frame["label"], strict=True))
+    assert max(len(ids) for ids, _ in found) == 5
+
+
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_the_network_is_the_encoders_and_the_head_is_drawn(architecture):
+    source = encoder(architecture, seed=5)
+    model = classifier_on(source, LABELS, seed=1)
+    wanted = source.base_model.state_dict()
+    for name, found in model.base_model.state_dict().items():
+        if not name.startswith("pooler."):
+            torch.testing.assert_close(found, wanted[name], rtol=0, atol=0)
+    with torch.no_grad():
+        next(model.base_model.parameters()).zero_()
+    assert next(source.base_model.parameters()).any(), "a copy: the encoder is left as it is"
+    assert model.config.id2label == {0: "array", 1: "other"}
+
+    scratch = classifier_on(source, LABELS, pretrained=False, seed=1)
+    matrices = [name for name, weight in scratch.base_model.named_parameters() if weight.ndim == 2 and name in wanted]
+    assert not any(torch.equal(scratch.base_model.state_dict()[name], wanted[name]) for name in matrices)
+    head = next(name for name in scratch.state_dict() if name.startswith(("head.dense", "classifier.weight")))
+    torch.testing.assert_close(scratch.state_dict()[head], model.state_dict()[head], rtol=0, atol=0)
+
+
+def test_a_model_with_another_head_gives_the_network_below_it():
+    pairs = AutoModelForSequenceClassification.from_config(encoder().config)
+    model = classifier_on(pairs, ("one", "two", "three"))
+    assert model.config.num_labels == 3
+    weight = "layers.0.attn.Wqkv.weight"
+    torch.testing.assert_close(model.base_model.state_dict()[weight], pairs.base_model.state_dict()[weight])
+
+
+def test_steps_are_passes_over_the_texts():
+    assert steps_for([10] * 100, epochs=2, batch_tokens=100) == 20
+    assert steps_for([10] * 3, epochs=0.1, batch_tokens=100) == 1
+
+
+def test_the_baseline_counts_words_and_finds_nothing_where_there_is_nothing():
+    found = word_classifier(examples())
+    assert (found.predict(examples(seed=1)["text"]) == examples(seed=1)["label"]).mean() > 0.95
+    shuffled = examples().assign(label=np.random.default_rng(0).permutation(examples()["label"]))
+    assert word_classifier(shuffled).best_score_ < 0.65 < found.best_score_
