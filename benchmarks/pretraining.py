@@ -106,8 +106,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--architecture", choices=list(PLAIN), default="modern")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=6, help="of a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=40, help="of a round")
+    parser.add_argument("--batch-tokens", type=int, default=2048)
     options = parser.parse_args()
 
     text = corpora.pretraining_sentences()
@@ -125,7 +126,12 @@ def main() -> None:
         peaks.append(peak())
         for name, network in networks.items():
             recipe = PretrainingRecipe(
-                steps=options.steps, masking_rate=RATE, precision=options.precision, seed=number, learning_rate=1e-4
+                steps=options.steps,
+                batch_tokens=options.batch_tokens,
+                masking_rate=RATE,
+                precision=options.precision,
+                seed=number,
+                learning_rate=1e-4,
             )
             result = train[name](network, tokenizer, sequences, recipe)
             if number:  # the first round warms up

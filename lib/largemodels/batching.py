@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from largemodels.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
@@ -55,10 +57,12 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
         max_length: tokens at most, `[CLS]` and `[SEP]` included.
 
     Raises:
-        ValueError: if there is no room for a token between `[CLS]` and `[SEP]`.
+        InputError: if there are no sentences, or no room for a token between `[CLS]` and `[SEP]`.
     """
+    if not len(sentences):
+        raise InputError("sentences: there are none; give a larger text, so that each split gets some")
     if (room := max_length - 2) < 1:
-        raise ValueError(f"max_length: {max_length} is not at least 3, and [CLS] and [SEP] take two")
+        raise InputError(f"max_length: {max_length} is not at least 3, and [CLS] and [SEP] take two")
     words = tokenizer(list(sentences["sentence"]), add_special_tokens=False, verbose=False)["input_ids"]
     joined: list[list[int]] = []
     documents: list[str] = []
@@ -80,11 +84,11 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
     tokens, padding included; so nearly nothing is padded. The number of batches depends on the lengths alone.
 
     Raises:
-        ValueError: if one sequence alone is longer than `batch_tokens`.
+        InputError: if one sequence alone is longer than `batch_tokens`.
     """
     lengths = np.asarray(lengths)
     if len(lengths) and (longest := lengths.max()) > batch_tokens:
-        raise ValueError(f"batch_tokens: {batch_tokens} does not hold a sequence of {longest} tokens")
+        raise InputError(f"batch_tokens: {batch_tokens} does not hold a sequence of {longest} tokens")
     order = np.lexsort((generator.random(len(lengths)), lengths))[
         ::-1
     ].copy()  # the longest first: it decides the width

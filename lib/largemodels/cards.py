@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from largemodels.errors import InputError
 from largemodels.hub import HubId
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -32,7 +33,7 @@ UNREAD = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.I
 SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
-class SourceError(ValueError):
+class SourceError(InputError):
     """Data that cannot be read, with what was given and what to do in one sentence."""
 
 

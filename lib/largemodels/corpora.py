@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from largemodels import docstrings, prose, sources
 from largemodels.cache import Progress, cache_folder, kept_table
 from largemodels.deduplication import keep_first
+from largemodels.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,14 +52,8 @@ EXTRACTING = "reading docstrings"
 COMPARING = "removing near duplicates"
 
 
-class CorpusError(ValueError):
-    """A corpus that cannot be had, with what was given and what to do in one sentence.
-
-    Jupyter shows the sentence without a traceback.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"Corpus error: {self}"]
+class CorpusError(InputError):
+    """A corpus that cannot be had, with what was given and what to do in one sentence."""
 
 
 def sentences(

@@ -26,9 +26,11 @@ from transformers.modeling_outputs import MaskedLMOutput
 from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
 
 from largemodels.cost import count_saved_bytes
+from largemodels.errors import InputError
 from largemodels.masking import IGNORED
 
 Architecture = Literal["modern", "bert"]
+TRAINING_BYTES = 16  # a parameter: weight, gradient and the two averages of AdamW, in float32
 
 
 class SparseBertForMaskedLM(BertForMaskedLM):
@@ -99,15 +101,15 @@ def build_encoder(
         seed: of the random weights.
 
     Raises:
-        ValueError: for sizes that do not fit each other, or an unknown architecture.
+        InputError: for sizes that do not fit each other or the free memory, or an unknown architecture.
     """
     if architecture not in ("modern", "bert"):
-        raise ValueError(f"architecture: {architecture} is not one of modern, bert")
+        raise InputError(f"architecture: {architecture} is not one of modern, bert")
     if next_sentence and architecture != "bert":
-        raise ValueError("next_sentence: only the architecture bert has a head for it")
+        raise InputError("next_sentence: only the architecture bert has a head for it")
     step = num_heads * (2 if architecture == "modern" else 1)
     if hidden_size % step:
-        raise ValueError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
+        raise InputError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
     shared = {
         "vocab_size": len(tokenizer),
         "hidden_size": hidden_size,
@@ -121,11 +123,31 @@ def build_encoder(
         "eos_token_id": tokenizer.sep_token_id,
         "attn_implementation": "sdpa",
     }
+    bert = SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM
+    build, config = (
+        (ModernBertForMaskedLM, _modern_config(shared)) if architecture == "modern" else (bert, _bert_config(shared))
+    )
+    _check_size(build, config)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if architecture == "modern":
-            return ModernBertForMaskedLM(_modern_config(shared))
-        return (SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM)(_bert_config(shared))
+        return build(config)
+
+
+def _check_size(build: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """Refuse a network whose training the free memory cannot hold; it is drawn up without memory for its weights."""
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in build(config).parameters())
+    if (needed := TRAINING_BYTES * parameters) > (free := _free_memory()):
+        raise InputError(
+            f"hidden_size: {config.hidden_size} in {config.num_hidden_layers} layers makes {parameters / 1e6:,.0f} "
+            f"million parameters, whose training needs {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} are free; "
+            "give less"
+        )
+
+
+def _free_memory() -> int:
+    """Bytes that are free where models are trained."""
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
 
 
 def _modern_config(shared: dict) -> PreTrainedConfig:
@@ -174,26 +196,26 @@ def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, ma
 def training_memory(model: PreTrainedModel, batch: dict[str, Tensor], rows: int = 8) -> int:
     """Bytes that training on such batches will need, without training: measured on a few rows and scaled up.
 
-    Weights, gradients and AdamW's two averages take 16 bytes a parameter. What the forward pass keeps for the backward
-    pass grows with the number of rows.
+    Weights, gradients and AdamW's two averages take `TRAINING_BYTES` a parameter. What the forward pass keeps for the
+    backward pass grows with the number of rows.
     """
     few = {name: tensor[:rows].to(model.device) for name, tensor in batch.items()}
     kept = count_saved_bytes(lambda: model(**few))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     activations = max(0, kept - 4 * parameters)  # the weights are among what is kept
-    return 16 * parameters + activations * len(batch["input_ids"]) // len(few["input_ids"])
+    return TRAINING_BYTES * parameters + activations * len(batch["input_ids"]) // len(few["input_ids"])
 
 
 def check_memory(model: PreTrainedModel, batch: dict[str, Tensor]) -> None:
     """Refuse a training that the free memory does not hold, before it starts.
 
     Raises:
-        ValueError: with what it needs and what is free.
+        InputError: with what it needs and what is free.
     """
     needed = training_memory(model, batch)
-    free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
+    free = _free_memory()
     if needed > free:
-        raise ValueError(
+        raise InputError(
             f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 1e9:.1f} GB of memory "
             f"and {free / 1e9:.1f} are free; give less, or a smaller network"
         )

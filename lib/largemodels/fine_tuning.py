@@ -20,7 +20,7 @@ from largemodels.batching import LengthBatches, pad
 from largemodels.training import Recipe, train
 
 if TYPE_CHECKING:
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import Pipeline
 
 
 class LabelledBatches(LengthBatches):
@@ -123,7 +123,7 @@ def predict(
     return log_probabilities.numpy()
 
 
-def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> GridSearchCV:
+def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:
     """A logistic regression on the TF-IDF of words and pairs of words, fitted; `predict` takes texts.
 
     How strongly it is regularised is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on
@@ -138,9 +138,9 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
 
-    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1000))
-    search = GridSearchCV(pipeline, {"logisticregression__C": list(strengths)}, cv=3)
-    return search.fit(examples["text"], examples["label"])
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    classifier = GridSearchCV(LogisticRegression(max_iter=1000), {"C": list(strengths)}, cv=3)
+    return make_pipeline(words, classifier).fit(examples["text"], examples["label"])
 
 
 def classifier_on(

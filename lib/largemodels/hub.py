@@ -21,6 +21,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from largemodels.cache import Progress, cache_folder
+from largemodels.errors import InputError
 
 Kind = Literal["model", "dataset"]
 NOUNS = {"model": "model", "dataset": "data set"}
@@ -34,15 +35,12 @@ _ID = re.compile(
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class HubError(ValueError):
+class HubError(InputError):
     """Something that the Hub does not have, does not give or did not answer, in one sentence.
 
     The sentence is made here, from the id and the kind of failure: a client's own message may quote an address, and
     an address may hold a password.
     """
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"Hub error: {self}"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.batching import TokenSequences
+from largemodels.errors import InputError
 from largemodels.intervals import clustered_mean_interval
 from largemodels.masking import IGNORED, MaskedBatches, Masking
 
@@ -127,16 +128,16 @@ def fill_mask(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, senten
     """The likeliest tokens for each `[MASK]` of a sentence: a table of mask (0, 1, …), token and probability.
 
     Raises:
-        ValueError: if the sentence holds no `[MASK]`, or is longer than the model reads.
+        InputError: if the sentence holds no `[MASK]`, or is longer than the model reads.
     """
     inputs = tokenizer(sentence, return_tensors="pt", verbose=False).to(model.device)
     places = inputs["input_ids"] == tokenizer.mask_token_id  # (1, length)
     if not places.any():
-        raise ValueError(
+        raise InputError(
             f"sentence: {sentence!r} holds no {tokenizer.mask_token}; write it where a word is to be guessed"
         )
     if (length := places.shape[1]) > (longest := model.config.max_position_embeddings):
-        raise ValueError(f"sentence: {length} tokens are more than the {longest} that the model reads")
+        raise InputError(f"sentence: {length} tokens are more than the {longest} that the model reads")
     model.eval()
     batch = {name: inputs[name] for name in ("input_ids", "attention_mask")}
     best = masked_logits(model, batch, places).softmax(-1).topk(top)  # (masks, top) each

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from largemodels.errors import InputError
+
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _PICKLES = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|pkl)")
 _BESIDE = re.compile(
@@ -19,14 +21,8 @@ _BESIDE = re.compile(
 )
 
 
-class CheckpointError(ValueError):
-    """A model that cannot be had, with what was given and what to do in one sentence.
-
-    Jupyter shows the sentence without a traceback.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"Checkpoint error: {self}"]
+class CheckpointError(InputError):
+    """A model that cannot be had, with what was given and what to do in one sentence."""
 
 
 def is_weights(name: str) -> bool:

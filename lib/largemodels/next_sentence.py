@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.batching import LengthBatches, pad
+from largemodels.errors import InputError
 from largemodels.masking import Masking, mask_tokens
 
 IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
@@ -34,13 +35,13 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
         of the first sentences.
 
     Raises:
-        ValueError: if no two sentences are consecutive, or all that are stand in one document.
+        InputError: if no two sentences are consecutive, or all that are stand in one document.
     """
     following = sentences.shift(-1)
     starts = (sentences["document"] == following["document"]) & (sentences["position"] + 1 == following["position"])
     first, second = sentences[starts], following[starts]
     if first.empty:
-        raise ValueError("sentences: no document has two consecutive ones, and next-sentence prediction needs some")
+        raise InputError("sentences: no document has two consecutive ones, and next-sentence prediction needs some")
     generator = np.random.default_rng(seed)
     false = generator.permutation(len(first)) >= (len(first) + 1) // 2
     groups = first["library"].to_numpy() if same_library else np.zeros(len(first))
@@ -65,7 +66,7 @@ def _partners(
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
         if len(set(documents[members])) < 2:
-            raise ValueError(
+            raise InputError(
                 f"sentences: only one document{f' of {group}' if isinstance(group, str) else ''} has consecutive ones, "
                 "and a false pair needs another"
             )

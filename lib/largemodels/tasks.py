@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from largemodels import corpora, sources
 from largemodels.cache import Progress
 from largemodels.deduplication import resembling
+from largemodels.errors import InputError
 
 if TYPE_CHECKING:
     import datasets
@@ -33,14 +34,8 @@ _NO_FEATURE = ("idx", "id", "index", "guid")  # numbers of rows
 _MANY = 20  # so many labels, each on one row, are no classes
 
 
-class TaskError(ValueError):
-    """A task that cannot be had, with what was given and what to do in one sentence.
-
-    Jupyter shows the sentence without a traceback.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"Task error: {self}"]
+class TaskError(InputError):
+    """A task that cannot be had, with what was given and what to do in one sentence."""
 
 
 @dataclass(frozen=True)

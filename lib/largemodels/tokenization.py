@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from largemodels.errors import InputError
+
 SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
@@ -34,7 +36,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
         max_length: what the tokenizer states as its `model_max_length`.
 
     Raises:
-        ValueError: if the text is too small for the vocabulary, or the vocabulary too small for its characters.
+        InputError: if the text is too small for the vocabulary, or the vocabulary too small for its characters.
     """
     specials = list(SPECIAL_TOKENS.values())
     texts = list(texts)
@@ -42,7 +44,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     characters = set().union(*map(learner.normalizer.normalize_str, texts)) - set(" ")
     pieces = sorted(f"##{character}" for character in characters if _stands_in_words(learner, character))
     if (smallest := len(specials) + len(characters) + len(pieces)) > vocabulary_size:
-        raise ValueError(f"vocabulary_size: {vocabulary_size} is not at least {smallest}, the characters of the text")
+        raise InputError(f"vocabulary_size: {vocabulary_size} is not at least {smallest}, the characters of the text")
     # The library numbers `##a`, `##b`, … in the random order of a hash table, and breaks ties between equally frequent
     # pairs by these numbers. Given as special tokens they are numbered as listed: the vocabulary is always the same.
     trainer = trainers.WordPieceTrainer(
@@ -51,7 +53,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     learner.train_from_iterator(texts, trainer)
     vocabulary = learner.get_vocab()
     if len(vocabulary) < vocabulary_size:
-        raise ValueError(
+        raise InputError(
             f"vocabulary_size: {vocabulary_size} is more than the text supports; give at most {len(vocabulary)}"
         )
     return _framed(_empty_tokenizer(vocabulary), max_length)

@@ -32,6 +32,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from largemodels.batching import LengthBatches
 from largemodels.encoders import check_memory
+from largemodels.errors import InputError
 from largemodels.masking import IGNORED
 
 
@@ -96,7 +97,7 @@ def train(
         validation_loss and validation_accuracy.
 
     Raises:
-        ValueError: if the training needs more memory than is free, or the folder holds one with another recipe.
+        InputError: if the training needs more memory than is free, or the folder holds one with another recipe.
     """
     with tempfile.TemporaryDirectory() as temporary:
         resume = _checkpoint_to_resume(Path(folder), recipe) if folder else None
@@ -167,7 +168,7 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
     """The latest checkpoint of a folder, or None; the folder then remembers the recipe.
 
     Raises:
-        ValueError: if it remembers another one.
+        InputError: if it remembers another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note, wanted = folder / "recipe.json", dataclasses.asdict(recipe)
@@ -175,7 +176,7 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
         found = json.loads(note.read_text())
         if different := [name for name, value in wanted.items() if found.get(name) != value]:
             name = different[0]
-            raise ValueError(
+            raise InputError(
                 f"{folder}: holds a training with {name} {found.get(name)}, not {wanted[name]}; give another folder"
             )
     else:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from largemodels.batching import join_sentences, pad, plan_batches
+from largemodels.errors import InputError
+from largemodels.masking import MaskedBatches, Masking
 from small_corpus import corpus, tokenizer
 
 
@@ -21,6 +23,19 @@ def test_a_document_is_its_sequences_in_order_apart_from_what_is_too_long(max_le
         whole = [tokenizer()(s, add_special_tokens=False)["input_ids"][: max_length - 2] for s in rows["sentence"]]
         found = [ids for ids, owner in zip(sequences.input_ids, sequences.documents, strict=True) if owner == document]
         assert [token for ids in found for token in ids[1:-1]] == [token for ids in whole for token in ids]
+
+
+def test_no_sentences_are_no_sequences():
+    with pytest.raises(InputError, match="sentences: there are none; give a larger text"):
+        join_sentences(corpus()[:0], tokenizer(), 20)
+
+
+def test_a_loop_over_the_batches_ends_with_the_last_one():
+    sequences = join_sentences(corpus(), tokenizer(), 20)
+    batches = MaskedBatches(sequences, tokenizer(), Masking(), batch_tokens=100, seed=0, batches=7)
+    assert sum(1 for _ in batches) == 7
+    with pytest.raises(IndexError, match="there is no batch 7; there are 7"):
+        batches[7]
 
 
 def test_sentences_are_joined_while_they_fit():

@@ -7,6 +7,7 @@ from transformers import BertForMaskedLM, BertForPreTraining
 from largemodels.batching import join_sentences
 from largemodels.cost import count_flops
 from largemodels.encoders import build_encoder, check_memory, matrix_parameters, training_flops, training_memory
+from largemodels.errors import InputError
 from largemodels.masking import IGNORED, MaskedBatches, Masking, masked_language_loss
 from largemodels.next_sentence import PairBatches, sentence_pairs
 from small_corpus import corpus, tokenizer
@@ -122,9 +123,18 @@ def test_a_training_that_does_not_fit_is_refused_before_it_starts(monkeypatch):
     class Full:
         available = 1000
 
+    model = encoder("modern")
     monkeypatch.setattr(psutil, "virtual_memory", Full)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
         ValueError, match=r"batch_tokens: \d+ tokens at once need about .* GB of memory and 0.0 are free"
     ):
-        check_memory(encoder("modern"), batch())
+        check_memory(model, batch())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_network_that_does_not_fit_is_refused_before_its_weights_are_drawn(architecture):
+    with pytest.raises(
+        InputError, match=r"hidden_size: 100000 in 100 layers makes .* million parameters, .* give less"
+    ):
+        encoder(architecture, hidden_size=100_000, num_layers=100)

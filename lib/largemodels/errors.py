@@ -1,0 +1,16 @@
+"""What is raised where a user gave something that cannot be used: one sentence, and no traceback in a notebook."""
+
+from __future__ import annotations
+
+import re
+
+
+class InputError(ValueError):
+    """A value, a text or a model that cannot be used, with what was given and what to do in one sentence.
+
+    Jupyter shows the sentence without a traceback, since the mistake is not in the code.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self).__name__).capitalize()
+        return [f"{words}: {self}"]
