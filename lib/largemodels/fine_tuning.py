@@ -94,9 +94,28 @@ def fine_tune(
     return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
 
 
-def steps_for(lengths: Sequence[int], epochs: float, batch_tokens: int) -> int:
-    """How many batches of at most `batch_tokens` tokens make so many passes over texts of these lengths, at least 1."""
-    return max(1, round(epochs * len(LengthBatches(lengths, batch_tokens, seed=0))))
+def recipe_for(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    epochs: float,
+    *,
+    max_length: int | None = None,
+    batch_tokens: int = 1024,
+    **options: Any,
+) -> Recipe:
+    """The recipe that passes over these texts so many times, with at least one step.
+
+    Args:
+        tokenizer: says how long the texts are.
+        texts: to learn from.
+        epochs: passes.
+        max_length: tokens of a text at most; what the tokenizer states if not given.
+        batch_tokens: tokens in a batch at most.
+        **options: the rest of the recipe: rates, schedule, seed.
+    """
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
+    in_an_epoch = len(LengthBatches([len(ids) for ids in encoded["input_ids"]], batch_tokens, seed=0))
+    return Recipe(steps=max(1, round(epochs * in_an_epoch)), batch_tokens=batch_tokens, **options)
 
 
 @torch.no_grad()

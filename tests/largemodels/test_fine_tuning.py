@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from largemodels.encoders import build_encoder
-from largemodels.fine_tuning import LabelledBatches, classifier_on, fine_tune, predict, steps_for, word_classifier
+from largemodels.fine_tuning import LabelledBatches, classifier_on, fine_tune, predict, recipe_for, word_classifier
 from largemodels.training import Recipe
 from small_corpus import NOUNS, tokenizer
 
@@ -103,9 +103,12 @@ def test_a_model_with_another_head_gives_the_network_below_it():
     torch.testing.assert_close(model.base_model.state_dict()[weight], pairs.base_model.state_dict()[weight])
 
 
-def test_steps_are_passes_over_the_texts():
-    assert steps_for([10] * 100, epochs=2, batch_tokens=100) == 20
-    assert steps_for([10] * 3, epochs=0.1, batch_tokens=100) == 1
+def test_a_recipe_passes_over_the_texts_as_often_as_asked():
+    texts = examples()["text"]
+    batches = len(LabelledBatches(texts, [0] * len(texts), tokenizer(), max_length=64, batch_tokens=100, seed=5))
+    recipe = recipe_for(tokenizer(), texts, 3, batch_tokens=100, learning_rate=2e-3, seed=4)
+    assert recipe == Recipe(steps=3 * batches, batch_tokens=100, learning_rate=2e-3, seed=4)
+    assert recipe_for(tokenizer(), texts[:3], 0.01).steps == 1
 
 
 def test_the_baseline_counts_words_and_finds_nothing_where_there_is_nothing():
