@@ -158,7 +158,7 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
     from sklearn.pipeline import make_pipeline
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    classifier = GridSearchCV(LogisticRegression(max_iter=1000), {"C": list(strengths)}, cv=3)
+    classifier = GridSearchCV(LogisticRegression(max_iter=1000, tol=1e-3), {"C": list(strengths)}, cv=3)
     return make_pipeline(words, classifier).fit(examples["text"], examples["label"])
 
 
