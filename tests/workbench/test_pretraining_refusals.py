@@ -78,7 +78,7 @@ def test_a_file_of_an_unknown_kind_is_seen_from_the_request_alone(refused, tmp_p
 
 
 def test_documents_of_one_sentence_have_no_next_one(refused, text):
-    code, sentence = refused(corpus=text(sentences=1), vocabulary_size=100)
+    code, sentence = refused(corpus=text(sentences=1), vocabulary_size=70)
     assert code == 1
     assert "no document has two consecutive ones" in sentence
 
@@ -90,7 +90,7 @@ def test_a_vocabulary_that_the_text_does_not_support(refused, text):
 
 
 def test_a_network_too_large_for_the_memory(refused, text):
-    code, sentence = refused(corpus=text(sentences=2), vocabulary_size=100, hidden_size=40_000, num_layers=100)
+    code, sentence = refused(corpus=text(sentences=2), vocabulary_size=70, hidden_size=40_000, num_layers=100)
     assert code == 1
     assert "hidden_size: 40000 in 100 layers makes" in sentence
     assert sentence.endswith("are free; give less")
