@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PANELS = 4
 """Metrics in one figure."""
 
+_MOST_AXES = 3  # parameters with a column each in a table
+_MOST_COLUMNS = 5  # metrics, or settings, side by side in a table
 _MOST_DOTS = 40
 _MOST_CELLS = 400
 
@@ -150,17 +152,38 @@ def _words(axes: list[str], found: list[Summary], metrics: list[str], kind: str)
 
 
 def table(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: each setting, how many runs it had, and each metric's mean with its interval."""
+    """Headings and rows: each setting, how many runs it had, and each metric's mean with its interval.
+
+    Where more parameters vary than fit side by side, one column says what each setting changes in the first one. Where
+    there are many metrics and few settings, the metrics are the rows.
+    """
     by_setting: dict[str, dict[str, Summary]] = {}
     for summary in found:
         by_setting.setdefault(str(summary.setting), {})[summary.metric] = summary
-    rows = []
-    for of_metric in by_setting.values():
-        any_one = next(iter(of_metric.values()))
-        cells = [str(any_one.setting[name]) for name in axes]
-        runs = max(summary.runs for summary in of_metric.values())
-        rows.append([*cells, str(runs), *(shown_mean(of_metric.get(metric)) for metric in metrics)])
-    return [*axes, "runs", *metrics], rows
+    settings = [next(iter(of_metric.values())).setting for of_metric in by_setting.values()]
+    runs = [str(max(summary.runs for summary in of_metric.values())) for of_metric in by_setting.values()]
+    means = [[shown_mean(of_metric.get(metric)) for metric in metrics] for of_metric in by_setting.values()]
+    if len(metrics) > _MOST_COLUMNS and len(settings) <= _MOST_COLUMNS:
+        names = [", ".join(f"{name}={setting[name]}" for name in axes) or "all runs" for setting in settings]
+        rows = [["runs", *runs], *([metric, *cells] for metric, *cells in zip(metrics, *means, strict=True))]
+        return ["", *names], rows
+    if len(axes) > _MOST_AXES:
+        labels, headings = [[label] for label in _changes(axes, settings)], ["setting"]
+    else:
+        labels, headings = [[str(setting[name]) for name in axes] for setting in settings], axes
+    return [*headings, "runs", *metrics], [
+        [*label, number, *cells] for label, number, cells in zip(labels, runs, means, strict=True)
+    ]
+
+
+def _changes(axes: list[str], settings: list[dict[str, Any]]) -> list[str]:
+    """The first setting in full, and of each other one what differs from it."""
+    first = settings[0]
+    differing = [[name for name in axes if setting[name] != first[name]] for setting in settings]
+    return [
+        ", ".join(f"{name}={setting[name]}" for name in names or axes)
+        for names, setting in zip(differing, settings, strict=True)
+    ]
 
 
 def chosen_metrics(found: list[Summary], wanted: list[str]) -> list[str]:

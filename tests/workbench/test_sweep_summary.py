@@ -93,6 +93,28 @@ def test_the_first_few_metrics_are_shown_unless_some_are_asked_for(project):
     assert table(["size"], found, ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
 
 
+def test_where_many_parameters_vary_a_row_says_what_it_changes_in_the_first(project):
+    sweep = measured(project, "size=1,2", "rate=0.1,0.2", "share=0.3", "mode=fast,slow", "name=a,b")
+    axes, found = axes_of(sweep), summaries(sweep)
+    headings, rows = table(axes, found, ["score"])
+    assert headings == ["setting", "runs", "score"]
+    assert [row[0] for row in rows[:4]] == [
+        "size=1, rate=0.1, mode=fast, name=a",
+        "name=b",
+        "mode=slow",
+        "mode=slow, name=b",
+    ]
+    assert len(rows) == 16
+
+
+def test_many_metrics_of_few_settings_are_rows(project):
+    metrics = [f"m{place}" for place in range(6)]
+    sweep = measured(project, "size=1,2", metrics=lambda values: [(name, values["size"]) for name in metrics])
+    headings, rows = table(["size"], summaries(sweep), metrics)
+    assert headings == ["", "size=1", "size=2"]
+    assert rows == [["runs", "1", "1"], *([name, "1", "2"] for name in metrics)]
+
+
 def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(sweep_progress, "err", Console(file=screen, force_terminal=True, width=120, color_system=None))
