@@ -6,7 +6,7 @@ and `attention_mask`, each `(batch, length)`, as the models of `transformers` ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,9 +123,10 @@ class LengthBatches(Dataset):
     def __len__(self) -> int:
         return self._batches
 
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        return (self[index] for index in range(len(self)))  # without it a loop would go on: every number has a batch
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        if not 0 <= index < len(self):  # which also ends a loop over the batches
-            raise IndexError(f"index: there is no batch {index}; there are {len(self)}")
         generator = torch.Generator().manual_seed(_mixed_seed(self.seed, index))
         return self.make(self.members(index), generator)
 
