@@ -26,6 +26,7 @@ _SCRATCH = "workbench-dask-"  # and the process that a temporary folder is of
 _USUAL_MEMORY = 2 * 2**30
 """Bytes that a run is taken to need where no earlier one says."""
 
+_PATIENCE = 5.0  # seconds that the end of a sweep waits for an answer
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
 _WORTH_IT = {"torch"}  # what a chapter must import for warm kernels to be worth their server
 
@@ -175,9 +176,13 @@ class Cluster:
             raise RunError(f"the workers cannot run a point: {type(error).__name__}: {error}") from None
 
     def cancel(self, futures: list[Any]) -> None:
-        """Have workers stop what they compute."""
+        """Have workers stop what they compute; a scheduler that does not answer does not keep anybody waiting."""
         if futures and self.is_connected():
-            _quietly(self._client.cancel, futures, force=True)
+            asking = threading.Thread(
+                target=_quietly, args=(self._client.cancel, futures), kwargs={"force": True}, daemon=True
+            )
+            asking.start()
+            asking.join(_PATIENCE)
 
 
 def _silence_dask() -> None:
