@@ -25,12 +25,13 @@ from transformers import (
 from transformers.modeling_outputs import MaskedLMOutput
 from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
 
+from largemodels.checkpoints import FLOAT_BYTES, TRAINING_COPIES
 from largemodels.cost import count_saved_bytes
 from largemodels.errors import InputError
 from largemodels.masking import IGNORED
 
 Architecture = Literal["modern", "bert"]
-TRAINING_BYTES = 16  # a parameter: weight, gradient and the two averages of AdamW, in float32
+TRAINING_BYTES = FLOAT_BYTES * TRAINING_COPIES  # a parameter
 
 
 class SparseBertForMaskedLM(BertForMaskedLM):

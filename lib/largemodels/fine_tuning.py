@@ -175,6 +175,9 @@ def classifier_on(
         labels: names of the classes; the position is the id.
         pretrained: whether the network gets the encoder's weights; if not, it starts at random, as from scratch.
         seed: of the random weights; the generators of others are left alone.
+
+    Raises:
+        ValueError: if the encoder's weights are not those of the network that its configuration describes.
     """
     config = copy.deepcopy(encoder.config)
     config.id2label = dict(enumerate(labels))

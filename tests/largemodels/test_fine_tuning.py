@@ -13,14 +13,7 @@ from small_corpus import NOUNS, tokenizer
 
 LABELS = ("array", "other")
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small are slower on two, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def encoder(architecture="modern", seed=0):

@@ -21,13 +21,7 @@ from small_corpus import NOUNS, corpus, tokenizer
 RECIPE = PretrainingRecipe(steps=12, batch_tokens=256, learning_rate=5e-3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small are slower on two, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def encoder(architecture="modern", **options):
