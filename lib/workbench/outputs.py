@@ -33,6 +33,8 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
     notebook = copy.deepcopy(contract.notebook)
     cells = []
     for cell in notebook["cells"]:
+        if _INJECTED in tags(cell):
+            continue  # of an earlier run
         cells.append(cell)
         if cell["cell_type"] == "code":
             ran = by_id.get(cell.get("id"))
@@ -71,7 +73,7 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
 def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:
     """Write a run's outputs into the chapter's own notebook, and return that run.
 
-    What is volatile is left out, such as a warning that names a file of this machine, and so are the outputs of cells
+    A run that was given a default has a cell that says so; it is not kept. What is volatile is left out, such as a warning that names a file of this machine, and so are the outputs of cells
     tagged `quotes-corpus`: sentences of other people's documentation are shown in the built book and not kept in the
     repository.
 
@@ -94,6 +96,7 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
                 f"{run.id} had other parameters than the chapter's defaults, which the committed outputs show"
             )
     notebook = with_outputs_of(contract, run)
+    notebook["cells"] = [cell for cell in notebook["cells"] if _INJECTED not in tags(cell)]
     for cell in notebook["cells"]:
         if QUOTES in tags(cell):
             cell["outputs"] = []

@@ -20,6 +20,7 @@ from workbench.sweep_process import GRACE, read_frame, write_frame
 
 _TICK = 0.5
 THREADS = ("OMP", "MKL", "OPENBLAS")
+_STOPPED = {"killed": "the sweep was stopped"}
 
 _children: dict[str, Child] = {}
 _turns: dict[str, threading.Lock] = {}
@@ -50,11 +51,15 @@ def run_point(request: dict[str, Any], share: dict[str, Any]) -> dict[str, Any]:
         turn = _turns.setdefault(worker.address, threading.Lock())
     while not turn.acquire(timeout=_TICK):
         if not is_wanted():
-            return {"killed": "the sweep was stopped"}
+            return _STOPPED
     try:
         request = {**request, "scratch": worker.local_directory}
         reply = _child(worker.address, environment).ask(request, is_wanted)
-        return _child(worker.address, environment).ask(request, is_wanted) if "idle" in reply else reply
+        if "idle" not in reply:
+            return reply
+        if not is_wanted():  # then that process has ended because of it, and there must be no other
+            return _STOPPED
+        return _child(worker.address, environment).ask(request, is_wanted)
     finally:
         turn.release()
 
@@ -114,7 +119,7 @@ class Child:
                 if is_wanted():
                     continue
                 self.end()
-                return {"killed": "the sweep was stopped"}
+                return _STOPPED
             if reply is not None:
                 return reply
             self.end()

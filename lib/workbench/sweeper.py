@@ -12,15 +12,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import shutil
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from workbench.interrupts import Interrupts
 from workbench.keys import libraries
 from workbench.ledger import Outcome
 from workbench.project import RunError, write_atomically
@@ -30,6 +29,7 @@ from workbench.sweep_cluster import Cluster, Share
 
 _TICK = 0.5
 _PATIENCE = 30.0  # seconds without any worker
+_STOP = object()  # arrives in place of a reply where somebody has asked the sweep to stop
 
 
 class View(Protocol):
@@ -71,7 +71,7 @@ class Sweeper:
         self._sweeps, self._cluster, self._view, self._limits = sweeps, cluster, view, limits
         self._waiting = deque((sweep, number) for sweep in sweeps for number in sweep.missing())
         self._flying: dict[Any, _Flight] = {}
-        self._arrived: queue.Queue[Any] = queue.Queue()
+        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._unfit: dict[str, str] = {}
         self._done = self._failed = 0
         self._idle_since = time.monotonic()
@@ -85,19 +85,22 @@ class Sweeper:
             RunError: where the runs folder cannot be written, or the scheduler or all workers are lost.
             KeyboardInterrupt: on Ctrl-C. In both cases points under way are recorded as interrupted.
         """
-        try:
-            while self._waiting or self._flying:
-                self._send_out()
+        with Interrupts(lambda: self._arrived.put(_STOP)) as interrupts:
+            try:
+                while self._waiting or self._flying:
+                    self._send_out()
+                    self._show()
+                    with contextlib.suppress(queue.Empty):
+                        self._land(self._arrived.get(timeout=_TICK))
+                        continue
+                    self._look_around()
                 self._show()
-                with contextlib.suppress(queue.Empty):
-                    self._land(self._arrived.get(timeout=_TICK))
-                    continue
-                self._look_around()
-            self._show()
-        except OSError as error:
-            raise RunError(f"the runs folder cannot be written: {error.strerror or error}; {self._rest()}") from None
-        finally:
-            self._give_up()
+            except OSError as error:
+                why = error.strerror or error
+                raise RunError(f"the runs folder cannot be written: {why}; {self._rest()}") from None
+            finally:
+                interrupts.ignore()  # a second Ctrl-C waits until what has arrived is kept
+                self._give_up()
 
     def _rest(self) -> str:
         total = sum(len(sweep.points) for sweep in self._sweeps)
@@ -186,7 +189,9 @@ class Sweeper:
         return self._first[chapter]
 
     def _land(self, future: Any) -> None:
-        """Take in what a worker sends back."""
+        """Take in what a worker sends back, or the wish to stop."""
+        if future is _STOP:
+            raise KeyboardInterrupt
         if future not in self._flying:
             return
         reply = self._cluster.reply(future)
@@ -239,31 +244,18 @@ class Sweeper:
             raise RunError(f"the scheduler has had no worker for {_PATIENCE:.0f} seconds; {self._rest()}")
 
     def _give_up(self) -> None:
-        """Take in what has arrived, and record the rest as interrupted. A second Ctrl-C waits for it."""
-        with _deaf():
-            while not self._arrived.empty():
+        """Take in what has arrived, and record the rest as interrupted."""
+        while not self._arrived.empty():
+            if (future := self._arrived.get()) is not _STOP:
                 with contextlib.suppress(RunError, OSError):
-                    self._land(self._arrived.get())
-            self._cluster.cancel([future for future in self._flying if hasattr(future, "cancel")])
-            stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
-            for flight in self._flying.values():
-                with contextlib.suppress(OSError):  # the record says `running`, which nobody's lock makes interrupted
-                    self._write_end(flight, {**flight.run.record, **stopped})
-                flight.held.release()
-            self._flying.clear()
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """A while without Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+                    self._land(future)
+        self._cluster.cancel([future for future in self._flying if hasattr(future, "cancel")])
+        stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
+        for flight in self._flying.values():
+            with contextlib.suppress(OSError):  # the record says `running`, which nobody's lock makes interrupted
+                self._write_end(flight, {**flight.run.record, **stopped})
+            flight.held.release()
+        self._flying.clear()
 
 
 def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ def start(project: Project, *arguments: str, **environment: str) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-m", "workbench.cli", "sweep", "toy", *arguments],
         cwd=project.root,
-        env={**os.environ, **ENVIRONMENT, **environment},
+        env={**os.environ, "PYTHONFAULTHANDLER": "1", **ENVIRONMENT, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,8 +51,16 @@ def start(project: Project, *arguments: str, **environment: str) -> subprocess.P
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:
-    """The exit code, standard output and standard error of a process, once it has ended."""
-    out, err = process.communicate(timeout=120)
+    """The exit code, standard output and standard error of a process, once it has ended.
+
+    One that does not end is made to say where its threads stand.
+    """
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        _, err = process.communicate(timeout=10)
+        raise AssertionError(f"it did not end within two minutes:\n{err}") from None
     return process.returncode, out, err
 
 

@@ -51,6 +51,16 @@ def test_a_warning_of_an_installed_file_is_not_kept_and_another_one_is(project, 
     assert "take care" in json.dumps(kept[4])
 
 
+def test_a_run_that_was_given_a_default_leaves_no_cell_behind(project, run, quoting):
+    cells = [cell["id"] for cell in json.loads(quoting.read_text())["cells"]]
+    default = load_contract(project, "toy").defaults["size"]
+    for _ in range(2):
+        done, _ = run(size=str(default))
+        accept_run(project, load_contract(project, "toy"), done.id)
+        assert [cell["id"] for cell in json.loads(quoting.read_text())["cells"]] == cells
+    assert "injected-parameters" in json.dumps(staged(load_contract(project, "toy"), done)), "the page shows it"
+
+
 def test_only_a_completed_default_run_of_the_present_code_is_accepted(project, run, quoting):
     contract = load_contract(project, "toy")
     with pytest.raises(RequestError, match="no completed run of its default parameters"):

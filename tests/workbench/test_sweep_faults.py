@@ -37,6 +37,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this
 SIZES = ("-g", "size=1:5", "--workers", "2")
 
 
+class Mute:
+    """A view that shows nothing."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
 def hanging(project, size: int) -> str:
     """A cell that hangs at one size for as long as nobody has made the file `mended`."""
     return (
@@ -153,10 +160,6 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content, **options)
 
-    class Mute:
-        def __getattr__(self, name):
-            return lambda *_: None
-
     contract = load_contract(project, "toy")
     asked = Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
     with monkeypatch.context() as patched:
@@ -164,6 +167,23 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
         with pytest.raises(RunError, match="No space left on device; 2 of 4 points are done, and the same line does"):
             sweeper.run_sweeps([asked], Mute(), workers=1)
     assert statuses(project) == ["completed"] * 2 + ["interrupted"]
+    assert_the_same_line_does_the_rest(project, set(completed(project)))
+
+
+def test_an_interrupt_between_a_point_s_end_and_what_follows_does_not_undo_the_point(project, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner")
+    write_traced_chapter(project)
+    mend(project)
+
+    class Impatient(Mute):
+        def ended(self, label, outcome):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    contract = load_contract(project, "toy")
+    asked = Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
+    with pytest.raises(KeyboardInterrupt):
+        sweeper.run_sweeps([asked], Impatient(), workers=1)
+    assert "completed" in statuses(project)
     assert_the_same_line_does_the_rest(project, set(completed(project)))
 
 

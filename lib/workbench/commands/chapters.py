@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from workbench import completion
-from workbench.commands.shared import ChapterName, hang_up_is_an_interrupt, print_json, start_jupyterlab
+from workbench.commands.shared import ChapterName, print_json, start_jupyterlab
+from workbench.interrupts import hang_up_is_an_interrupt
 from workbench.project import RunError, find_project
 
 

@@ -1,13 +1,11 @@
-"""What several commands share: arguments, JSON on standard output, JupyterLab, and what a closed terminal means."""
+"""What several commands share: arguments, JSON on standard output, and JupyterLab."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,17 +45,3 @@ def start_jupyterlab(root: Path, page: str | None, options: Sequence[str]) -> No
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     os.execv(sys.executable, [*command, *options])
-
-
-@contextlib.contextmanager
-def hang_up_is_an_interrupt() -> Iterator[None]:
-    """A terminal that is closed ends a command as Ctrl-C does, unless `nohup` says that it shall not."""
-    number = getattr(signal, "SIGHUP", None)
-    if number is None or signal.getsignal(number) == signal.SIG_IGN:
-        yield
-        return
-    before = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.commands.shared import ChapterName, Json, hang_up_is_an_interrupt, print_json
+from workbench.commands.shared import ChapterName, Json, print_json
+from workbench.interrupts import hang_up_is_an_interrupt
 from workbench.project import find_project
 
 

@@ -1,0 +1,63 @@
+"""Ctrl-C, a polite end and a closed terminal, and what they do while something must not be torn apart."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+
+@contextlib.contextmanager
+def hang_up_is_an_interrupt() -> Iterator[None]:
+    """A terminal that is closed ends a command as Ctrl-C does, unless `nohup` says that it shall not."""
+    number = getattr(signal, "SIGHUP", None)
+    if number is None or signal.getsignal(number) == signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+class Interrupts:
+    """A while in which the signals that raise KeyboardInterrupt are told to a loop, which stops where it is safe.
+
+    Raised wherever the program stands, the exception can come between two writes that belong together, or inside of a
+    library that holds a lock. The first signal calls `tell`, which a signal handler must be able to call (a
+    `queue.SimpleQueue` may be put into, a `queue.Queue` not); a second one does not wait and raises as usual.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._before: dict[int, Any] = {}
+        self._told = self._deaf = False
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in signal.valid_signals():
+                if signal.getsignal(number) is signal.default_int_handler:
+                    self._before[number] = signal.signal(number, self._came)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def ignore(self) -> None:
+        """Wait for nothing any more: until the while ends, signals do nothing."""
+        self._deaf = True
+
+    def _came(self, *_: Any) -> None:
+        if self._deaf:
+            return
+        if self._told:
+            raise KeyboardInterrupt
+        self._told = True
+        self._tell()
