@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -22,7 +22,7 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[fl
         raise ValueError(f"values: an interval needs at least 2, not {values.size}")
     mean = float(values.mean())
     standard_error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    margin = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * standard_error
+    margin = float(special.stdtrit(values.size - 1, (1 + confidence) / 2)) * standard_error
     return mean, mean - margin, mean + margin
 
 
@@ -51,7 +51,7 @@ def clustered_mean_interval(
     mean = float(values.mean())
     deviations = np.bincount(membership, weights=values - mean)  # (clusters,)
     standard_error = math.sqrt(number / (number - 1) * float((deviations**2).sum())) / values.size
-    margin = float(stats.t.ppf((1 + confidence) / 2, number - 1)) * standard_error
+    margin = float(special.stdtrit(number - 1, (1 + confidence) / 2)) * standard_error
     return mean, mean - margin, mean + margin
 
 
@@ -65,7 +65,7 @@ def proportion_interval(count: int, n: int, confidence: float = CONFIDENCE) -> t
     """
     if n < 1 or not 0 <= count <= n:
         raise ValueError(f"count: {count} of {n} is not a proportion")
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     proportion, shrink = count / n, 1 + z * z / n
     centre = (proportion + z * z / (2 * n)) / shrink
     margin = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n)) / shrink

@@ -16,7 +16,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,8 +142,7 @@ def _csv(sweep: Sweep, found: list[Summary]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(axes + columns)
     for summary in found:
-        values = asdict(summary)
-        writer.writerow([summary.setting[name] for name in axes] + [values[name] for name in columns])
+        writer.writerow([summary.setting[name] for name in axes] + [getattr(summary, name) for name in columns])
     return text.getvalue()
 
 
