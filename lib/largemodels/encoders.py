@@ -141,8 +141,8 @@ def _check_size(build: type[PreTrainedModel], config: PreTrainedConfig) -> None:
     if (needed := TRAINING_BYTES * parameters) > (free := _free_memory()):
         raise InputError(
             f"hidden_size: {config.hidden_size} in {config.num_hidden_layers} layers makes {parameters / 1e6:,.0f} "
-            f"million parameters, whose training needs {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} are free; "
-            "give less"
+            f"million parameters, whose training needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are "
+            "free; give less"
         )
 
 
@@ -217,6 +217,6 @@ def check_memory(model: PreTrainedModel, batch: dict[str, Tensor]) -> None:
     free = _free_memory()
     if needed > free:
         raise InputError(
-            f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 1e9:.1f} GB of memory "
-            f"and {free / 1e9:.1f} are free; give less, or a smaller network"
+            f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 2**30:.1f} GiB of memory "
+            f"and {free / 2**30:.1f} are free; give less, or a smaller network"
         )

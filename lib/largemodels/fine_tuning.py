@@ -13,40 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
-from largemodels.batching import LengthBatches, pad
+from largemodels.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.training import Recipe, train
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
-
-
-class LabelledBatches(LengthBatches):
-    """Batches of labelled texts: `input_ids` and `attention_mask` `(batch, length)`, `labels` `(batch,)`."""
-
-    def __init__(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[int],
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        max_length: int,
-        batch_tokens: int,
-        seed: int,
-        batches: int | None = None,
-    ) -> None:
-        encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
-        self.input_ids = [np.array(ids) for ids in encoded["input_ids"]]
-        self.labels = torch.tensor(np.asarray(labels, dtype=np.int64))
-        self.pad_token_id = tokenizer.pad_token_id
-        super().__init__([len(ids) for ids in self.input_ids], batch_tokens, seed, batches)
-
-    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch of some texts; nothing in it is drawn."""
-        batch = pad([self.input_ids[i] for i in members], self.pad_token_id)
-        return {**batch, "labels": self.labels[torch.from_numpy(members)]}
 
 
 def fine_tune(
@@ -64,7 +37,7 @@ def fine_tune(
     Args:
         model: a sequence classifier, such as `checkpoints.load_classifier` gives.
         tokenizer: the model's.
-        examples: to learn from: text and label (the class, from 0).
+        examples: to learn from: text, for pairs text_pair, and label (the class, from 0).
         recipe: steps, rates and seed.
         max_length: tokens of a text at most, special ones included; longer ones are cut at the end.
         validation: held-out examples.
@@ -76,18 +49,18 @@ def fine_tune(
 
     def batches(number: int) -> LabelledBatches:
         return LabelledBatches(
-            examples["text"],
-            examples["label"],
+            examples,
             tokenizer,
             max_length=max_length,
             batch_tokens=recipe.batch_tokens,
             seed=recipe.seed,
+            token_types=reads_token_types(model),
             batches=number,
         )
 
     def evaluate(model: PreTrainedModel) -> dict[str, float]:
         labels = validation["label"].to_numpy()
-        log_probabilities = predict(model, tokenizer, validation["text"], max_length=max_length)
+        log_probabilities = predict(model, tokenizer, validation, max_length=max_length)
         right = log_probabilities.argmax(1) == labels
         return {"loss": -log_probabilities[np.arange(len(labels)), labels].mean(), "accuracy": right.mean()}
 
@@ -96,50 +69,49 @@ def fine_tune(
 
 def recipe_for(
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
+    examples: pd.DataFrame,
     epochs: float,
     *,
     max_length: int | None = None,
     batch_tokens: int = 1024,
     **options: Any,
 ) -> Recipe:
-    """The recipe that passes over these texts so many times, with at least one step.
+    """The recipe that passes over these examples so many times, with at least one step.
 
     Args:
-        tokenizer: says how long the texts are.
-        texts: to learn from.
+        tokenizer: says how long they are.
+        examples: to learn from: text and, for pairs, text_pair.
         epochs: passes.
-        max_length: tokens of a text at most; what the tokenizer states if not given.
+        max_length: tokens of an example at most; what the tokenizer states if not given.
         batch_tokens: tokens in a batch at most.
         **options: the rest of the recipe: rates, schedule, seed.
     """
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, return_attention_mask=False)
-    in_an_epoch = len(LengthBatches([len(ids) for ids in encoded["input_ids"]], batch_tokens, seed=0))
+    longest = max_length or tokenizer.model_max_length
+    in_an_epoch = len(LabelledBatches(examples, tokenizer, max_length=longest, batch_tokens=batch_tokens))
     return Recipe(steps=max(1, round(epochs * in_an_epoch)), batch_tokens=batch_tokens, **options)
 
 
-@torch.no_grad()
 def predict(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
+    examples: pd.DataFrame,
     *,
     max_length: int,
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
 ) -> np.ndarray:
-    """The log-probability of each class for each text, `(texts, classes)`; the model is left in evaluation mode."""
-    model.eval()
-    texts = list(texts)
+    """The log-probability of each class for each example, `(examples, classes)`.
+
+    Args:
+        model: a sequence classifier; it is left in evaluation mode.
+        tokenizer: the model's.
+        examples: text and, for pairs, text_pair.
+        max_length: tokens of an example at most.
+        batch_tokens: tokens that are computed at a time; the results do not depend on it.
+    """
     batches = LabelledBatches(
-        texts, np.zeros(len(texts)), tokenizer, max_length=max_length, batch_tokens=batch_tokens, seed=0
+        examples, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
     )
-    log_probabilities = torch.empty(len(texts), model.config.num_labels)
-    for index in range(len(batches)):
-        batch = batches[index]
-        del batch["labels"]
-        logits = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits
-        log_probabilities[torch.from_numpy(batches.members(index))] = logits.float().log_softmax(-1).cpu()
-    return log_probabilities.numpy()
+    return class_log_probabilities(model, batches)
 
 
 def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:

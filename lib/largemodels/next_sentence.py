@@ -6,14 +6,16 @@ which Lan et al. 2020 (ALBERT) blame for how little the task helps; from the sam
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from largemodels.batching import LengthBatches, pad
 from largemodels.errors import InputError
+from largemodels.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.masking import Masking, mask_tokens
 
 IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
@@ -77,12 +79,11 @@ def _partners(
     return partner
 
 
-class PairBatches(LengthBatches):
+class PairBatches(LabelledBatches):
     """Batches of pairs, `[CLS] first [SEP] second [SEP]`, cut to `max_length` where the longer of the two is.
 
-    Without masking, for a model with two classes: `input_ids`, `attention_mask` `(batch, length)`, `labels` `(batch,)`.
-    With masking, for BERT with both heads: `token_type_ids` too, `labels` `(batch, length)` of the masked tokens and
-    `next_sentence_label` `(batch,)`.
+    Without masking, for a classifier, they are as those of `LabelledBatches`. With masking, for BERT with both heads,
+    `labels` `(batch, length)` are the masked tokens and `next_sentence_label` `(batch,)` is the pair's.
     """
 
     def __init__(
@@ -90,66 +91,42 @@ class PairBatches(LengthBatches):
         pairs: pd.DataFrame,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        max_length: int,
-        batch_tokens: int,
-        seed: int,
         masking: Masking | None = None,
-        batches: int | None = None,
+        **options: Any,
     ) -> None:
-        encoded = tokenizer(
-            list(pairs["first"]),
-            list(pairs["second"]),
-            truncation="longest_first",
-            max_length=max_length,
-            return_token_type_ids=True,
-            return_attention_mask=False,
-        )
-        self.input_ids = [np.array(ids) for ids in encoded["input_ids"]]
-        self.token_type_ids = [np.array(ids) for ids in encoded["token_type_ids"]]
-        self.labels = torch.tensor(pairs["label"].to_numpy())
+        """Plan the batches; `options` are those of `LabelledBatches`."""
+        super().__init__(pairs.rename(columns={"first": "text", "second": "text_pair"}), tokenizer, **options)
         self.tokenizer, self.masking = tokenizer, masking
-        super().__init__([len(ids) for ids in self.input_ids], batch_tokens, seed, batches)
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
         """The batch of some pairs, with masks, if any, from the generator."""
-        batch = pad([self.input_ids[i] for i in members], self.tokenizer.pad_token_id)
-        labels = self.labels[torch.from_numpy(members)]
+        batch = super().make(members, generator)
         if self.masking is None:
-            return {**batch, "labels": labels}
-        batch["token_type_ids"] = pad([self.token_type_ids[i] for i in members], 0)["input_ids"]
+            return batch
+        batch["next_sentence_label"] = batch["labels"]
         batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
-        return {**batch, "next_sentence_label": labels}
+        return batch
 
 
-@torch.no_grad()
 def judged_pairs(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     pairs: pd.DataFrame,
     *,
     max_length: int = 128,
-    batch_tokens: int = 4096,
+    batch_tokens: int = 2048,
 ) -> pd.DataFrame:
     """The pairs with what the model makes of them: probability (of `IS_NEXT`), loss (nats) and correct.
 
     The model has two classes, or both of BERT's heads; it is left in evaluation mode.
     """
-    model.eval()
-    batches = PairBatches(pairs, tokenizer, max_length=max_length, batch_tokens=batch_tokens, seed=0)
-    log_probabilities = torch.empty(len(pairs), 2)
-    with_types = hasattr(model, "cls")  # BERT with both heads was trained to see which text is which
-    for index in range(len(batches)):
-        members = batches.members(index)
-        batch = batches[index]
-        del batch["labels"]
-        if with_types:
-            batch["token_type_ids"] = pad([batches.token_type_ids[i] for i in members], 0)["input_ids"]
-        outputs = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
-        logits = outputs.seq_relationship_logits if with_types else outputs.logits
-        log_probabilities[torch.from_numpy(members)] = logits.float().log_softmax(-1).cpu()
-    labels = batches.labels
+    batches = PairBatches(
+        pairs, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
+    )
+    log_probabilities = class_log_probabilities(model, batches)  # (pairs, 2)
+    labels = pairs["label"].to_numpy()
     return pairs.assign(
-        probability=log_probabilities[:, IS_NEXT].exp().numpy(),
-        loss=-log_probabilities[torch.arange(len(pairs)), labels].numpy(),
-        correct=(log_probabilities.argmax(-1) == labels).numpy(),
+        probability=np.exp(log_probabilities[:, IS_NEXT]),
+        loss=-log_probabilities[np.arange(len(pairs)), labels],
+        correct=log_probabilities.argmax(-1) == labels,
     )

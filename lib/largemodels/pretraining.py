@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.batching import TokenSequences
 from largemodels.encoders import SparseBertForPreTraining
+from largemodels.labelled import reads_token_types
 from largemodels.masked_prediction import masked_tokens
 from largemodels.masking import MaskedBatches, Masking
 from largemodels.next_sentence import PairBatches, judged_pairs
@@ -111,6 +112,7 @@ def pretrain_pairs(
             batch_tokens=recipe.batch_tokens,
             seed=recipe.seed,
             masking=Masking(recipe.masking_rate) if isinstance(model, SparseBertForPreTraining) else None,
+            token_types=reads_token_types(model),
             batches=number,
         )
 

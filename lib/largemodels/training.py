@@ -53,7 +53,7 @@ class Recipe:
     """
 
     steps: int
-    batch_tokens: int = 4096
+    batch_tokens: int = 2048
     learning_rate: float = 1e-3
     warmup: float = 0.1
     schedule: Literal["linear", "cosine"] = "linear"

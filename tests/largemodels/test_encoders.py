@@ -57,7 +57,7 @@ def test_sparse_bert_with_both_heads_is_bert_with_both_heads():
     theirs = BertForPreTraining(ours.config).eval()
     theirs.load_state_dict(ours.state_dict())
     pairs = PairBatches(
-        sentence_pairs(corpus()), tokenizer(), max_length=40, batch_tokens=256, seed=0, masking=Masking(0.3)
+        sentence_pairs(corpus()), tokenizer(), max_length=40, batch_tokens=256, masking=Masking(0.3), token_types=True
     )
     torch.testing.assert_close(ours(**pairs[0]).loss, theirs(**pairs[0]).loss)
 
@@ -127,7 +127,7 @@ def test_a_training_that_does_not_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", Full)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
-        ValueError, match=r"batch_tokens: \d+ tokens at once need about .* GB of memory and 0.0 are free"
+        ValueError, match=r"batch_tokens: \d+ tokens at once need about .* GiB of memory and 0.0 are free"
     ):
         check_memory(model, batch())
 

@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from largemodels.encoders import build_encoder
-from largemodels.fine_tuning import LabelledBatches, classifier_on, fine_tune, predict, recipe_for, word_classifier
+from largemodels.fine_tuning import classifier_on, fine_tune, predict, recipe_for, word_classifier
+from largemodels.labelled import LabelledBatches
 from largemodels.training import Recipe
 from small_corpus import NOUNS, tokenizer
 
@@ -38,7 +39,7 @@ def test_it_learns_to_tell_the_classes_of_texts_that_it_has_not_seen(architectur
     model, held_out = classifier_on(encoder(architecture), LABELS), examples(seed=1)
     recipe = Recipe(steps=80, batch_tokens=512, learning_rate=5e-3)
     history = fine_tune(model, tokenizer(), examples(), recipe, max_length=32, validation=held_out, evaluations=1)
-    log_probabilities = predict(model, tokenizer(), held_out["text"], max_length=32)
+    log_probabilities = predict(model, tokenizer(), held_out, max_length=32)
     accuracy = (log_probabilities.argmax(1) == held_out["label"]).mean()
     assert accuracy > 0.9
     assert history["validation_accuracy"].iloc[-1] == accuracy
@@ -47,25 +48,12 @@ def test_it_learns_to_tell_the_classes_of_texts_that_it_has_not_seen(architectur
 
 
 def test_predictions_are_those_of_each_text_alone_whatever_its_batch():
-    model, texts = classifier_on(encoder(), LABELS), examples(40)["text"]
-    together = predict(model, tokenizer(), texts, max_length=32, batch_tokens=128)
-    for place, text in enumerate(texts):
+    model, asked = classifier_on(encoder(), LABELS), examples(40)
+    together = predict(model, tokenizer(), asked, max_length=32, batch_tokens=128)
+    for place, text in enumerate(asked["text"]):
         with torch.no_grad():
             alone = model(**tokenizer()(text, return_tensors="pt", return_token_type_ids=False)).logits.log_softmax(-1)
         np.testing.assert_allclose(together[place], alone[0], atol=1e-5)
-
-
-def test_each_text_keeps_its_label_and_long_ones_are_cut():
-    frame = examples(30)
-    batches = LabelledBatches(frame["text"], frame["label"], tokenizer(), max_length=5, batch_tokens=40, seed=3)
-    found = [
-        (ids[mask == 1].tolist(), int(label))
-        for batch in batches
-        for ids, mask, label in zip(batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True)
-    ]
-    encoded = tokenizer()(list(frame["text"]), truncation=True, max_length=5)["input_ids"]
-    assert sorted(found) == sorted(zip(encoded, frame["label"], strict=True))
-    assert max(len(ids) for ids, _ in found) == 5
 
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])
@@ -97,11 +85,10 @@ def test_a_model_with_another_head_gives_the_network_below_it():
 
 
 def test_a_recipe_passes_over_the_texts_as_often_as_asked():
-    texts = examples()["text"]
-    batches = len(LabelledBatches(texts, [0] * len(texts), tokenizer(), max_length=64, batch_tokens=100, seed=5))
-    recipe = recipe_for(tokenizer(), texts, 3, batch_tokens=100, learning_rate=2e-3, seed=4)
+    batches = len(LabelledBatches(examples(), tokenizer(), max_length=64, batch_tokens=100, seed=5))
+    recipe = recipe_for(tokenizer(), examples(), 3, batch_tokens=100, learning_rate=2e-3, seed=4)
     assert recipe == Recipe(steps=3 * batches, batch_tokens=100, learning_rate=2e-3, seed=4)
-    assert recipe_for(tokenizer(), texts[:3], 0.01).steps == 1
+    assert recipe_for(tokenizer(), examples(3), 0.01).steps == 1
 
 
 def test_the_baseline_counts_words_and_finds_nothing_where_there_is_nothing():

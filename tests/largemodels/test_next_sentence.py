@@ -70,7 +70,9 @@ def test_documents_that_give_no_pairs_are_refused_in_one_sentence(rows, options,
 def test_batches_of_pairs_say_which_text_is_which_and_what_is_to_be_predicted():
     pairs = sentence_pairs(FRAME)
     plain = PairBatches(pairs, tokenizer(), max_length=40, batch_tokens=400, seed=0)
-    both = PairBatches(pairs, tokenizer(), max_length=40, batch_tokens=400, seed=0, masking=Masking(0.3))
+    both = PairBatches(
+        pairs, tokenizer(), max_length=40, batch_tokens=400, seed=0, masking=Masking(0.3), token_types=True
+    )
     for index in range(len(plain)):
         expected = torch.tensor(pairs["label"].to_numpy()[plain.members(index)])
         assert torch.equal(plain[index]["labels"], expected)
