@@ -199,7 +199,7 @@ def paired_power(
     """The chance that McNemar's test finds a difference of accuracy that is there.
 
     It is exact, by enumeration: the number of discordant pairs is binomial(n, discordant_share), and given it, so is
-    the number of those that the better model gets right. Connor 1987 approximates the same by a normal distribution.
+    the number of those that the first model gets right. Connor 1987 approximates the same by a normal distribution.
 
     Args:
         n: examples.
@@ -227,9 +227,9 @@ def paired_power(
     below = critical - 1 if mid_p else critical
     p_value = stats.binom.cdf(below, discordant, 0.5) + stats.binom.cdf(critical, discordant, 0.5)
     critical = critical - (p_value > alpha)
-    better = (1 + abs(difference) / discordant_share) / 2  # the better model's share of discordant pairs
-    rejects = stats.binom.cdf(critical, discordant, better) + stats.binom.sf(
-        discordant - critical - 1, discordant, better
+    first = (1 + difference / discordant_share) / 2  # the first model's share of discordant pairs
+    rejects = stats.binom.cdf(critical, discordant, first) + stats.binom.sf(
+        discordant - critical - 1, discordant, first
     )
     return float(stats.binom.pmf(discordant, n, discordant_share) @ rejects)
 

@@ -53,6 +53,11 @@ def test_a_bin_holds_its_upper_end_but_not_its_lower_one():
     table = reliability_table(sure(0.6, 0.7, 0.7000001, 0.8, 0.9, 1.0), np.zeros(6, dtype=int), bins=10)
     assert table["high"].tolist() == [0.6, 0.7, 0.8, 0.9, 1.0]
     assert table["n"].tolist() == [1, 1, 2, 1, 1]
+    for bins in range(2, 60):
+        ends = np.arange((bins + 1) // 2, bins + 1) / bins
+        table = reliability_table(sure(*ends), np.zeros(len(ends), dtype=int), bins=bins)
+        assert (table["n"] == 1).all(), bins
+        assert table["high"].tolist() == table["confidence"].tolist()
 
 
 def test_a_table_has_the_means_and_intervals_of_its_bins():
@@ -119,6 +124,26 @@ def test_the_error_of_perfect_calibration_in_one_bin_is_the_mean_deviation_of_a_
     mean, low, high = expected_ece_of_perfect_calibration(sure(*[0.8] * n), draws=4000)
     assert mean == pytest.approx(exact, abs=4 * of_a_draw / 4000**0.5)
     assert (low, high) == pytest.approx((0.0, 0.2))  # of 20 draws, 16 right; at most 20 or at least 12
+
+
+def test_answers_are_drawn_in_their_own_bins_whatever_their_order():
+    # Those that are certain add nothing; those of 0.6 add their deviation, by half their share of the answers.
+    alone, low, high = expected_ece_of_perfect_calibration(sure(*[0.6] * 30), draws=2000)
+    mixed = expected_ece_of_perfect_calibration(sure(*[1.0, 0.6] * 30), draws=2000)
+    assert mixed == pytest.approx((alone / 2, low / 2, high / 2), rel=0.1)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_the_error_of_perfect_calibration_is_that_of_labels_drawn_one_test_set_at_a_time(adaptive):
+    random, errors = np.random.default_rng(1), []
+    confidence = random.uniform(0.5, 1, 60)
+    for _ in range(3000):
+        labels = (random.random(60) > confidence).astype(int)
+        errors.append(expected_calibration_error(sure(*confidence), labels, bins=8, adaptive=adaptive))
+    found = expected_ece_of_perfect_calibration(sure(*confidence), bins=8, adaptive=adaptive, draws=3000)
+    expected = (np.mean(errors), *np.quantile(errors, [0.025, 0.975]))
+    # Both are simulated: a 2.5% quantile of 3,000 normal values has an error of 0.05 of their deviation.
+    assert found == pytest.approx(expected, abs=3 * 2**0.5 * 0.05 * np.std(errors))
 
 
 def test_the_bias_grows_with_the_bins_and_shrinks_with_the_examples():
@@ -233,6 +258,7 @@ def test_what_float32_rounds_is_a_distribution_still():
         (lambda: as_distributions([0.5]), r"probabilities: shape \(1,\) is not \(n, classes\) with at least 2 classes"),
         (lambda: as_distributions([[1.0]]), r"probabilities: shape \(1, 1\) is not .*"),
         (lambda: as_distributions([[1, 0], [1.2, -0.2]]), "probabilities: row 1 has 1.2, which is not between 0 and 1"),
+        (lambda: as_distributions([[0.7, 0.5, -0.2]]), "probabilities: row 0 has -0.2, which is not between 0 and 1"),
         (lambda: as_distributions([[0, 1], [np.nan, 1]]), "probabilities: row 1 has nan, which is not between 0 and 1"),
         (lambda: as_distributions([[0.5, 0.4]]), "probabilities: row 0 sums to 0.9, not to 1"),
         (lambda: expected_calibration_error([[0.5, 0.5]], [2]), "labels: 2 is not a class from 0 to 1"),

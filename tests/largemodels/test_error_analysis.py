@@ -46,6 +46,11 @@ def test_a_classifier_that_sometimes_says_something_else_has_nearly_collapsed():
     predictions[::50] = 0
     assert collapsed_class(predictions, MRPC).count == 408 - 9
     assert collapsed_class(predictions, MRPC, share=1.0) is None
+    assert collapsed_class(np.ones(408, dtype=int), MRPC, share=1.0).count == 408
+
+
+def test_a_classifier_that_confuses_two_classes_has_not_collapsed():
+    assert collapsed_class(1 - MRPC, MRPC) is None
 
 
 def test_a_good_classifier_on_lopsided_labels_has_not_collapsed():
