@@ -82,11 +82,8 @@ class _Metric(evaluate.Metric):
 
     def add(self, *, prediction: Any = None, reference: Any = None, **others: Any) -> None:
         """Keep one more example; see `add_batch`."""
-        example = {
-            "predictions": prediction,
-            "references": reference,
-            **others,
-        }  # a combination names them in the plural
+        # A combination names the two in the plural here too.
+        example = {"predictions": prediction, "references": reference, **others}
         self.add_batch(**{name: [value] for name, value in example.items()})
 
 
