@@ -25,6 +25,11 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+def can_redraw(console: Console) -> bool:
+    """Whether a console is a terminal that can change what it shows; others get a line for each event."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 class RichReporter:
     """Progress on standard error: a live bar on a terminal, a line for each slow cell elsewhere."""
 
@@ -40,7 +45,7 @@ class RichReporter:
             TextColumn("{task.fields[title]}", style="dim"),
             console=err,
             transient=True,
-            disable=not err.is_terminal,
+            disable=not can_redraw(err),
         )
         self._task: Any = None
         self._what = ""
@@ -66,7 +71,7 @@ class RichReporter:
     def cell(self, number: int, title: str, seconds: float | None) -> None:
         """Show the cell that runs, or log one that took long."""
         self._bar.update(self._task, completed=number - (seconds is None), title=title)
-        if seconds is not None and seconds >= self._SLOW and not err.is_terminal:
+        if seconds is not None and seconds >= self._SLOW and not can_redraw(err):
             err.print(f"  cell {number}: {seconds:.1f} s  {escape(title)}")
 
     @contextlib.contextmanager
@@ -82,7 +87,7 @@ class RichReporter:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="")
-            if not err.is_terminal:
+            if not can_redraw(err):
                 err.print(f"{what} …" if total is None else f"{what}: {total} to do …")
         self._bar.update(self._task, completed=done, total=total)
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from workbench.console import can_redraw
 from workbench.ledger import Outcome
 from workbench.sweep import Sweep
 
@@ -26,7 +27,7 @@ class SweepView:
 
     def __init__(self, total: int, usual: float | None) -> None:
         self._total, self._usual = total, usual
-        self._live = Live(console=err, auto_refresh=False, transient=True) if err.is_terminal else None
+        self._live = Live(console=err, auto_refresh=False, transient=True) if can_redraw(err) else None
         self._seconds: list[float] = []
         self._failures: list[str] = []
         self._last = 0.0

@@ -115,9 +115,24 @@ def test_many_metrics_of_few_settings_are_rows(project):
     assert rows == [["runs", "1", "1"], *([name, "1", "2"] for name in metrics)]
 
 
-def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(monkeypatch):
+def terminal(monkeypatch, kind):
+    """What a sweep shows on a terminal of this kind."""
+    monkeypatch.setenv("TERM", kind)
     screen = io.StringIO()
     monkeypatch.setattr(sweep_progress, "err", Console(file=screen, force_terminal=True, width=120, color_system=None))
+    return screen
+
+
+def test_a_terminal_that_cannot_redraw_gets_a_line_for_each_point(monkeypatch):
+    screen = terminal(monkeypatch, "dumb")
+    with sweep_progress.SweepView(2, None) as view:
+        view.changed({"size=1": 90.0}, done=0, failed=0, left=1)
+        view.ended("size=1", Outcome("a", "completed", 30.0, None, (), None))
+    assert screen.getvalue() == "  size=1 completed in 30.0 s\n"
+
+
+def test_a_terminal_shows_what_runs_what_failed_and_how_long_it_will_take(monkeypatch):
+    screen = terminal(monkeypatch, "xterm")
     now = SimpleNamespace(value=100.0)
     monkeypatch.setattr(sweep_progress.time, "monotonic", lambda: now.value)
     with sweep_progress.SweepView(6, None) as view:
