@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
+from largemodels.comparisons import portions
 from largemodels.error_analysis import class_ids
 from largemodels.intervals import CONFIDENCE, proportion_interval
 from largemodels.plots import MARKERS, PALETTE
@@ -24,7 +25,6 @@ TEMPERATURES = (0.01, 100.0)
 """Where the best temperature is looked for."""
 _SUM = 1e-4  # how far a row may sum from 1: a float32 softmax over many classes rounds
 _ROUNDING = 1e-6  # how far above 1 the exponential of a float32 logarithm may come
-_AT_ONCE = 2_000_000  # numbers drawn at a time, so that memory does not grow with the draws
 
 
 def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> np.ndarray:
@@ -135,9 +135,9 @@ def expected_ece_of_perfect_calibration(
     bin_of = _bin_of(confidence, bins, adaptive)
     order = np.argsort(bin_of, kind="stable")
     confidence, starts = confidence[order], np.unique(bin_of[order], return_index=True)[1]
-    random, errors, most = np.random.default_rng(seed), [], max(1, _AT_ONCE // len(confidence))
-    for start in range(0, draws, most):
-        right = random.random((min(most, draws - start), len(confidence))) < confidence
+    random, errors = np.random.default_rng(seed), []
+    for size in portions(draws, len(confidence)):
+        right = random.random((size, len(confidence))) < confidence
         gaps = np.add.reduceat(right - confidence, starts, axis=1)  # (draws, bins)
         errors.append(np.abs(gaps).sum(1) / len(confidence))
     error = np.concatenate(errors)  # (draws,)

@@ -126,7 +126,7 @@ def paired_bootstrap(
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=2)
     random, found = np.random.default_rng(seed), []
-    for size in _portions(resamples, len(sums)):
+    for size in portions(resamples, len(sums)):
         drawn = random.integers(0, len(sums), (size, len(sums)))
         found.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
     resampled = np.concatenate(found)  # (resamples,)
@@ -160,7 +160,7 @@ def paired_permutation(
     random, extreme = np.random.default_rng(seed), 0
     free = sums[sums != 0]  # a sign changes nothing about 0
     threshold = abs(sums.sum()) - _ROUNDING * np.abs(sums).sum()
-    for size in _portions(resamples, len(free)):
+    for size in portions(resamples, len(free)):
         signs = random.choice([-1.0, 1.0], (size, len(free)))
         extreme += int((np.abs(signs @ free) >= threshold).sum())
     return PairedDifference(float(sums.sum() / sizes.sum()), (extreme + 1) / (resamples + 1))
@@ -285,8 +285,8 @@ def _check_pairs(name_a: str, a: np.ndarray, name_b: str, b: np.ndarray, *, at_l
         raise ValueError(f"{name_a}: a test needs at least {at_least}, not {len(a)}")
 
 
-def _portions(resamples: int, width: int) -> Iterator[int]:
-    """How many resamples of so many numbers to draw at a time, until all are drawn."""
+def portions(resamples: int, width: int) -> Iterator[int]:
+    """How many resamples of `width` numbers to draw at a time, so that memory stays small, until all are drawn."""
     if resamples < 1:
         raise ValueError(f"resamples: {resamples} is not at least 1")
     most = max(1, _AT_ONCE // max(1, width))

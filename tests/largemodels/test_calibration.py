@@ -11,7 +11,7 @@ from sklearn.calibration import calibration_curve
 
 mpl.use("Agg")
 
-from largemodels import calibration, plots
+from largemodels import calibration, comparisons, plots
 from largemodels.calibration import (
     apply_temperature,
     as_distributions,
@@ -174,7 +174,7 @@ def test_the_simulation_depends_on_its_seed_and_hardly_on_how_many_are_drawn_at_
     probabilities = special.softmax(calibrated(50, 0)[0], axis=1)
     whole = expected_ece_of_perfect_calibration(probabilities, draws=300)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300, seed=1) != whole
-    monkeypatch.setattr(calibration, "_AT_ONCE", 7 * 50)
+    monkeypatch.setattr(comparisons, "_AT_ONCE", 7 * 50)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300) == pytest.approx(whole)
 
 
