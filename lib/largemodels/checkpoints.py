@@ -163,7 +163,9 @@ def check_memory(name: str | os.PathLike[str], *, training: bool) -> None:
 
 
 def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a model.
+    """Return the tokenizer of a model, which pads at the end.
+
+    One without a token for padding, as GPT-2's, pads with the one that ends a text: padding is masked anyway.
 
     Raises:
         CheckpointError: as `resolve`, or for a folder without a tokenizer that can be read.
@@ -172,7 +174,20 @@ def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
 
     folder = resolve(name).folder
     with _quiet(), _load_errors(name, "tokenizer"):
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if tokenizer.pad_token is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def longest_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
+    """Return how many tokens a model reads at most, special ones included, by its tokenizer and its positions."""
+    config = model.config.get_text_config()
+    positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    if "roberta" in config.model_type:
+        positions -= config.pad_token_id + 1  # its positions are counted from there
+    return min(tokenizer.model_max_length, positions)
 
 
 def load_masked_lm(name: str | os.PathLike[str], *, training: bool = True) -> PreTrainedModel:
@@ -243,6 +258,9 @@ def load_classifier(
     )
     body = f"{model.base_model_prefix}."
     _refuse_missing(name, [key for key in missing if key.startswith(body) and ".pooler." not in f".{key}"])
+    config = model.config.get_text_config()
+    if config.pad_token_id is None:  # as GPT-2's, which looks for the last token before the padding
+        config.pad_token_id = model.config.pad_token_id = load_tokenizer(name).pad_token_id
     return model
 
 

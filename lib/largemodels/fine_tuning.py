@@ -137,10 +137,11 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
 def classifier_on(
     encoder: PreTrainedModel, labels: Sequence[str], *, pretrained: bool = True, seed: int = 0
 ) -> PreTrainedModel:
-    """A sequence classifier with a copy of the encoder's network and a random head; the encoder is left as it is.
+    """A sequence classifier with a copy of the encoder's network; the encoder is left as it is.
 
-    A model with another head (for masked tokens, for pairs) gives the network below its head. A pooler that it does not
-    have starts at random.
+    A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
+    a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
+    starts at random. So it is with `from_pretrained` and `checkpoints.load_classifier`.
 
     Args:
         encoder: gives the configuration and, unless told not to, the weights.
@@ -161,4 +162,7 @@ def classifier_on(
         missing, unexpected = model.base_model.load_state_dict(encoder.base_model.state_dict(), strict=False)
         if left := [name for name in (*missing, *unexpected) if not name.startswith("pooler.")]:
             raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(left[:3])})")
+        own, given = model.state_dict(), encoder.state_dict()
+        alike = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
+        model.load_state_dict({name: given[name] for name in alike}, strict=False)
     return model

@@ -97,7 +97,8 @@ def train(
         validation_loss and validation_accuracy.
 
     Raises:
-        InputError: if the training needs more memory than is free, or the folder holds one with another recipe.
+        InputError: if the training needs more memory than is free, the folder holds one with another recipe, or the
+            loss stops being a number: then with the step, which changes no weight any more.
     """
     with tempfile.TemporaryDirectory() as temporary:
         resume = _checkpoint_to_resume(Path(folder), recipe) if folder else None
@@ -123,7 +124,21 @@ def train(
 
 
 class _EvaluatingTrainer(Trainer):
-    """The `Trainer` with our evaluation: its own weighs batches alike, however many tokens each of them hides."""
+    """The `Trainer` with our evaluation, and a stop at a loss that is not a number.
+
+    Its own evaluation weighs batches alike, however many tokens each of them hides; and left alone it goes on with
+    weights that are all NaN, and logs a loss of 0.
+    """
+
+    def training_step(self, *arguments, **options) -> Tensor:
+        loss = super().training_step(*arguments, **options)
+        if not torch.isfinite(loss).all():
+            step, rate = self.state.global_step + 1, self._get_learning_rate()
+            raise InputError(
+                f"learning_rate: in step {step} of {self.state.max_steps} the loss is {loss.mean().item()}, at a rate "
+                f"of {rate:.2g}; give a smaller learning_rate, or a longer warm-up"
+            )
+        return loss
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
         found = self.evaluation(self.accelerator.unwrap_model(self.model))

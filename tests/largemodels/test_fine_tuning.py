@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from largemodels.checkpoints import load_classifier
 from largemodels.encoders import build_encoder
 from largemodels.fine_tuning import classifier_on, fine_tune, predict, recipe_for, word_classifier
 from largemodels.labelled import LabelledBatches
@@ -72,16 +73,28 @@ def test_the_network_is_the_encoders_and_the_head_is_drawn(architecture):
     scratch = classifier_on(source, LABELS, pretrained=False, seed=1)
     matrices = [name for name, weight in scratch.base_model.named_parameters() if weight.ndim == 2 and name in wanted]
     assert not any(torch.equal(scratch.base_model.state_dict()[name], wanted[name]) for name in matrices)
-    head = next(name for name in scratch.state_dict() if name.startswith(("head.dense", "classifier.weight")))
-    torch.testing.assert_close(scratch.state_dict()[head], model.state_dict()[head], rtol=0, atol=0)
+    drawn = "classifier.weight"
+    torch.testing.assert_close(scratch.state_dict()[drawn], model.state_dict()[drawn], rtol=0, atol=0)
 
 
-def test_a_model_with_another_head_gives_the_network_below_it():
+def test_a_model_with_another_head_gives_the_network_below_it_and_what_a_classifier_has_too():
     pairs = AutoModelForSequenceClassification.from_config(encoder().config)
     model = classifier_on(pairs, ("one", "two", "three"))
     assert model.config.num_labels == 3
-    weight = "layers.0.attn.Wqkv.weight"
-    torch.testing.assert_close(model.base_model.state_dict()[weight], pairs.base_model.state_dict()[weight])
+    for weight in ("model.layers.0.attn.Wqkv.weight", "head.dense.weight"):
+        torch.testing.assert_close(model.state_dict()[weight], pairs.state_dict()[weight], rtol=0, atol=0)
+    scratch = classifier_on(pairs, ("one", "two", "three"), pretrained=False)
+    assert not torch.equal(scratch.state_dict()["head.dense.weight"], pairs.state_dict()["head.dense.weight"])
+
+
+def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier(tmp_path):
+    masked = encoder(seed=3)
+    masked.save_pretrained(tmp_path)
+    loaded = load_classifier(tmp_path, LABELS, seed=1).state_dict()
+    started = classifier_on(masked, LABELS, seed=1).state_dict()
+    assert loaded.keys() == started.keys()
+    for name in loaded.keys() - {"classifier.weight", "classifier.bias"}:
+        torch.testing.assert_close(started[name], loaded[name], rtol=0, atol=0)
 
 
 def test_a_recipe_passes_over_the_texts_as_often_as_asked():
