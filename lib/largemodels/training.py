@@ -48,6 +48,7 @@ class Recipe:
         schedule: how it falls to zero, "linear" or "cosine".
         weight_decay: of the matrices.
         clip: the largest norm of a gradient.
+        label_smoothing: share of the target that is spread over all classes alike (Szegedy et al., 2016).
         precision: of the matrix products; "bfloat16" is faster where the processor knows it. Weights stay float32.
         seed: of the order of batches, and of what is drawn for them.
     """
@@ -59,6 +60,7 @@ class Recipe:
     schedule: Literal["linear", "cosine"] = "linear"
     weight_decay: float = 0.01
     clip: float = 1.0
+    label_smoothing: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
@@ -163,6 +165,7 @@ def _training_arguments(recipe: Recipe, folder: Path, evaluations: int, saves: i
         adam_epsilon=1e-6,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.clip,
+        label_smoothing_factor=recipe.label_smoothing,
         bf16=recipe.precision == "bfloat16",
         eval_strategy="steps" if evaluations else "no",
         eval_steps=max(1, recipe.steps // max(1, evaluations)),

@@ -3,6 +3,7 @@
 import functools
 import random
 
+import numpy as np
 import pandas as pd
 
 from largemodels.tokenization import train_tokenizer
@@ -26,3 +27,15 @@ def corpus(documents=60, seed=0):
 @functools.cache
 def tokenizer():
     return train_tokenizer(corpus()["sentence"], 120)
+
+
+def examples(n: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Texts of nouns, of different lengths; those that hold the first noun are of class 0."""
+    generator = np.random.default_rng(seed)
+    texts = []
+    for number in range(n):
+        words = list(generator.choice(NOUNS[1:], generator.integers(2, 9)))
+        if number % 2 == 0:
+            words[generator.integers(len(words))] = NOUNS[0]
+        texts.append(" ".join(words))
+    return pd.DataFrame({"text": texts, "label": np.arange(n) % 2})

@@ -1,17 +1,19 @@
 """A classifier learns, starts from what it is given, and predicts in the order of its texts; a baseline stands by."""
 
+import copy
+
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
 from largemodels.checkpoints import load_classifier
 from largemodels.encoders import build_encoder
+from largemodels.errors import InputError
 from largemodels.fine_tuning import classifier_on, fine_tune, predict, recipe_for, word_classifier
 from largemodels.labelled import LabelledBatches
 from largemodels.training import Recipe
-from small_corpus import NOUNS, tokenizer
+from small_corpus import examples, tokenizer
 
 LABELS = ("array", "other")
 
@@ -20,19 +22,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def encoder(architecture="modern", seed=0):
     return build_encoder(architecture, tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
-
-
-def examples(n=200, seed=0):
-    """Texts of nouns, of different lengths; those that hold the first noun are of class 0."""
-    generator = np.random.default_rng(seed)
-    texts, labels = [], []
-    for number in range(n):
-        words = list(generator.choice(NOUNS[1:], generator.integers(2, 9)))
-        if number % 2 == 0:
-            words[generator.integers(len(words))] = NOUNS[0]
-        texts.append(" ".join(words))
-        labels.append(number % 2)
-    return pd.DataFrame({"text": texts, "label": labels})
 
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])
@@ -109,3 +98,32 @@ def test_the_baseline_counts_words_and_finds_nothing_where_there_is_nothing():
     assert (found.predict(examples(seed=1)["text"]) == examples(seed=1)["label"]).mean() > 0.95
     shuffled = examples().assign(label=np.random.default_rng(0).permutation(examples()["label"]))
     assert word_classifier(shuffled)[-1].best_score_ < 0.65 < found[-1].best_score_
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_its_step_before_the_weights_are_lost():
+    model = classifier_on(encoder(), LABELS)
+    with torch.no_grad():
+        model.classifier.weight[0, 0] = torch.nan
+    kept = copy.deepcopy(model.base_model.state_dict())
+    with pytest.raises(InputError, match=r"learning_rate: in step 1 of 5 the loss is nan, .*give a smaller"):
+        fine_tune(model, tokenizer(), examples(), Recipe(steps=5, batch_tokens=512), max_length=32)
+    for name, weight in model.base_model.state_dict().items():
+        torch.testing.assert_close(weight, kept[name], rtol=0, atol=0)
+
+
+def test_a_rate_that_is_far_too_high_is_said_to_be_one():
+    recipe = Recipe(steps=60, batch_tokens=512, learning_rate=1e30, warmup=0.01)
+    model = classifier_on(encoder("bert"), LABELS)
+    with pytest.raises(InputError, match=r"in step \d+ of 60 the loss is (nan|inf), at a rate of"):
+        fine_tune(model, tokenizer(), examples(), recipe, max_length=32)
+
+
+def test_label_smoothing_keeps_the_classifier_from_being_as_sure():
+    sure = {}
+    for smoothing in (0.0, 0.3):
+        model = classifier_on(encoder(), LABELS)
+        recipe = Recipe(steps=60, batch_tokens=512, learning_rate=3e-3, label_smoothing=smoothing)
+        fine_tune(model, tokenizer(), examples(), recipe, max_length=32)
+        sure[smoothing] = np.exp(predict(model, tokenizer(), examples(seed=1), max_length=32)).max(1).mean()
+    assert sure[0.0] > 0.95
+    assert 0.7 < sure[0.3] < 0.92  # 1 - 0.3 + 0.3 / 2 = 0.85 is the smoothed target
