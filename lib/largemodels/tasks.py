@@ -143,6 +143,7 @@ def load(
         parts = sources.read(name, progress)
         columns = _columns(parts, text_column, label_column, pair_column, name)
         frames, labels, notes = _labelled(parts, columns, name)
+        _check_splits(frames, labels, name)
         frames, made = _split(frames, name)
         overlaps, frames, dropped = _overlaps(frames, drop)
         provenance = {"fingerprint": sources.fingerprint(name), **columns, "splits": made, **notes}
@@ -343,6 +344,22 @@ def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tu
 
 
 # Splits
+
+
+def _check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: object) -> None:
+    """Refuse a split that came without rows, and one with a label that cannot be learnt."""
+    for split, frame in frames.items():
+        if frame.empty:
+            raise TaskError(
+                f"{name}: its {split} split holds no labelled row; fill it, or leave it out to have one made"
+            )
+    learnt = {place for split in ("", "train") if split in frames for place in frames[split]["label"]}
+    for split, frame in frames.items():
+        if learnt and (unseen := sorted(set(frame["label"]) - learnt)):
+            raise TaskError(
+                f"{name}: {split} holds the label {labels[unseen[0]]}, which no training row has; take its "
+                f"{int(frame['label'].isin(unseen).sum())} rows out, or give examples to learn it from"
+            )
 
 
 def _split(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], str]:

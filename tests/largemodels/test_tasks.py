@@ -229,6 +229,21 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path, name, content, sentence
     assert caught.value._render_traceback_() == [f"Task error: {caught.value}"]
 
 
+@pytest.mark.parametrize(
+    ("test", "sentence"),
+    [
+        (rows(12).assign(label="neither"), "test holds the label neither, which no training row has; take its 12 rows"),
+        (rows(0), "its test split holds no labelled row"),
+        (rows(3).assign(text=" "), "its test split holds no labelled row"),
+    ],
+)
+def test_a_split_that_nothing_can_be_learnt_for_is_refused(tmp_path, test, sentence):
+    write(tmp_path / "train.csv", rows(40))
+    write(tmp_path / "test.csv", test)
+    with pytest.raises(TaskError, match=sentence):
+        tasks.load(tmp_path)
+
+
 def test_a_name_is_not_taken_for_another_kind_of_thing(tmp_path):
     with pytest.raises(TaskError, match="pydocs is a corpus without labels; the task made of it is pydocs-sections"):
         tasks.load("pydocs")
