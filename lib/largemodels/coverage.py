@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from largemodels.calibration import BINS, as_distributions, expected_calibration_error
-from largemodels.comparisons import mcnemar
+from largemodels.comparisons import adjusted_p, mcnemar
 from largemodels.evaluation import bootstrap_interval
 from largemodels.intervals import CONFIDENCE
 
@@ -39,13 +41,15 @@ def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interva
     return proportion, proportion - margin, proportion + margin
 
 
-def bootstrap_of_count(count: int, n: int, *, resamples: int = 1000, seed: int = 0) -> Interval:
-    """The proportion and the ends of its percentile bootstrap interval, from `count` right answers and the rest wrong.
+def bootstrap_of_count(
+    count: int, n: int, *, method: Literal["BCa", "percentile"] = "percentile", resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """The proportion and the ends of its bootstrap interval, from `count` right answers and the rest wrong.
 
     With every answer right, or wrong, each resample is like the sample, and both ends are the proportion itself.
     """
     right = np.arange(n) < count
-    return bootstrap_interval(np.mean, right, method="percentile", resamples=resamples, seed=seed)
+    return bootstrap_interval(np.mean, right, method=method, resamples=resamples, seed=seed)
 
 
 def coverage_of_proportion(interval: Callable[[int, int], Interval], n: int, proportions: ArrayLike) -> np.ndarray:
@@ -174,6 +178,36 @@ def mcnemar_rejections(
         rejected["exact"] += int(times) * (found.p <= alpha)
         rejected["mid-p"] += int(times) * (found.mid_p <= alpha)
     return rejected
+
+
+def false_discoveries(
+    models: int, *, n: int, accuracy: float, draws: int, alpha: float = 0.05, seed: int = 0
+) -> dict[str, int]:
+    """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
+
+    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most `alpha`: as it is
+    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
+    example; some examples are easier than others for all, with chances spread evenly around `accuracy`.
+
+    Args:
+        models: how many, each compared with each.
+        n: examples in a test set.
+        accuracy: the true one, of every model.
+        draws: how many test sets.
+        alpha: the level.
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    reach = min(accuracy, 1 - accuracy)
+    found = {"uncorrected": 0, "holm": 0, "benjamini-hochberg": 0}
+    for _ in range(draws):
+        chance = random.uniform(accuracy - reach, accuracy + reach, n)
+        right = random.random((models, n)) < chance
+        p = np.array([mcnemar(right[one], right[other]).mid_p for one, other in combinations(range(models), 2)])
+        found["uncorrected"] += bool(p.min() <= alpha)
+        for method in ("holm", "benjamini-hochberg"):
+            found[method] += bool(adjusted_p(p, method).min() <= alpha)
+    return found
 
 
 def calibration_errors_of_the_calibrated(

@@ -13,6 +13,7 @@ from largemodels.coverage import (
     clustered_coverage,
     coverage_of_proportion,
     design_effect,
+    false_discoveries,
     mcnemar_rejections,
     wald_interval,
 )
@@ -48,6 +49,7 @@ def test_the_bootstrap_of_a_count_is_that_of_the_binomial():
     _, low, high = bootstrap_of_count(24, 30, resamples=4000)
     assert (low, high) == pytest.approx(stats.binom.ppf([0.025, 0.975], 30, 0.8) / 30, abs=1 / 30 + 1e-9)
     assert bootstrap_of_count(30, 30) == (1.0, 1.0, 1.0)
+    assert bootstrap_of_count(24, 30, method="BCa", resamples=4000)[1] < low + 1e-9  # it heeds the skew
 
 
 def test_answers_of_one_document_are_as_correlated_as_asked():
@@ -105,6 +107,14 @@ def test_mcnemar_rejects_as_often_as_the_power_says(difference):
 
 def test_a_difference_that_takes_every_discordant_pair_can_be_drawn():
     assert mcnemar_rejections(200, 0.1, 0.1, draws=50)["exact"] == 50
+
+
+def test_many_comparisons_of_equals_find_something_unless_they_are_corrected():
+    found = false_discoveries(5, n=300, accuracy=0.7, draws=200)
+    assert found["uncorrected"] > 0.15 * 200  # ten tests, which depend on each other
+    assert found["holm"] <= found["benjamini-hochberg"] < 0.1 * 200
+    alone = false_discoveries(2, n=300, accuracy=0.7, draws=200)
+    assert alone["uncorrected"] == alone["holm"] == alone["benjamini-hochberg"] < 0.1 * 200
 
 
 def test_the_error_of_calibrated_forecasts_is_the_bias_that_the_library_expects():
