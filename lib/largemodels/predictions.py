@@ -18,6 +18,7 @@ from largemodels.errors import InputError
 LOG_P = "log_p:"
 """What the columns of the classes' log-probabilities begin with; the label's name follows."""
 COLUMNS = ("model", "example", "label", "answer", "right")
+"""What every table of predictions has."""
 _CARRIED = ("library", "document")  # of an example, where it has them: groups and clusters
 
 
@@ -76,15 +77,27 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     files = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("*.parquet"))
     if not files:
         raise InputError(f"{path}: there are no predictions (*.parquet)")
-    tables = []
-    for file in files:
-        try:
-            tables.append(pd.read_parquet(file))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file}: cannot be read as predictions ({str(error).splitlines()[0][:120]})") from None
-        if missing := [column for column in COLUMNS if column not in tables[-1]]:
-            raise InputError(f"{file}: holds no predictions; it lacks {', '.join(missing)}")
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(map(_read, files), ignore_index=True)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as predictions ({str(error).splitlines()[0][:120]})") from None
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise InputError(f"{file}: holds no predictions; it lacks {', '.join(missing)}")
+    return table
+
+
+def without_more(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a table of predictions that the format knows, so that nobody's texts are kept with them.
+
+    The log-probabilities are float16: three significant digits, which are enough for what is drawn from them, in a
+    quarter of the space that they would take otherwise.
+    """
+    kept = [column for column in table.columns if column in (*COLUMNS, *_CARRIED) or column.startswith(LOG_P)]
+    return table[kept].astype({column: np.float16 for column in kept if column.startswith(LOG_P)})
 
 
 def class_names(table: pd.DataFrame) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 
 import workbench.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
-from workbench.project import write_atomically
+from workbench.project import RequestError, find_project, write_atomically
 from workbench.secrets import Secrets
 
 ENGINE = "workbench"
@@ -77,7 +77,8 @@ class WorkbenchEngine(NBClientEngine):
         client.usage = usage
         try:
             with _log_beside(destination) as log:
-                client.execute(env=secrets.kernel_environment(), stdout=log, stderr=log)
+                environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
+                client.execute(env=environment, stdout=log, stderr=log)
         finally:
             manager.notebook_complete()
         return manager.nb
@@ -93,6 +94,14 @@ def _log_beside(notebook: Path) -> Iterator[IO[bytes]]:
     finally:
         if path.stat().st_size == 0:
             path.unlink()
+
+
+def _checkout(folder: Path) -> dict[str, str]:
+    """Where a chapter finds what is recorded: the runs may stand elsewhere, and a sweep's are made in another place."""
+    for start in (folder, None):
+        with contextlib.suppress(RequestError):
+            return {"WORKBENCH_ROOT": str(find_project(start).root)}
+    return {}
 
 
 def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from workbench.contract import Contract, python_of, source, tags
 from workbench.project import RunError
-from workbench.types import Dataset, Model, named_sources, plain
+from workbench.types import Model, named_sources, plain
 
 OURS = ("largemodels", "workbench")
 _ADAPTER = "workbench.subject"
@@ -29,8 +29,8 @@ def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any
     """Everything that a run of these parameters depends on: code, parameters, modules, versions, data and models.
 
     Prose is left out: a corrected typo, or a paragraph that moves, computes nothing anew. `code` is a list of the code
-    cells in their order, `[id, digest]` each. The id counts because pages take a run's outputs by it. Data sets and
-    models are there by their fingerprints, which for the Hub are an id at a commit.
+    cells in their order, `[id, digest]` each. The id counts because pages take a run's outputs by it. Data sets, models
+    and predictions are there by their fingerprints, which for the Hub are an id at a commit.
 
     Raises:
         RunError: for a module that is not Python, or a Hub that knows no such thing or does not answer.
@@ -46,7 +46,7 @@ def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any
         "modules": {name: _digest(path.read_text(encoding="utf-8")) for name, path in sorted(modules.items())},
         "package_data": _package_data(),
         "versions": _versions(frozenset(foreign)),
-        "data": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Dataset)},
+        "data": {name: source.fingerprint() for name, source in sources.items() if not isinstance(source, Model)},
         "checkpoints": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Model)},
     }
 

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+PREDICTIONS = "predictions.parquet"
+"""The file of a recorded result that holds what models answered."""
+
 
 class Refusal(Exception):
     """Something that a command says in plain sentences, one for each mistake, before it ends."""
@@ -51,6 +54,10 @@ class Project:
     def recorded(self) -> Path:
         """The recorded runs, a folder each."""
         return self.root / "book" / "recorded"
+
+    def recorded_predictions(self) -> dict[str, Path]:
+        """The files of predictions that recorded results have, by the result's name."""
+        return {path.parent.name: path for path in sorted(self.recorded.glob(f"*/{PREDICTIONS}"))}
 
     @property
     def build(self) -> Path:

@@ -3,6 +3,7 @@
     book/recorded/NAME/run.json             a run's record
     book/recorded/NAME/sweep.json           what the runs of a sweep have in common, and
     book/recorded/NAME/results.parquet      what each of them measured (`workbench.recorded_sweep`)
+    book/recorded/NAME/predictions.parquet  of either kind, if asked for: what the models answered
 
 Nothing of others is kept: no text of a corpus, no private path. Where a run read a local file, the record names what
 others can get it by, and keeps the fingerprint of that file.
@@ -13,17 +14,22 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from workbench.contract import Contract, load_contract
-from workbench.project import Project, RequestError, nearest_or_all, write_atomically
+from workbench.predictions import collected
+from workbench.project import PREDICTIONS, Project, RequestError, RunError, nearest_or_all, write_atomically
 from workbench.records import Run
 from workbench.request import given_parameters
-from workbench.types import Dataset, Model, named_sources, plain, shown
+from workbench.summary import seed_names
+from workbench.types import Source, named_sources, plain, shown
 
 RUN, SWEEP = "run.json", "sweep.json"
+TABLE, POINTS = "results.parquet", "points.yml"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CIRCUMSTANCES = ("chapter", "ingredients", "parameters", "started", "seconds", "git", "python", "machine", "energy")
 """What both kinds of record hold of their runs; of a sweep's, the ingredients and parameters are its first point's."""
@@ -67,7 +73,13 @@ class Recorded:
 
 
 def record_run(
-    project: Project, run: Run, name: str, public: dict[str, str] | None = None, *, replace: bool = False
+    project: Project,
+    run: Run,
+    name: str,
+    public: dict[str, str] | None = None,
+    *,
+    predictions: bool = False,
+    replace: bool = False,
 ) -> Path:
     """Keep a completed run as `book/recorded/NAME/run.json` and return that file.
 
@@ -77,11 +89,13 @@ def record_run(
         name: lower-case words joined by hyphens.
         public: for each parameter that was a local file or folder, what others can get it by (`mnist.csv of https://…`,
             a Hub id); it stands in the record and the command instead of the path.
+        predictions: whether to keep what the models answered, with the seed.
         replace: whether a record of this name may be replaced.
 
     Raises:
-        RequestError: for a run that did not complete, a name that cannot be used or is taken, or a local file that
-            nothing public is named for.
+        RequestError: for a run that did not complete, a name that cannot be used or is taken, a local file that nothing
+            public is named for, or a run that kept no predictions.
+        RunError: where the folder cannot be written; what it held stays.
     """
     folder = folder_for(project, name, replace)
     if run.status != "completed":
@@ -91,7 +105,8 @@ def record_run(
     record = published({part: run.record[part] for part in _KEPT}, public)
     words = ["workbench", "run", run.chapter, *options(record["parameters"]["given"])]
     record |= {"run": run.id, "command": shlex.join(words)}
-    return write(folder, RUN, record)
+    kept = {PREDICTIONS: collected([run], seed_names(contract), public)} if predictions else {}
+    return write(folder, RUN, record, kept)
 
 
 def folder_for(project: Project, name: str, replace: bool) -> Path:
@@ -126,13 +141,30 @@ def as_option(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(plain(value))
 
 
-def write(folder: Path, file: str, record: dict[str, Any]) -> Path:
-    """Write a record and return its file. The other kind of record under the same name goes."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write(folder: Path, file: str, record: dict[str, Any], others: Mapping[str, str | bytes]) -> Path:
+    """Write a record and the files beside it, and return its own; what else a record has left under this name goes.
+
+    All of it is on the disk before anything is replaced.
+
+    Raises:
+        RunError: where that cannot be; what was there stays.
+    """
     text = json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
-    write_atomically(folder / file, f"{text}\n")
-    for stale in {RUN: (SWEEP, "results.parquet", "points.yml"), SWEEP: (RUN,)}[file]:
-        (folder / stale).unlink(missing_ok=True)
+    contents = {**others, file: f"{text}\n"}
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
+            for name, content in contents.items():
+                write_atomically(Path(new) / name, content)
+            for name in contents:
+                (Path(new) / name).replace(folder / name)
+        for stale in {RUN, SWEEP, TABLE, POINTS, PREDICTIONS} - contents.keys():
+            (folder / stale).unlink(missing_ok=True)
+    except OSError as error:
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise RunError(f"{folder} cannot be written: {error.strerror}") from None
     return folder / file
 
 
@@ -201,7 +233,7 @@ def public_names(contract: Contract, resolved: list[dict[str, Any]], public: dic
     local: dict[str, set[str]] = {}
     for name, value in (pair for values in resolved for pair in values.items()):
         parameter = contract.parameters.get(name)
-        if parameter is not None and parameter.annotation in (Dataset, Model, list[Dataset], list[Model]):
+        if parameter is not None and _names_a_source(parameter.annotation):
             paths = {item for item in (value if isinstance(value, list) else [value]) if Path(item).is_absolute()}
             local.setdefault(name, set()).update(paths)
     local = {name: paths for name, paths in local.items() if paths}
@@ -217,6 +249,12 @@ def public_names(contract: Contract, resolved: list[dict[str, Any]], public: dic
         if len(local[name]) > 1:
             raise RequestError(f"{name} was {len(local[name])} local files, which cannot have one public name")
     return public
+
+
+def _names_a_source(annotation: Any) -> bool:
+    """Whether a parameter names data, a model or predictions, or several."""
+    kind = get_args(annotation)[0] if get_origin(annotation) is list else annotation
+    return isinstance(kind, type) and issubclass(kind, Source)
 
 
 def changed_since(project: Project, recorded: Recorded) -> list[str]:

@@ -19,10 +19,13 @@ import yaml
 from workbench.contract import Contract, load_contract
 from workbench.ledger import Metric
 from workbench.machine import in_words
-from workbench.project import Project, RequestError, write_atomically
+from workbench.predictions import collected
+from workbench.project import PREDICTIONS, Project, RequestError
 from workbench.recorded import (
     CIRCUMSTANCES,
+    POINTS,
     SWEEP,
+    TABLE,
     Recorded,
     as_option,
     folder_for,
@@ -34,8 +37,6 @@ from workbench.recorded import (
 from workbench.records import Run, all_runs
 from workbench.summary import Summary, column, seed_names, summarised
 from workbench.types import shown
-
-_TABLE, _POINTS = "results.parquet", "points.yml"
 
 
 def find_sweep(project: Project, name: str) -> Path | None:
@@ -55,7 +56,13 @@ def find_sweep(project: Project, name: str) -> Path | None:
 
 
 def record_sweep(
-    project: Project, sweep: Path, name: str, public: dict[str, str] | None = None, *, replace: bool = False
+    project: Project,
+    sweep: Path,
+    name: str,
+    public: dict[str, str] | None = None,
+    *,
+    predictions: bool = False,
+    replace: bool = False,
 ) -> Path:
     """Keep a sweep of which every point has completed as `book/recorded/NAME/sweep.json`, and return that file.
 
@@ -64,11 +71,13 @@ def record_sweep(
         sweep: the folder that `workbench sweep` has written its results into.
         name: lower-case words joined by hyphens.
         public: as in `workbench.recorded.record_run`.
+        predictions: whether to keep what the models answered, with what varied and the seed.
         replace: whether a record of this name may be replaced.
 
     Raises:
-        RequestError: for a sweep that is not complete or whose runs are gone, a name that cannot be used or is taken,
-            or a local file that nothing public is named for.
+        RequestError: for a sweep that is not complete or whose runs are gone or kept no predictions, a name that cannot
+            be used or is taken, or a local file that nothing public is named for.
+        RunError: where the folder cannot be written; what it held stays.
     """
     folder = folder_for(project, name, replace)
     facts, runs = _read(project, sweep)
@@ -77,19 +86,20 @@ def record_sweep(
     public = public_names(contract, resolved, public or {})
     varied = facts["varied"]
     record = published({part: runs[0].record[part] for part in CIRCUMSTANCES}, public) | _in_all(runs)
-    record |= {"varied": varied, "seeds": [seed for seed in seed_names(contract) if seed in varied]}
+    seeds = seed_names(contract)
+    record |= {"varied": varied, "seeds": [seed for seed in seeds if seed in varied]}
     fixed = {name: value for name, value in record["parameters"]["given"].items() if name not in varied}
     points = [{name: values[name] for name in varied} for values in resolved]
     grids = _as_grids(contract, varied, points)
-    file = (Path("book") / "recorded" / name / _POINTS).as_posix()
+    file = (Path("book") / "recorded" / name / POINTS).as_posix()
     asked = grids if grids is not None else ["-f", file]
     record["command"] = shlex.join(["workbench", "sweep", contract.chapter, *asked, *options(fixed)])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _TABLE, _table(sweep / _TABLE, public))
-    (folder / _POINTS).unlink(missing_ok=True)
+    others: dict[str, str | bytes] = {TABLE: _table(sweep / TABLE, public)}
     if grids is None:
-        write_atomically(folder / _POINTS, yaml.safe_dump(points, sort_keys=False, allow_unicode=True))
-    return write(folder, SWEEP, record)
+        others[POINTS] = yaml.safe_dump(points, sort_keys=False, allow_unicode=True)
+    if predictions:
+        others[PREDICTIONS] = collected(runs, list(dict.fromkeys([*varied, *seeds])), public)
+    return write(folder, SWEEP, record, others)
 
 
 def _read(project: Project, sweep: Path) -> tuple[dict[str, Any], list[Run]]:
@@ -99,7 +109,7 @@ def _read(project: Project, sweep: Path) -> tuple[dict[str, Any], list[Run]]:
     try:
         facts = json.loads((sweep / SWEEP).read_text(encoding="utf-8"))
         missing = facts["points"] - facts["completed"]
-        names = dict.fromkeys(pq.read_table(sweep / _TABLE, columns=["run"])["run"].to_pylist())
+        names = dict.fromkeys(pq.read_table(sweep / TABLE, columns=["run"])["run"].to_pylist())
     except (OSError, ValueError, LookupError, TypeError):
         raise RequestError(
             f"{sweep.name}: its results cannot be read; the line of the sweep writes them again"
@@ -201,10 +211,10 @@ def recorded_summaries(recorded: Recorded) -> list[Summary]:
 
     axes = recorded_axes(recorded)
     try:
-        rows = pq.read_table(recorded.folder / _TABLE).to_pylist()
+        rows = pq.read_table(recorded.folder / TABLE).to_pylist()
         return summarised(_runs(rows, axes))
     except (OSError, ValueError, LookupError):
-        raise RequestError(f"{recorded.name}: its {_TABLE} cannot be read") from None
+        raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
 
 
 def _runs(rows: list[dict[str, Any]], axes: list[str]) -> Iterator[tuple[dict[str, Any], list[Metric]]]:

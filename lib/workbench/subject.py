@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and what is going on."""
@@ -104,6 +105,20 @@ def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
     from largemodels import intervals
 
     return intervals.proportion_interval(count, n)
+
+
+def read_predictions(file: Path) -> Any:
+    """What models answered, as a data frame; a ValueError says in a sentence why a file holds nothing of the kind."""
+    from largemodels import predictions
+
+    return predictions.read_predictions(file)
+
+
+def predictions_to_keep(table: Any) -> Any:
+    """A table of predictions without anything that its format does not know, small enough to be kept with the book."""
+    from largemodels import predictions
+
+    return predictions.without_more(table)
 
 
 def cache_folder() -> Path:

@@ -6,7 +6,9 @@ tests all call `coerce`, so that a bad value meets the same sentence wherever it
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,9 +17,9 @@ from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
 from workbench import subject
-from workbench.project import RunError
+from workbench.project import RequestError, RunError, find_project, nearest
 
-__all__ = ["Count", "Dataset", "Fraction", "Literal", "Model", "Rate", "Seed"]
+__all__ = ["Count", "Dataset", "Fraction", "Literal", "Model", "Predictions", "Rate", "Seed"]
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number, at least 1."""
@@ -162,8 +164,86 @@ class Model(Source):
             subject.prepare_model(str(self), progress)
 
 
+class Predictions(Source):
+    """What models answered: the name of a recorded result that has predictions, a `*.parquet` file, or a folder.
+
+    The folder holds such files, or is that of a run and has them in its `predictions/`.
+    """
+
+    @classmethod
+    def _checked(cls, value: str) -> Predictions:
+        found = cls(value)
+        if not found.files():
+            raise PydanticCustomError("predictions", "{said}", {"said": found._what_is_wrong()})
+        return found
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether they are kept with a recorded result."""
+        return str(self) in _recorded_predictions()
+
+    @property
+    def is_hub(self) -> bool:
+        """The Hub has none."""
+        return False
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of files, to read."""
+        recorded = _recorded_predictions().get(str(self))
+        if recorded is not None:
+            return recorded
+        path = Path(self).expanduser().absolute()
+        return path / "predictions" if (path / "predictions").is_dir() else path
+
+    def files(self) -> list[Path]:
+        """The files to read, sorted; none where there are no predictions."""
+        with contextlib.suppress(OSError):  # such as a name that is too long to be a path, or a folder of somebody else
+            if self.path.is_dir():
+                return sorted(file for file in self.path.glob("*.parquet") if file.is_file())
+            return [self.path] if self.path.suffix == ".parquet" and self.path.is_file() else []
+        return []
+
+    def _what_is_wrong(self) -> str:
+        """The end of a sentence on a name that no predictions have."""
+        with contextlib.suppress(OSError):
+            if str(self).strip() and self.path.exists():
+                return f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)"
+        known = _recorded_predictions()
+        hint = "" if "/" in self or "\\" in self or Path(self).suffix else nearest(str(self), known)
+        return (
+            f"is neither a recorded result with predictions ({', '.join(known) or 'there is none yet'}), "
+            f"nor an existing file or folder{hint}"
+        )
+
+    def _fingerprint(self) -> str:
+        digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files()}
+        if not digests:
+            raise ValueError(f"{self} {self._what_is_wrong()}")
+        if len(digests) == 1:
+            return next(iter(digests.values()))
+        return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode()).hexdigest()
+
+    def _prepare(self, progress: subject.Progress) -> None:
+        """They are here."""
+
+
+def _recorded_predictions() -> dict[str, Path]:
+    """The predictions that recorded results have, by name: in this checkout, or else in that of this very library.
+
+    A kernel that plain Papermill has started may stand in any folder.
+    """
+    for start in (None, Path(__file__)):
+        with contextlib.suppress(RequestError):
+            return find_project(start).recorded_predictions()
+    return {}
+
+
 def named_sources(values: dict[str, Any]) -> dict[str, Source]:
-    """The data sets and models among a chapter's values, by parameter; those of a list have their place behind it."""
+    """The data sets, models and predictions among a chapter's values, by parameter.
+
+    Those of a list have their place behind the name.
+    """
     found: dict[str, Source] = {}
     for name, value in values.items():
         if isinstance(value, list):
@@ -187,6 +267,7 @@ VOCABULARY: dict[str, Any] = {
     "Seed": Seed,
     "Dataset": Dataset,
     "Model": Model,
+    "Predictions": Predictions,
     "Literal": Literal,
     "bool": bool,
     "str": str,
@@ -216,7 +297,7 @@ def coerce(annotation: Any, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A parameter's value as JSON has it (a `Dataset` or `Model` is text)."""
+    """A parameter's value as JSON has it (a `Source` is text)."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, str) else value

@@ -6,7 +6,7 @@ import copy
 import functools
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,23 @@ def make_run(project: Project, *, chapter: str = "toy", key: str = "1a2b3c4d5e",
     notebook.write_text(json.dumps(NOTEBOOK))
     write_record(folder, whole_record(chapter, key, notebook=notebook_facts(notebook)) | changes)
     return folder
+
+
+def save_answers(
+    run: Path, right: dict[str, Sequence[bool]], *, file: str = "test", first: int = 0, documents: Sequence[str] = ()
+) -> None:
+    """Save predictions as a chapter does: which examples each model got right, and the document of each."""
+    import numpy as np
+    import pandas as pd
+
+    from largemodels.predictions import predictions_table, save_predictions
+
+    count = len(next(iter(right.values())))
+    examples = pd.DataFrame({"text": [f"text {first + place}" for place in range(count)], "label": 0})
+    if documents:
+        examples["document"] = documents
+    logs = {model: np.log(np.where(np.array(found)[:, None], [0.9, 0.1], [0.2, 0.8])) for model, found in right.items()}
+    save_predictions(predictions_table(examples, logs, ("yes", "no")), file, run / "predictions")
 
 
 def places_in(value: Any, place: tuple = ()) -> Iterator[tuple]:

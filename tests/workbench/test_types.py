@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import subprocess
 import sys
@@ -14,7 +15,19 @@ from hypothesis import strategies as st
 
 from workbench import subject
 from workbench.project import RunError
-from workbench.types import Count, Dataset, Fraction, Model, Rate, Seed, coerce, named_sources, resolved, shown
+from workbench.types import (
+    Count,
+    Dataset,
+    Fraction,
+    Model,
+    Predictions,
+    Rate,
+    Seed,
+    coerce,
+    named_sources,
+    resolved,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +157,78 @@ def test_a_model_is_shipped_or_a_folder_or_of_the_hub(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=sentence):
             coerce(Model, name)
+
+
+@pytest.fixture
+def kept(project) -> Path:
+    """The predictions of a recorded result called `kept`, of whatever content."""
+    path = project.recorded / "kept" / "predictions.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"some")
+    (project.recorded / "numbers-only").mkdir()
+    return path
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "runs/toy/20261123T184500Z-1a2b3c4d"])
+def test_recorded_predictions_are_known_by_name_from_wherever_a_kernel_stands(project, kept, folder, monkeypatch):
+    (project.root / folder).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(project.root / folder)
+    predictions = coerce(Predictions, "kept")
+    assert isinstance(predictions, Predictions)
+    assert (predictions.is_shipped, predictions.is_hub, predictions.path) == (True, False, kept)
+    assert predictions.resolved() == "kept", "a key and a command do not depend on where the checkout is"
+
+
+def test_predictions_are_a_file_or_a_folder_of_files_too_and_a_run_has_them_in_its_own(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    (run / "predictions").mkdir(parents=True)
+    (run / "other.parquet").write_bytes(b"no answers")
+    files = [run / "predictions" / f"{name}.parquet" for name in ("test", "train")]
+    for file in files:
+        file.write_bytes(b"some")
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "run/predictions"):
+        local = coerce(Predictions, name)
+        assert (local.path, local.files(), local.is_shipped) == (run / "predictions", files, False)
+        assert local.resolved() == str(tmp_path / name)
+    one = coerce(Predictions, "run/predictions/test.parquet")
+    assert (one.path, one.files(), one.resolved()) == (files[0], [files[0]], str(files[0]))
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("kpet", r"^kpet is neither a recorded result with predictions \(kept\), nor .*; did you mean kept\?$"),
+        ("numbers-only", r"nor an existing file or folder$"),
+        ("./kept", r"^\./kept is neither .* or folder$"),
+        ("notebooks", r"^notebooks holds no predictions \(\*\.parquet\)$"),
+        ("_toc.yml", r"^_toc\.yml is no predictions"),
+        (" ", r"^' ' is neither"),
+        ("a" * 5000, r"a… is neither"),
+        ("nul\0", r"is neither"),
+    ],
+)
+def test_what_has_no_predictions_is_refused_with_a_sentence(project, kept, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        coerce(Predictions, value)
+
+
+def test_the_fingerprint_of_predictions_is_that_of_their_bytes(project, kept):
+    before = Predictions("kept").fingerprint()
+    assert before == Predictions(kept).fingerprint()
+    assert before == hashlib.sha256(b"some").hexdigest()
+    kept.write_bytes(b"other")
+    assert Predictions("kept").fingerprint() != before
+    both = project.root / "both"
+    both.mkdir()
+    for name in ("a", "b"):
+        (both / f"{name}.parquet").write_bytes(b"some")
+    two = Predictions(both).fingerprint()
+    (both / "b.parquet").write_bytes(b"other")
+    assert len({before, two, Predictions(both).fingerprint()}) == 3
+    kept.unlink()
+    with pytest.raises(ValueError, match="kept is neither a recorded result"):
+        Predictions("kept").fingerprint()
 
 
 def test_lists_of_models_and_data_sets_are_found_and_made_absolute(tmp_path, monkeypatch):

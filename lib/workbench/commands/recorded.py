@@ -23,17 +23,26 @@ def record(
             "--public", metavar="NAME=ID", help="What others get a local file by, for each parameter that was one."
         ),
     ] = None,
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions",
+            help="Keep also what the models answered to each example: no texts, log-probabilities as float16.",
+        ),
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is recorded under this name.")] = False,
 ) -> None:
     """Keep a run or a sweep with the book, in book/recorded/NAME/, with the command that computes it again.
 
-    A page shows it with the directive `{recorded} NAME`.
+    A page shows it with the directive `{recorded} NAME`. With `--predictions`, a chapter that has a parameter of the
+    type `Predictions` can be given NAME.
 
     **Examples**
 
     ```
     workbench record latest attention-wide
     workbench record d_k-seed attention-widths
+    workbench record seed-1a2b3c4d fine-tuning-seeds --predictions
     workbench record 20261123T1845 attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     ```
     """
@@ -45,7 +54,11 @@ def record(
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")
     if sweep := find_sweep(project, result):
-        kept = record_sweep(project, sweep, name, names, replace=replace)
+        kept = record_sweep(project, sweep, name, names, predictions=predictions, replace=replace)
     else:
-        kept = record_run(project, find_run(project, result), name, names, replace=replace)
+        run = find_run(project, result)
+        kept = record_run(project, run, name, names, predictions=predictions, replace=replace)
     print(f"{kept.relative_to(project.root)} keeps it; a page shows it with the directive {{recorded}} {name}")
+    if predictions:
+        size = project.recorded_predictions()[name].stat().st_size
+        print(f"its predictions ({size / 1e6:.2g} MB) are kept too; a parameter of the type Predictions takes {name}")
