@@ -12,7 +12,7 @@ import pandas as pd
 
 from largemodels.comparisons import adjusted_p, mcnemar, paired_bootstrap, paired_permutation
 from largemodels.errors import InputError
-from largemodels.predictions import class_names, log_probabilities_in
+from largemodels.predictions import LOG_P, class_names, log_probabilities_in
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -31,6 +31,7 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"predictions: {len(classes)} classes have log-probabilities; two or more are needed")
     if unknown := sorted({*table["label"].astype(str), *table["answer"].astype(str)} - set(classes)):
         raise InputError(f"predictions: {unknown[0]} has no log-probabilities; there are those of {', '.join(classes)}")
+    table = table.astype({f"{LOG_P}{name}": np.float64 for name in classes})  # they are kept with three digits
     if not np.isfinite(log_probabilities_in(table)).all():
         raise InputError("predictions: not all log-probabilities are finite numbers")
     defaults = {} if "seed" in table else {"seed": 0}

@@ -7,7 +7,7 @@ import pytest
 from largemodels.comparisons import adjusted_p, mcnemar, paired_permutation
 from largemodels.errors import InputError
 from largemodels.judged_predictions import all_pairs, answers_of, judged
-from largemodels.predictions import predictions_table
+from largemodels.predictions import predictions_table, without_more
 
 N = 120
 
@@ -35,6 +35,12 @@ def test_all_models_and_seeds_have_the_same_examples_in_the_same_order():
     orders = {tuple(part["example"]) for _, part in kept.groupby(["model", "seed"])}
     assert len(orders) == 1
     assert len(next(iter(orders))) == N - 2
+
+
+def test_log_probabilities_that_were_kept_short_are_computed_with_in_full():
+    kept = judged(without_more(some(seeds=(0,))))
+    assert set(kept[["log_p:no", "log_p:yes"]].dtypes) == {np.dtype(float)}
+    assert (np.exp(kept["log_p:no"]) + np.exp(kept["log_p:yes"])).to_numpy() == pytest.approx(1, abs=2e-3)
 
 
 def test_a_text_that_stands_twice_is_one_example():
