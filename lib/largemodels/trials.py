@@ -71,15 +71,36 @@ def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Pre
         raise InputError(f"max_length: {max_length} leaves no room for text beside {special} special tokens")
 
 
-def draw(examples: pd.DataFrame, number: int, seed: int, labels: Sequence[str]) -> pd.DataFrame:
-    """Some of the examples, or all of them where there are no more, at random.
+def check_classes(labels: Sequence[str]) -> None:
+    """Refuse labels that are measurements: a file of text has them as texts, so that they look like classes.
 
     Raises:
-        InputError: if a class that the examples have is not among those drawn: it could not be learnt.
+        InputError: if all labels are numbers and one has a fraction.
+    """
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return
+    if fractions := [label for label, number in zip(labels, numbers, strict=True) if not number.is_integer()]:
+        raise InputError(
+            f"label_column: its {len(labels)} different values are numbers such as {fractions[0]}, a target for "
+            "regression, and this is classification; name another column, or cut the numbers into classes"
+        )
+
+
+def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
+    """Some of the examples, or all of them where there are no more, at random; a smaller draw is part of a larger one.
+
+    A rare class may be missing. A classifier still has an answer for it, which it learns never to give.
+
+    Raises:
+        InputError: unless two classes are drawn three times each, without which nothing can be learnt or validated.
     """
     drawn = examples.sample(min(number, len(examples)), random_state=seed)
-    if lost := sorted(set(examples["label"]) - set(drawn["label"])):
-        raise InputError(f"labelled: among {number} drawn examples none is of class {labels[lost[0]]}; draw more")
+    if (drawn["label"].value_counts() >= 3).sum() < 2:
+        raise InputError(
+            f"labelled: {len(drawn)} drawn examples hold fewer than two classes three times each; draw more"
+        )
     return drawn
 
 

@@ -288,7 +288,8 @@ def coerce(annotation: Any, value: Any) -> Any:
         ValueError: with a message that names the value and says what was expected, such as `-1 is not at least 1`.
     """
     if get_origin(annotation) is list and isinstance(value, str):
-        value = [item.strip() for item in value.strip().removeprefix("[").removesuffix("]").split(",")]
+        inside = value.strip().removeprefix("[").removesuffix("]")
+        value = [] if value.strip() == "[]" else [item.strip() for item in inside.split(",")]
     _refuse_a_kind_that_pydantic_would_bend(annotation, value)
     try:
         return TypeAdapter(annotation).validate_python(_literal_of(annotation, value))

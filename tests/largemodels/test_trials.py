@@ -14,6 +14,7 @@ from largemodels.fine_tuning import classifier_on
 from largemodels.trainable import train_only, trained_parameters
 from largemodels.trials import (
     Trial,
+    check_classes,
     check_length,
     draw,
     padding_table,
@@ -118,13 +119,15 @@ def test_the_surest_errors_come_first():
     assert len(surest_errors(judged, logs, LABELS, number=9)) == 3
 
 
-def test_smaller_draws_are_parts_of_larger_ones_and_lack_no_class():
+def test_smaller_draws_are_parts_of_larger_ones():
     table = examples(100)
-    larger, smaller = draw(table, 50, 3, LABELS), draw(table, 20, 3, LABELS)
+    larger, smaller = draw(table, 50, 3), draw(table, 20, 3)
     assert list(smaller.index) == list(larger.index)[:20]
-    assert len(draw(table, 1000, 3, LABELS)) == 100
-    with pytest.raises(InputError, match="labelled: among 1 drawn examples none is of class"):
-        draw(table, 1, 3, LABELS)
+    assert len(draw(table, 1000, 3)) == 100
+    rare = table.assign(label=table["label"].where(table.index > 0, 2))
+    assert set(draw(rare, 20, 3)["label"]) == {0, 1}, "a rare class may be missing"
+    with pytest.raises(InputError, match="labelled: 4 drawn examples hold fewer than two classes three times each"):
+        draw(table, 4, 3)
 
 
 def test_a_limit_beyond_the_model_is_refused():
@@ -133,3 +136,10 @@ def test_a_limit_beyond_the_model_is_refused():
         check_length(65, tokenizer(), classifier())
     with pytest.raises(InputError, match="max_length: 2 leaves no room"):
         check_length(2, tokenizer(), classifier())
+
+
+def test_numbers_with_fractions_are_no_classes():
+    for labels in (("0", "1"), ("1.0", "2.0"), ("0.5", "high"), ("a", "b")):
+        check_classes(labels)
+    with pytest.raises(InputError, match=r"its 3 different values are numbers such as 2\.75, a target for regression"):
+        check_classes(("1", "2.75", "3"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 
 import pytest
+
+from refusals import refused_by
 
 WORDS = ("the", "array", "axis", "returned", "along", "given", "shape", "each", "value", "none")
 
@@ -19,20 +20,7 @@ def _warm(warm_server):
 @pytest.fixture
 def refused(project, workbench, root):
     """Run the real chapter with these parameters, and return the exit code and what was said."""
-    shutil.copy(root / "notebooks" / "pretraining.ipynb", project.root / "notebooks")
-
-    def run(**parameters):
-        given = [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
-        done = workbench("run", "pretraining", *given)
-        for path in project.runs.glob("pretraining/*/pretraining.ipynb"):
-            cells = {cell["id"]: cell for cell in json.loads(path.read_text())["cells"]}
-            assert not cells["training-run"]["outputs"], "nothing was trained"
-            assert cells["training-run"]["execution_count"] is None
-        assert "Traceback" not in done.stderr
-        (said,) = (line for line in done.stderr.splitlines() if line.startswith("workbench: "))
-        return done.returncode, said
-
-    return run
+    return refused_by("pretraining", "training-run", project, workbench, root)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ from workbench.types import (
         (Literal[1, 2], "2", 2),
         (list[Count], "1,2, 3", [1, 2, 3]),
         (list[Count], "[4,5]", [4, 5]),
+        (list[Count], "[]", []),
         (list[str], ["007", "no"], ["007", "no"]),
     ],
 )
