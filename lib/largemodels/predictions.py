@@ -83,10 +83,13 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
 def _read(file: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read as predictions ({str(error).splitlines()[0][:120]})") from None
+    except Exception as error:  # a damaged file fails in whatever part of the reader comes to it first
+        said = (str(error).rpartition("': ")[2].splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{file}: cannot be read as predictions ({said})") from None
     if missing := [column for column in COLUMNS if column not in table]:
         raise InputError(f"{file}: holds no predictions; it lacks {', '.join(missing)}")
+    if table["right"].dtype != bool:
+        raise InputError(f"{file}: holds no predictions; right is {table['right'].dtype} and not true or false")
     return table
 
 

@@ -2,8 +2,10 @@
 
 Differences are taken to the first run. Their intervals come from the runs' own: the difference of two independent
 estimates has the ends `d ± √(a² + b²)`, where a and b are the distances from each estimate to that end of its interval
-which moves the difference that way (Newcombe 1998; Zou and Donner 2008). Runs that share data or seeds are not
-independent; then these intervals are wider than they need be, and a test pair by pair would say more.
+which moves the difference that way (Newcombe 1998; Zou and Donner 2008). Runs that share examples are not independent;
+then these intervals are wider than they need be. Where both runs have kept what their models answered, each model is
+therefore compared with its counterpart example by example as well (`largemodels.paired`). Neither says anything about
+other seeds.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench import subject
+from workbench.predictions import tables_of
 from workbench.project import RequestError
 from workbench.records import Run, is_number
 from workbench.staleness import changes
@@ -55,6 +58,10 @@ class Comparison:
     """The values are the runs' claims as recorded."""
     otherwise: tuple[tuple[str, ...], ...]
     """For each run, how its code, data and versions differ from the first one's."""
+    paired: tuple[Any, ...]
+    """Models beside their counterparts in the first run, example by example; each is a `largemodels.paired.Pair`."""
+    not_paired: tuple[str, ...]
+    """What is not compared example by example although some run has predictions, and why; a sentence each."""
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as `workbench compare --json` prints it."""
@@ -78,6 +85,8 @@ class Comparison:
             "claims": [
                 {"statement": row.name, "values": list(row.values), "changed": has_changed(row)} for row in self.claims
             ],
+            "paired": [vars(pair) | {"run": self.runs[pair.run].id} for pair in self.paired],
+            "not_paired": list(self.not_paired),
         }
 
 
@@ -96,6 +105,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         raise RequestError(f"runs of different chapters cannot be compared: these are of {' and '.join(chapters)}")
     metrics = _rows([{metric["name"]: _with_interval(metric) for metric in run.record["metrics"]} for run in runs])
     first = runs[0].record["ingredients"]
+    paired, not_paired = _paired(runs)
     return Comparison(
         runs=tuple(runs),
         parameters=_rows([run.record["parameters"]["resolved"] for run in runs]),
@@ -103,6 +113,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
         differences={row.name: tuple(_difference(row.values[0], value) for value in row.values) for row in metrics},
         claims=_rows([{claim["statement"]: claim for claim in run.record["claims"]} for run in runs]),
         otherwise=tuple(_otherwise(first, run.record["ingredients"]) for run in runs),
+        paired=paired,
+        not_paired=not_paired,
     )
 
 
@@ -110,6 +122,22 @@ def has_changed(row: Row) -> bool:
     """Whether a claim holds in some of the runs and not in others, has another bound, or is not made everywhere."""
     found = {None if claim is None else (claim["bound"], claim["holds"]) for claim in row.values}
     return len(found) > 1
+
+
+def _paired(runs: Sequence[Run]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """The runs' models beside their counterparts in the first run, and a sentence on each run that has none."""
+    found = [tables_of(run) for run in runs]
+    reasons = [sentence for _, sentences in found for sentence in sentences]
+    tables = [each for each, _ in found]
+    if not any(tables):
+        return (), tuple(reasons)
+    pairs = subject.paired(tables[0], tables[1:])
+    for place, run in enumerate(runs):
+        if not tables[place]:
+            reasons.append(f"{run.id} has kept no predictions")
+        elif place and tables[0] and not any(pair.run == place for pair in pairs):
+            reasons.append(f"{run.id} shares no example of the same file and model with {runs[0].id}")
+    return tuple(pairs), tuple(reasons)
 
 
 def _otherwise(first: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:

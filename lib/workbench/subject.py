@@ -5,7 +5,7 @@ Every import of `largemodels` stands inside a function, so that the command line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,13 @@ def read_predictions(file: Path) -> Any:
     from largemodels import predictions
 
     return predictions.read_predictions(file)
+
+
+def paired(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Each model of other runs beside its counterpart in the first run, from their tables of predictions by file."""
+    from largemodels import paired
+
+    return paired.paired(first, others)
 
 
 def predictions_to_keep(table: Any) -> Any:

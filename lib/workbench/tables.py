@@ -133,6 +133,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     )
     if any(found and found.low is not None for each in comparison.differences.values() for found in each):
         out.print("Intervals are 95%, of differences as if the runs were independent of each other.", style="dim")
+    _print_pairs(comparison)
     claims = [row for row in comparison.claims if everything or has_changed(row)]
     _print_table(
         "claims" if everything else "claims that changed",
@@ -140,7 +141,55 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
         [(_text(row.name), *map(_claim, row.values)) for row in claims],
     )
     if comparison.claims and not claims:
-        out.print(f"\nAll {len(comparison.claims)} claims are as in the first run.")
+        out.print(f"\nAll claims ({len(comparison.claims)}) are as in the first run.")
+
+
+def _print_pairs(comparison: Comparison) -> None:
+    """Models beside their counterparts in the first run, and what the numbers say and do not say."""
+    pairs, several = comparison.paired, len(comparison.runs) > 2
+    files = list(dict.fromkeys(pair.file for pair in pairs))
+    for file in files:
+        rows = [_paired(pair, several, len(pairs) > 1) for pair in pairs if pair.file == file]
+        title = f"pair by pair{f': {_text(file)}' if len(files) > 1 else ''}"
+        _print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    if pairs:
+        named = {pair.documents is not None for pair in pairs}
+        drawn = "examples" if named == {False} else "whole documents"
+        drawn += " (examples, where no document is named)" if len(named) > 1 else ""
+        corrected = f"; Holm p is corrected for all {len(pairs)} pairs" if len(pairs) > 1 else ""
+        out.print(
+            "Right answers to the examples that both runs were asked about, model by model. Intervals come from drawing"
+            f" {drawn} anew. p is the chance of so large a difference between models that are equally often right"
+            f" (McNemar's exact test, example by example){corrected}. The intervals of the metrics take the runs for"
+            " independent, which runs on the same examples are not. How other seeds would do is another question.",
+            style="dim",
+        )
+    if comparison.not_paired:
+        out.print("Not compared pair by pair:", style="dim")
+    for sentence in comparison.not_paired:
+        out.print(f"  {_text(sentence)}", style="dim", soft_wrap=True)
+
+
+def _paired(pair: Any, several: bool, corrected: bool) -> dict[str, str]:
+    """A row of the table, by its headings, for two or several runs, with or without the corrected p."""
+    return {
+        "model": _text(pair.model),
+        **({"runs": f"{pair.run + 1} − 1"} if several else {}),
+        "1": f"{pair.right_first}/{pair.n}",
+        "other" if several else "2": f"{pair.right}/{pair.n}",
+        "difference" if several else "2 − 1": f"{pair.difference:+.4f}",
+        "95% interval": _signed_interval(pair),
+        "p": _p(pair.p),
+        **({"Holm p": _p(pair.p_holm)} if corrected else {}),
+    }
+
+
+def _signed_interval(pair: Any) -> str:
+    return "–" if pair.low is None else f"{pair.low:+.4f} to {pair.high:+.4f}"
+
+
+def _p(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def print_states(states: Iterable[State]) -> None:

@@ -65,6 +65,20 @@ def test_runs_are_aligned_by_example_and_only_on_those_that_all_have():
         right_by(pd.concat([first, second.assign(example=["x", "y", "z"])]))
 
 
+def test_a_damaged_file_is_refused_in_a_sentence_whatever_the_damage(tmp_path):
+    path = save_predictions(predictions_table(examples(), {"words": logs()}, LABELS), "test", tmp_path)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in random.integers(0, len(whole), random.integers(1, 20)):
+            content[place] = random.integers(0, 256)
+        path.write_bytes(content)
+        try:
+            read_predictions(path)
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 - some damage does not show
+
+
 def test_what_holds_no_predictions_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(InputError, match="there are no predictions"):
         read_predictions(tmp_path)
@@ -74,5 +88,10 @@ def test_what_holds_no_predictions_is_refused_in_a_sentence(tmp_path):
     pd.DataFrame({"model": ["a"]}).to_parquet(tmp_path / "broken.parquet")
     with pytest.raises(InputError, match="it lacks example, label, answer, right"):
         read_predictions(tmp_path / "broken.parquet")
+    for right in ([1], [None], ["yes"]):
+        table = predictions_table(examples().head(1), {"words": logs()[:1]}, LABELS).assign(right=right)
+        table.to_parquet(tmp_path / "broken.parquet")
+        with pytest.raises(InputError, match=r"right is .* and not true or false"):
+            read_predictions(tmp_path / "broken.parquet")
     with pytest.raises(ValueError, match=r"words: shape \(3, 3\) is not \(3, 2\)"):
         predictions_table(examples(), {"words": logs()}, LABELS[:2])

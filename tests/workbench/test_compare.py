@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from made_runs import make_run, whole_record
+from made_runs import make_run, save_answers, whole_record
 from workbench.compare import compare
 from workbench.project import RequestError
 from workbench.records import find_run
@@ -114,3 +117,85 @@ def test_more_than_two_runs_are_each_compared_with_the_first(project):
     comparison = compare([find_run(project, folder.name) for folder in folders])
     assert [found and found.value for found in comparison.differences["accuracy"]] == [None, 0.25, -0.25]
     assert json.loads(json.dumps(comparison.as_json()))["metrics"][0]["differences"][2]["value"] == -0.25
+
+
+def with_answers(project, *right):
+    """Runs that have these answers of two models; None stands for a run that has kept none."""
+    folders = [make_run(project, after=after) for after in range(len(right))]
+    for folder, found in zip(folders, right, strict=True):
+        if found is not None:
+            save_answers(folder, {"network": found, "words": [True] * len(found)}, documents=list("aabbcc"))
+    return folders, [find_run(project, folder.name) for folder in folders]
+
+
+def test_each_model_is_compared_with_its_counterpart_in_the_first_run_example_by_example(project):
+    _, runs = with_answers(project, [True] * 6, [True, False] * 3, [False] * 6)
+    comparison = compare(runs)
+    assert [(pair.model, pair.run, pair.right_first, pair.right) for pair in comparison.paired] == [
+        ("network", 1, 6, 3),
+        ("words", 1, 6, 6),
+        ("network", 2, 6, 0),
+        ("words", 2, 6, 6),
+    ]
+    assert comparison.not_paired == ()
+    found = json.loads(json.dumps(comparison.as_json()))["paired"]
+    assert [pair["run"] for pair in found] == [runs[1].id] * 2 + [runs[2].id] * 2
+    last = found[2]
+    assert (last["file"], last["model"], last["n"], last["documents"]) == ("test", "network", 6, 3)
+    assert (last["right_first"], last["right"], last["only_first"], last["only_other"]) == (6, 0, 6, 0)
+    assert (last["difference"], last["low"], last["high"]) == (-1, -1, -1)
+    assert last["p"] == pytest.approx(2 / 2**6)
+    assert last["mid_p"] == pytest.approx(1 / 2**6)
+    assert last["p_holm"] == pytest.approx(4 * 2 / 2**6), "there are four pairs"
+
+
+def test_runs_without_predictions_say_nothing_of_pairs(project):
+    comparison = compare(with_answers(project, None, None)[1])
+    assert (comparison.paired, comparison.not_paired) == ((), ())
+
+
+def test_what_cannot_be_compared_pair_by_pair_is_said_in_a_sentence_each(project):
+    folders, runs = with_answers(project, [True] * 6, None, [True] * 6, [True] * 6)
+    (folders[2] / "predictions" / "test.parquet").rename(folders[2] / "predictions" / "other.parquet")
+    (folders[3] / "predictions" / "damaged.parquet").write_text("no table")
+    pd.DataFrame({"head": [1]}).to_parquet(folders[3] / "predictions" / "heads.parquet")
+    comparison = compare(runs)
+    assert {pair.run for pair in comparison.paired} == {3}
+    damaged, heads, *others = comparison.not_paired
+    assert damaged.startswith(f"{runs[3].id}/predictions/damaged.parquet: cannot be read as predictions")
+    assert heads.startswith(f"{runs[3].id}/predictions/heads.parquet: holds no predictions; it lacks model")
+    assert others == [
+        f"{runs[1].id} has kept no predictions",
+        f"{runs[2].id} shares no example of the same file and model with {runs[0].id}",
+    ]
+    assert compare([runs[1], runs[0]]).not_paired == (f"{runs[1].id} has kept no predictions",)
+
+
+def test_the_table_shows_counts_and_says_what_the_numbers_are(project, workbench):
+    folders, _ = with_answers(project, [True] * 6, [True, False] * 3)
+    names = [folder.name for folder in folders]
+    lines = workbench("compare", *names).stdout.splitlines()
+    start = lines.index(next(line for line in lines if line.startswith("pair by pair")))
+    assert lines[start + 1].split() == ["model", "1", "2", "2", "−", "1", "95%", "interval", "p", "Holm", "p"]
+    assert lines[start + 2].split() == ["network", "6/6", "3/6", "-0.5000", "-0.5000", "to", "-0.5000", "0.25", "0.5"]
+    assert lines[start + 3].split() == ["words", "6/6", "6/6", "+0.0000", "–", "1", "1"]
+    said = " ".join(lines[start + 4 :])
+    for part in ("drawing whole documents anew", "McNemar's exact test", "corrected for all 2 pairs", "other seeds"):
+        assert part in said
+    (folders[0] / "predictions" / "test.parquet").write_text("no table")
+    alone = workbench("compare", *names)
+    assert alone.returncode == 0
+    assert "pair by pair:" in alone.stdout
+    assert "Traceback" not in alone.stdout + alone.stderr
+    assert "95% interval" not in alone.stdout.partition("Not compared pair by pair:")[2]
+
+
+def test_runs_without_predictions_are_compared_without_pandas(project):
+    folders, _ = with_answers(project, None, None)
+    code = (
+        "import sys\nfrom workbench import cli\n"
+        f"cli.app(['compare', {folders[0].name!r}, {folders[1].name!r}], standalone_mode=False)\n"
+        "print('loaded', *({'pandas', 'torch', 'pyarrow'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "loaded"

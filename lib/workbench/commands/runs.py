@@ -107,7 +107,8 @@ def compare(
     """Put runs of one chapter side by side: parameters, metrics with intervals, claims.
 
     Shown are the parameters that differ, every metric with its difference to the first run, and the claims that
-    changed. A difference has an interval where both values have one.
+    changed. A difference has an interval where both values have one. Where both runs have kept what their models
+    answered, each model is also compared with its counterpart on the examples that both were asked about.
 
     **Examples**
 
