@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import torch
+from peak import peak
 from transformers import (
     BertForMaskedLM,
     DataCollatorForLanguageModeling,
@@ -31,17 +32,6 @@ from largemodels.tokenization import train_tokenizer
 RATE = 0.3
 MAX_LENGTH = 128
 PLAIN = {"modern": ModernBertForMaskedLM, "bert": BertForMaskedLM}
-
-
-def peak(size: int = 2048, repetitions: int = 5) -> float:
-    """Floating-point operations a second in a square matrix product, the best of a few."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    seconds = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / min(seconds)
 
 
 def ours(model, tokenizer, sequences, recipe):
