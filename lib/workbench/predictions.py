@@ -57,7 +57,9 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
     for run, (tables, _) in zip(runs, found, strict=True):
         values = run.record["parameters"]["resolved"]
         front = {
-            f"parameter_{name}" if name in taken else name: public.get(name, _plain(values[name])) for name in names
+            f"parameter_{name}" if name in taken else name: public.get(name, _plain(values[name]))
+            for name in names
+            if name in values  # a run may be older than a parameter
         }
         for file, table in tables.items():
             part = _without_paths(subject.predictions_to_keep(table), values, public)

@@ -61,6 +61,14 @@ def test_a_run_s_predictions_are_kept_with_its_seed_and_come_back_as_they_were(p
     assert names_in(project) == ["predictions.parquet", "run.json"]
 
 
+def test_a_run_from_before_the_chapter_had_a_seed_is_kept_without(project):
+    run = made(project)
+    save_answers(run.folder, {"words": [True]})
+    del run.record["parameters"]["resolved"]["seed"]
+    record_run(project, run, "answers", predictions=True)
+    assert kept(project).columns[0] == "model"
+
+
 def test_several_files_are_told_apart_and_what_is_in_another_form_is_passed_over(project):
     run = made(project)
     save_answers(run.folder, {"words": [True, False]}, file="in-domain")
