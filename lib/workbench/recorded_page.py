@@ -110,9 +110,11 @@ def _box(recorded: Recorded, changes: list[str]) -> nodes.admonition:
             nodes.paragraph("", f"✗ in {claim['runs'] - claim['held']} of {claim['runs']} runs: {claim['statement']}.")
             for claim in broken
         ]
+    parts = record["ingredients"]
+    fingerprints = {**parts.get("data", {}), **parts.get("checkpoints", {})}
     for name, public in record["public"].items():
-        digest = record["ingredients"]["data"][name][:16]
-        box += nodes.paragraph("", f"{name}: {public}; the file that was read has the fingerprint {digest}….")
+        own = [f"{found[:16]}…" for label, found in fingerprints.items() if label.partition("[")[0] == name]
+        box += nodes.paragraph("", f"{name}: {public}; what was read has the fingerprint {', '.join(own)}.")
     if changes:
         said = _marked(f"Not current: since then {'; '.join(changes)}.")
         box += nodes.paragraph("", "", *said, classes=["workbench-stale"])

@@ -115,6 +115,20 @@ def test_a_local_path_in_a_list_is_private_too(project, done):
     assert "/home/me" not in path.read_text()
 
 
+def test_the_page_gives_the_fingerprints_of_data_models_and_predictions_that_have_a_public_name(project, done):
+    from workbench.recorded_page import _box
+
+    record_run(project, done, "local")
+    recorded = read_recorded(project, "local")
+    recorded.record["public"] = {"corpora": "two texts", "model": "a model"}
+    recorded.record["ingredients"]["data"] = {"corpora[0]": "a" * 64, "corpora[1]": "b" * 64, "other": "c" * 64}
+    recorded.record["ingredients"]["checkpoints"] = {"model": "d" * 64}
+    text = _box(recorded, []).astext()
+    assert f"corpora: two texts; what was read has the fingerprint {'a' * 16}…, {'b' * 16}…." in text
+    assert f"model: a model; what was read has the fingerprint {'d' * 16}…." in text
+    assert "cccc" not in text
+
+
 def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(project, done, monkeypatch):
     """The page of a recorded run is built with no network."""
     path = project.notebooks / "toy.ipynb"
