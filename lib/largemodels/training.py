@@ -120,6 +120,9 @@ def train(
             callbacks=list(callbacks),
         )
         trainer.evaluation = evaluate
+        # Every loss is the mean over its device's batch. Told otherwise, the `Trainer` multiplies it by the number of
+        # processes, which is right for a model that divides by the labels of all of them; few do.
+        trainer.model_accepts_loss_kwargs = False
         trainer.remove_callback(PrinterCallback)  # the history is returned, and progress is the caller's
         trainer.train(resume_from_checkpoint=resume)
     return _history(trainer.state.log_history, planned, at_once)

@@ -112,11 +112,6 @@ def alone() -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     return model.state_dict(), history
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the Trainer multiplies the loss by the number of processes, and a classifier's is a mean already",
-)
 def test_they_come_to_the_metrics_of_one_process_that_reads_as_much_in_a_step(folder, alone):
     weights, history = alone
     found_weights, found = came_to(folder, "straight-0")
