@@ -39,7 +39,7 @@ html[data-theme="dark"] .power-calculator, body[data-jp-theme-light="false"] .po
 .power-calculator td, .power-calculator th { padding: .1rem .6rem; text-align: right; background: transparent;
   color: inherit; }
 .power-calculator td:first-child, .power-calculator th:first-child { text-align: left; }
-.power-calculator figcaption { font-size: .9em; opacity: .9; margin-top: .5rem; }
+.power-calculator figcaption { font-size: .9em; color: inherit; text-align: left; margin: .5rem 0 0; }
 """
 
 _SCRIPT = """
@@ -230,8 +230,8 @@ class PowerCalculator:
     def _values(self, comparison: Comparison) -> dict[str, float]:
         return {
             "n": comparison.n,
-            "discordant": round(100 * comparison.discordant_share, 2),
-            "difference": round(100 * abs(comparison.difference), 2),
+            "discordant": float(f"{100 * comparison.discordant_share:.4g}"),
+            "difference": float(f"{100 * abs(comparison.difference):.4g}"),
             "alpha": self.alpha,
         }
 
@@ -250,7 +250,7 @@ class PowerCalculator:
             "alpha": ("level of the test, α", 'min="0" max="1" step="any"'),
         }
         fields = (
-            f'<label>{label}<input type="number" name="{name}" value="{values[name]}" {limits} required></label>'
+            f'<label>{label}<input type="number" name="{name}" value="{str(values[name]).removesuffix(".0")}" {limits} required></label>'
             for name, (label, limits) in said.items()
         )
         return f'<div class="fields">{"".join(fields)}</div>'
