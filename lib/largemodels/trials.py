@@ -7,7 +7,7 @@ Each change is a `Trial`, judged on the same examples, so that it can be compare
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -202,6 +202,25 @@ def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p=[np.nan, *adjusted_p(p_values)])
+
+
+def readable(table: pd.DataFrame, examples: int, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The table of `trial_table` as people read it: counts of so many examples, differences with their intervals."""
+    difference = [
+        "" if np.isnan(row.p) else f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(
+        {
+            "trained": [f"{number:,}" for number in table["trained"]],
+            "seconds": [f"{seconds:.1f}" for seconds in table["seconds"]],
+            "loss": [f"{loss:.2f}" for loss in table["loss"]],
+            "right": [f"{count}/{examples}" for count in table["right"]],
+            "difference (95%)": difference,
+            "p": ["" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
+        },
+        index=pd.Index([(names or {}).get(name, name) for name in table["setting"]], name="setting"),
+    )
 
 
 def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: float) -> float:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from workbench.project import Project
+from workbench.publish import chapters_of_book, read_edition, staged_chapters
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -59,3 +61,12 @@ def test_the_workflow_tests_every_supported_python_and_can_write_only_where_it_p
 def test_the_guide_names_every_command(command):
     guide = (ROOT / "book" / "how-to-use.md").read_text(encoding="utf-8")
     assert f"workbench {command}" in guide or f"make {command}" in guide
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "book" / "editions").glob("*.yml")))
+def test_an_edition_gives_every_chapter_what_it_takes(name):
+    project = Project(ROOT)
+    edition = read_edition(project, name)
+    assert edition.chapters.keys() == set(chapters_of_book(project))
+    for contract, given in staged_chapters(project, edition):
+        assert contract.resolve(given).keys() >= given.keys()

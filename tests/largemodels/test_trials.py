@@ -18,6 +18,7 @@ from largemodels.trials import (
     check_length,
     draw,
     padding_table,
+    readable,
     run_trial,
     surest_errors,
     trial_table,
@@ -88,7 +89,14 @@ def test_differences_are_to_the_first_trial_on_the_same_examples():
     assert table["difference"][2] == 0
     assert table["p"][1] == pytest.approx(2 * mcnemar(worse, first).p)  # Holm: the smaller of two counts twice
     assert table["p"][2] == 1
-    assert len(trial_table([trial("a", first, labels)], judged)) == 1
+    shown = readable(table, 200, {"b": "the worse"})
+    assert list(shown.index) == ["a", "the worse", "c"]
+    assert shown["right"]["the worse"] == f"{worse.sum()}/200"
+    assert shown["difference (95%)"]["the worse"].startswith(f"{(worse.sum() - first.sum()) / 200:+.3f} (-0.")
+    assert list(shown["p"]) == ["", "< 0.001", "1.000"]
+    assert shown["difference (95%)"]["a"] == ""
+    alone = trial_table([trial("a", first, labels)], judged)
+    assert list(readable(alone, 200)["difference (95%)"]) == [""]
 
 
 def test_labels_are_read_off_a_curve():
