@@ -250,7 +250,7 @@ class PowerCalculator:
             "alpha": ("level of the test, α", 'min="0" max="1" step="any"'),
         }
         fields = (
-            f'<label>{label}<input type="number" name="{name}" value="{str(values[name]).removesuffix(".0")}" {limits} required></label>'
+            f'<label>{label}<input type="number" name="{name}" value="{_neat(values[name])}" {limits} required></label>'
             for name, (label, limits) in said.items()
         )
         return f'<div class="fields">{"".join(fields)}</div>'
@@ -271,3 +271,8 @@ class PowerCalculator:
             rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{shown}</tr>')
         columns = "".join(f'<th scope="col">{name}</th>' for name in header)
         return f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _neat(value: float) -> str:
+    """A number as people write it: 5, not 5.0."""
+    return str(value).removesuffix(".0")
