@@ -122,7 +122,7 @@ def python_of(cell: dict[str, Any]) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    return not value.strip() if isinstance(value, str) else value in (None, [], {})
+    return not value.strip() if isinstance(value, str) else value in (None, {})  # an empty list is a list
 
 
 def _read_notebook(path: Path) -> dict[str, Any]:

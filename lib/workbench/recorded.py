@@ -138,7 +138,7 @@ def options(given: dict[str, Any]) -> list[str]:
 
 def as_option(value: Any) -> str:
     """A value as the command line takes it."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(plain(value))
+    return (",".join(map(str, value)) or "[]") if isinstance(value, list) else str(plain(value))
 
 
 def write(folder: Path, file: str, record: dict[str, Any], others: Mapping[str, str | bytes]) -> Path:

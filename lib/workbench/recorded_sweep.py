@@ -178,7 +178,7 @@ def _values(values: list[Any]) -> str:
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
     if whole and len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
         return f"{values[0]}:{values[-1] + 1}"
-    texts = [f"[{as_option(value)}]" if isinstance(value, list) else str(value) for value in values]
+    texts = [f"[{as_option(value).strip('[]')}]" if isinstance(value, list) else str(value) for value in values]
     return ",".join(f'"{text}"' if "," in text and text[0] != "[" else text for text in texts)
 
 

@@ -23,6 +23,8 @@ def test_given_values_are_coerced_and_the_others_are_defaults(project):
     values = load_contract(project, "toy").resolve({"size": "9", "rate": "1e-2", "name": "010", "depths": ["3"]})
     assert (values["size"], values["rate"], values["name"], values["depths"]) == (9, 0.01, "010", [3])
     assert values["seed"] == 0
+    for nothing in ("[]", []):
+        assert load_contract(project, "toy").resolve({"depths": nothing})["depths"] == []
 
 
 def test_every_mistake_of_a_request_has_its_sentence(project):

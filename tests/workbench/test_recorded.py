@@ -13,9 +13,10 @@ from workbench import subject
 from workbench.contract import load_contract
 from workbench.keys import ingredients
 from workbench.project import Project, RequestError
-from workbench.recorded import all_recorded, changed_since, misfit, read_recorded, record_run
+from workbench.recorded import all_recorded, as_option, changed_since, misfit, read_recorded, record_run
 from workbench.records import Run, find_run
 from workbench.runner import run_chapter
+from workbench.types import coerce
 
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 
@@ -192,3 +193,9 @@ def test_the_command_line_records(project, done, workbench):
 def test_every_record_of_this_book_still_fits_its_chapter(root):
     project = Project(root)
     assert [problem for recorded in all_recorded(project) if (problem := misfit(project, recorded))] == []
+
+
+@pytest.mark.parametrize("value", [[], [1], [1, 2], True, 0.5, "text"])
+def test_a_value_in_a_command_is_read_back_as_it_was(value):
+    annotation = list[int] if isinstance(value, list) else type(value)
+    assert coerce(annotation, as_option(value)) == value
