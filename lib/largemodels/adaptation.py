@@ -178,7 +178,7 @@ def mmd_squared(source: Tensor, target: Tensor, variance: float | Tensor | None 
     source, target = _pair(source, target)
     n, m = len(source), len(target)
     rows = torch.cat([source, target])
-    distances = ((rows[:, None] - rows[None]) ** 2).sum(-1)  # (n + m, n + m)
+    distances = _squared_distances(rows)  # (n + m, n + m)
     scale = median_squared_distance(rows) if variance is None else torch.as_tensor(variance)
     kernel = torch.stack([torch.exp(-distances / (2 * width * scale)) for width in BANDWIDTHS]).mean(0)
     kernel = kernel * ~torch.eye(n + m, dtype=torch.bool, device=rows.device)
@@ -189,7 +189,15 @@ def mmd_squared(source: Tensor, target: Tensor, variance: float | Tensor | None 
 @torch.no_grad()
 def median_squared_distance(rows: Tensor) -> Tensor:
     """The median of the squared distances of all pairs of rows, a scalar above 0; the median heuristic for a kernel."""
-    return torch.pdist(rows.float()).pow(2).median().clamp_min(torch.finfo(torch.float32).tiny)
+    first, second = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
+    return _squared_distances(rows)[first, second].median().clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def _squared_distances(rows: Tensor) -> Tensor:
+    """‖x − y‖² of all pairs, by ‖x‖² + ‖y‖² − 2xy, which makes no array of `(rows, rows, features)`."""
+    rows = rows - rows.detach().mean(0)  # small norms: less is lost by rounding
+    norms = rows.pow(2).sum(-1)
+    return (norms[:, None] + norms - 2 * rows @ rows.T).clamp_min(0.0)
 
 
 def importance_weights(
