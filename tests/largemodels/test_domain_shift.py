@@ -64,6 +64,8 @@ def test_domains_of_other_sizes_are_no_farther_apart():
     sizes = proxy_a_distance(points(100, 0), points(2000, 1))
     assert abs(sizes.distance) < 0.4, "answering the larger domain always would be right for 95%"
     assert sizes.near_zero
+    shifted = proxy_a_distance(points(100, 0, features=1), points(2000, 1, mean=1.0, features=1))
+    assert shifted.distance > 0.5, "and no nearer, though that answer costs hardly an error in all"
 
 
 def topics(documents, seed, spread):
