@@ -18,8 +18,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from workbench.project import Project, RequestError
 from workbench.recorded import Recorded, changed_since, misfit, read_recorded
-from workbench.recorded_sweep import recorded_axes, recorded_summaries
+from workbench.recorded_sweep import recorded_axes, recorded_counts, recorded_summaries
 from workbench.sweep_plot import PANELS, picture, table
+
+FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 
 
 class RecordedResult(SphinxDirective):
@@ -51,6 +53,11 @@ class RecordedResult(SphinxDirective):
         axes, found = recorded_axes(recorded), recorded_summaries(recorded)
         metrics = _chosen(recorded, list(dict.fromkeys(summary.metric for summary in found)), wanted, PANELS)
         shown: list[nodes.Node] = [_table(*table(axes, found, metrics))]
+        if not axes and recorded.record["points"] <= FEW:  # a mean of a few runs says less than the runs
+            counts = recorded_counts(recorded)
+            said = [f"{name}: {', '.join(counts[name])}" for name in metrics if name in counts]
+            if said:
+                shown.append(nodes.paragraph("", f"Run by run, {'; '.join(said)}."))
         if "no-figure" not in self.options:
             image, words = picture(axes, found, metrics)
             reference = nodes.image(uri=self._kept(image, recorded.name), alt=f"{words} The table holds the same.")

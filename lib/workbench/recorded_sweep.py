@@ -222,3 +222,15 @@ def _runs(rows: list[dict[str, Any]], axes: list[str]) -> Iterator[tuple[dict[st
         if row["metric"] is not None and row["value"] is not None:
             metric = Metric(row["metric"], *(row[part] for part in Metric._fields[1:]))
             yield {name: row[column(name)] for name in axes}, [metric]
+
+
+def recorded_counts(recorded: Recorded) -> dict[str, list[str]]:
+    """For each metric that is a count of so many, those of the runs, such as `806/872`, in their order."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(recorded.folder / TABLE, columns=["metric", "count", "n"]).to_pylist()
+    counts: dict[str, list[str]] = {}
+    for row in rows:
+        if row["count"] is not None and row["n"] is not None:
+            counts.setdefault(row["metric"], []).append(f"{row['count']:.0f}/{row['n']:.0f}")
+    return counts

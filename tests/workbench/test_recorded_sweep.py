@@ -15,8 +15,8 @@ from toy_project import edit_cell, write_chapter
 from workbench.contract import load_contract
 from workbench.grid import points_of
 from workbench.project import Project, RequestError
-from workbench.recorded import changed_since, misfit, read_recorded, record_run
-from workbench.recorded_sweep import _as_grids, find_sweep, record_sweep, recorded_summaries
+from workbench.recorded import Recorded, changed_since, misfit, read_recorded, record_run
+from workbench.recorded_sweep import _as_grids, find_sweep, record_sweep, recorded_counts, recorded_summaries
 from workbench.records import all_runs, find_run
 
 CLAIM = "from workbench.chapter import Chapter\nChapter({}).claim('Size is small', size, below=2)"
@@ -188,3 +188,9 @@ def test_the_command_line_records_a_sweep_by_the_start_of_its_name(project, swep
     assert result.returncode == 2
     assert "fits 2 sweeps" in result.stderr
     assert workbench("record", str(other), "toy-other").returncode == 0
+
+
+def test_counts_are_listed_run_by_run_and_only_for_what_is_counted(tmp_path):
+    table = {"metric": ["right", "loss", "right"], "count": [735.0, None, 741.0], "n": [872.0, 872.0, 872.0]}
+    pd.DataFrame(table).to_parquet(tmp_path / "results.parquet")
+    assert recorded_counts(Recorded(tmp_path, {"varied": ["seed"]})) == {"right": ["735/872", "741/872"]}
