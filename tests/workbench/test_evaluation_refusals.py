@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 
 from largemodels.predictions import predictions_table
+from refusals import refused_by
 
 N = 60
 
@@ -30,22 +30,17 @@ def answers(*models, seed=0):
 @pytest.fixture
 def refused(project, workbench, root, tmp_path):
     """Run the real chapter on these predictions, and return the exit code and what was said."""
-    shutil.copy(root / "notebooks" / "evaluation.ipynb", project.root / "notebooks")
+    kept = "book/recorded/fine-tuning-seeds"  # the chapter's default, which has to exist for a request to be read
+    shutil.copytree(root / kept, project.root / kept)
+    run = refused_by("evaluation", "answers-read", project, workbench, root)
 
-    def run(table, **parameters):
+    def on(table, **parameters):
         file = tmp_path / "answers.parquet"
         if table is not None:
             table.to_parquet(file)
-        given = {"predictions": file, "chosen": "a", "rival": "b", **parameters}
-        done = workbench("run", "evaluation", *(f for k, v in given.items() for f in ("-p", f"{k}={v}")))
-        for path in project.runs.glob("evaluation/*/evaluation.ipynb"):
-            cells = {cell["id"]: cell for cell in json.loads(path.read_text())["cells"]}
-            assert cells["answers-read"]["execution_count"] is None, "nothing was computed"
-        assert "Traceback" not in done.stderr
-        (said,) = (line for line in done.stderr.splitlines() if line.startswith("workbench: "))
-        return done.returncode, said
+        return run(**{"predictions": file, "chosen": "a", "rival": "b", **parameters})
 
-    return run
+    return on
 
 
 @pytest.mark.parametrize(
