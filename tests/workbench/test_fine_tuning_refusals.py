@@ -98,10 +98,11 @@ def test_too_few_labels(refused):
     assert "labelled: 4 drawn examples hold fewer than two classes three times each" in sentence
 
 
-def test_a_rate_at_which_the_loss_is_no_number(refused, tmp_path):
+def test_a_rate_at_which_the_loss_is_no_number(project, workbench, root, tmp_path):
     path = tmp_path / "table.csv"
     rows().to_csv(path, index=False)
-    code, sentence = refused(dataset=path, learning_rate=1e30, warmup=0.01)
+    stopped = refused_by("fine-tuning", "train-curve", project, workbench, root)  # in its first training
+    code, sentence = stopped(dataset=path, learning_rate=1e30, warmup=0.01)
     assert code == 1
     assert "the loss is" in sentence
     assert sentence.endswith("give a smaller learning_rate, or a longer warm-up")
