@@ -38,6 +38,12 @@ def trace(project: Project) -> list[tuple[int, int, int, int]]:
     return [tuple(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def _heeding_signals() -> None:
+    """Tests that `nohup` has started hand down that signals are ignored, and a sweep obeys."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(project: Project, *arguments: str, **environment: str) -> subprocess.Popen:
     """Start `workbench sweep toy` with these arguments."""
     return subprocess.Popen(
@@ -47,6 +53,7 @@ def start(project: Project, *arguments: str, **environment: str) -> subprocess.P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heeding_signals,
     )
 
 
