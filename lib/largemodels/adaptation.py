@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from largemodels.calibration import as_distributions
+from largemodels.domain_shift import domain_log_odds
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""
@@ -228,22 +229,15 @@ def importance_weights(
         ValueError: for features that do not fit each other, or fewer rows than folds.
     """
     from scipy import sparse
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedKFold
 
     number = np.shape(source)[0]
     if min(number, np.shape(target)[0]) < folds:
         raise ValueError(f"folds: {folds} are more than the rows of a domain")
     stacked = sparse.vstack([source, target]).tocsr() if sparse.issparse(source) else np.vstack([source, target])
     domains = np.repeat([0, 1], [number, np.shape(target)[0]])
-    log_odds = cross_val_predict(
-        LogisticRegression(C=strength, class_weight="balanced", max_iter=1000),
-        stacked,
-        domains,
-        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
-        method="decision_function",
-    )[:number]
-    weights = np.exp(log_odds)
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    weights = np.exp(domain_log_odds(stacked, domains, splits, strength)[:number])
     if largest is not None:
         weights = np.minimum(weights, largest)
     return weights / weights.mean()

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.cost import time_calls
+from largemodels.trainable import blocks_of
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -38,16 +39,7 @@ def first_layers(encoder: PreTrainedModel, number: int) -> PreTrainedModel:
     if not 1 <= number <= layers:
         raise ValueError(f"number: {number} is not from 1 to {layers}, the layers of the encoder")
     smaller = copy.deepcopy(encoder)
-    stacks = [
-        (module, name)
-        for module in smaller.base_model.modules()
-        for name, child in module.named_children()
-        if isinstance(child, torch.nn.ModuleList) and len(child) == layers
-    ]
-    if not stacks:
-        raise ValueError(f"encoder: {type(encoder).__name__} has no list of its {layers} layers")
-    module, name = stacks[0]
-    setattr(module, name, getattr(module, name)[:number])
+    del blocks_of(smaller)[number:]
     smaller.config.num_hidden_layers = number
     if getattr(smaller.config, "layer_types", None):
         smaller.config.layer_types = smaller.config.layer_types[:number]

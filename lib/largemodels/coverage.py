@@ -21,7 +21,7 @@ from scipy import special, stats
 from largemodels.calibration import BINS, as_distributions, expected_calibration_error
 from largemodels.comparisons import adjusted_p, mcnemar
 from largemodels.evaluation import bootstrap_interval
-from largemodels.intervals import CONFIDENCE
+from largemodels.intervals import CONFIDENCE, clustered_variance
 
 Interval = tuple[float, float, float]
 
@@ -142,14 +142,10 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
         ValueError: for fewer than two clusters, or values that are all the same.
     """
     values = np.asarray(values, dtype=float).ravel()
-    _, membership = np.unique(np.asarray(clusters), return_inverse=True)
-    number = int(membership.max(initial=-1)) + 1
-    if number < 2 or np.ptp(values) == 0:
-        raise ValueError(f"values: a design effect needs two clusters ({number}) and two different values")
-    deviations = np.bincount(membership, weights=values - values.mean())
-    clustered = number / (number - 1) * float((deviations**2).sum())
-    independent = len(values) / (len(values) - 1) * float(((values - values.mean()) ** 2).sum())
-    return clustered / independent
+    if np.ptp(values) == 0:
+        raise ValueError("values: a design effect needs two different values")
+    _, clustered = clustered_variance(values, clusters)
+    return clustered / (float(values.var(ddof=1)) / len(values))
 
 
 def mcnemar_rejections(

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse, special
+from scipy import sparse
 
 from largemodels.deduplication import words
 from largemodels.errors import InputError
-from largemodels.intervals import CONFIDENCE, clustered_mean_interval, proportion_interval
+from largemodels.intervals import CONFIDENCE, clustered_variance, proportion_interval
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,27 @@ def _groups(features, source, target, documents: tuple[ArrayLike, ArrayLike] | N
 
 def _held_out_errors(features, domains, groups, folds: int, strength: float, seed: int) -> np.ndarray:
     """Which examples a classifier that did not see their document puts into the wrong domain, `(n + m,)`, bool."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold
 
-    answers = cross_val_predict(
-        LogisticRegression(C=strength, class_weight="balanced", max_iter=1000),
-        features,
-        domains,
-        groups=groups,
-        cv=StratifiedGroupKFold(folds, shuffle=True, random_state=seed),
-    )
-    return answers != domains
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return (domain_log_odds(features, domains, splits, strength, groups) > 0) != domains
+
+
+def domain_log_odds(features, domains, splits, strength: float = 1.0, groups: np.ndarray | None = None) -> np.ndarray:
+    """The log-odds of domain 1 for each row, `(n + m,)`, by a logistic regression that did not see it.
+
+    Args:
+        features: of both domains, `(n + m, features)`, sparse or not.
+        domains: 0 or 1 for each row; both count alike, however many rows they have.
+        splits: one of scikit-learn's, which says what is held out together.
+        strength: scikit-learn's `C`.
+        groups: of the rows, for such splits as keep them together.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+
+    classifier = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    return cross_val_predict(classifier, features, domains, groups=groups, cv=splits, method="decision_function")
 
 
 def _balanced_error(wrong: np.ndarray, domains: np.ndarray) -> float:
@@ -189,8 +199,7 @@ def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
     number, rate = len(np.unique(documents)), float(wrong.mean())
     if number == len(wrong) or rate in (0.0, 1.0):
         return float(max(2, number))
-    mean, low, _ = clustered_mean_interval(wrong, documents)
-    variance = ((mean - low) / special.stdtrit(number - 1, (1 + CONFIDENCE) / 2)) ** 2
+    _, variance = clustered_variance(wrong, documents)
     return float(np.clip(rate * (1 - rate) / max(variance, 1e-12), 2, len(wrong)))
 
 

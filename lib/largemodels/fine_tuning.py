@@ -59,10 +59,7 @@ def fine_tune(
         )
 
     def evaluate(model: PreTrainedModel) -> dict[str, float]:
-        labels = validation["label"].to_numpy()
-        log_probabilities = predict(model, tokenizer, validation, max_length=max_length)
-        right = log_probabilities.argmax(1) == labels
-        return {"loss": -log_probabilities[np.arange(len(labels)), labels].mean(), "accuracy": right.mean()}
+        return held_out_metrics(model, tokenizer, validation, max_length=max_length)
 
     return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
 
@@ -112,6 +109,26 @@ def predict(
         examples, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
     )
     return class_log_probabilities(model, batches)
+
+
+def held_out_metrics(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: pd.DataFrame, *, max_length: int
+) -> dict[str, float]:
+    """The mean cross-entropy "loss" (nats) and the "accuracy" on held-out examples, as `training.train` asks for them.
+
+    Arguments are those of `predict`; the examples have labels.
+    """
+    labels = examples["label"].to_numpy()
+    log_probabilities = predict(model, tokenizer, examples, max_length=max_length)
+    return {
+        "loss": mean_cross_entropy(log_probabilities, labels),
+        "accuracy": float((log_probabilities.argmax(1) == labels).mean()),
+    }
+
+
+def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean of −log p of the true classes, in nats, from `(examples, classes)` and the classes `(examples,)`."""
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
 def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:

@@ -44,15 +44,25 @@ def clustered_mean_interval(
         ValueError: for fewer than two clusters.
     """
     values = np.asarray(values, dtype=float).ravel()
+    number, variance = clustered_variance(values, clusters)
+    mean, standard_error = float(values.mean()), math.sqrt(variance)
+    margin = float(special.stdtrit(number - 1, (1 + confidence) / 2)) * standard_error
+    return mean, mean - margin, mean + margin
+
+
+def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> tuple[int, float]:
+    """The number of clusters, and the variance of the mean of values that come in them; see `clustered_mean_interval`.
+
+    Raises:
+        ValueError: for fewer than two clusters.
+    """
+    values = np.asarray(values, dtype=float).ravel()
     _, membership = np.unique(np.asarray(clusters), return_inverse=True)
     number = int(membership.max(initial=-1)) + 1
     if number < 2:
         raise ValueError(f"clusters: an interval needs at least 2, not {number}")
-    mean = float(values.mean())
-    deviations = np.bincount(membership, weights=values - mean)  # (clusters,)
-    standard_error = math.sqrt(number / (number - 1) * float((deviations**2).sum())) / values.size
-    margin = float(special.stdtrit(number - 1, (1 + confidence) / 2)) * standard_error
-    return mean, mean - margin, mean + margin
+    deviations = np.bincount(membership, weights=values - values.mean())  # (clusters,)
+    return number, number / (number - 1) * float((deviations**2).sum()) / values.size**2
 
 
 def proportion_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:

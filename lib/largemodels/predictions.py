@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from largemodels.errors import InputError
+from largemodels.tasks import joined_texts
 
 LOG_P = "log_p:"
 """What the columns of the classes' log-probabilities begin with; the label's name follows."""
@@ -24,7 +25,7 @@ _CARRIED = ("library", "document")  # of an example, where it has them: groups a
 
 def example_ids(examples: pd.DataFrame) -> np.ndarray:
     """The first 16 hexadecimal digits of the SHA-256 of each example's text, or of both of its texts, `(examples,)`."""
-    texts = examples["text"] if "text_pair" not in examples else examples["text"] + "\0" + examples["text_pair"]
+    texts = joined_texts(examples, "\0")
     return np.array([hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts], dtype=object)
 
 

@@ -383,14 +383,13 @@ def _split(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.
 
 
 def _hashed(frame: pd.DataFrame) -> pd.Series:
-    texts = frame["text"] if "text_pair" not in frame else frame["text"] + "\0" + frame["text_pair"]
-    return texts.map(corpora.split_of)
+    return joined_texts(frame, "\0").map(corpora.split_of)
 
 
 def _overlaps(frames: dict[str, pd.DataFrame], drop: bool) -> tuple[tuple[Overlap, ...], dict[str, pd.DataFrame], int]:
     """Return what each split shares with each later one, and the frames, where asked without what they share."""
     found, shared = [], {split: set() for split in frames}
-    texts = {split: _joined(frame) for split, frame in frames.items()}
+    texts = {split: joined_texts(frame).tolist() for split, frame in frames.items()}
     for first, second in _pairs(tuple(frames)):
         alike = resembling(texts[first], texts[second])
         others = set(texts[second])
@@ -404,8 +403,9 @@ def _overlaps(frames: dict[str, pd.DataFrame], drop: bool) -> tuple[tuple[Overla
     return tuple(found), kept, len(frames["train"]) - len(kept["train"])
 
 
-def _joined(frame: pd.DataFrame) -> list[str]:
-    return (frame["text"] + " " + frame["text_pair"] if "text_pair" in frame else frame["text"]).tolist()
+def joined_texts(frame: pd.DataFrame, separator: str = " ") -> pd.Series:
+    """Return the text of each row; of a pair both texts, with the separator between them."""
+    return frame["text"] + separator + frame["text_pair"] if "text_pair" in frame else frame["text"]
 
 
 def _pairs(splits: Sequence[str]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
             if isinstance(module, nn.ModuleList) and len(module) == config.num_hidden_layers:
                 return module
     raise InputError(
-        f"part: {config.model_type} has no list of layers, each with weights of its own; train another part"
+        f"{config.model_type} has no list of layers, each with weights of its own; take another model, or all of it"
     )
 
 

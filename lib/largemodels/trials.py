@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
+from largemodels.batching import plan_batches
 from largemodels.checkpoints import longest_text
 from largemodels.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.errors import InputError
-from largemodels.fine_tuning import fine_tune, predict, recipe_for, word_classifier
+from largemodels.fine_tuning import fine_tune, mean_cross_entropy, predict, recipe_for, word_classifier
 from largemodels.intervals import proportion_interval
+from largemodels.tasks import joined_texts
 from largemodels.trainable import trained_parameters
 
 _NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
@@ -50,8 +52,7 @@ class Trial:
 
     def loss(self, examples: pd.DataFrame) -> float:
         """The mean cross-entropy on the examples that it is judged on, nats."""
-        labels = examples["label"].to_numpy()
-        return float(-self.log_probabilities[np.arange(len(labels)), labels].mean())
+        return mean_cross_entropy(self.log_probabilities, examples["label"].to_numpy())
 
     @property
     def validation_accuracy(self) -> float:
@@ -154,16 +155,12 @@ def run_trial(
 def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes: int) -> Trial:
     """The trial of the baseline that counts words, `fine_tuning.word_classifier`; texts of a pair are joined."""
     start = time.perf_counter()
-    found = word_classifier(examples.assign(text=_joined(examples)))
+    found = word_classifier(examples.assign(text=joined_texts(examples)))
     seconds = time.perf_counter() - start
     logs = np.full((len(judged), classes), np.log(_NEVER))
-    logs[:, found.classes_] = found.predict_log_proba(_joined(judged))
+    logs[:, found.classes_] = found.predict_log_proba(joined_texts(judged))
     numbers = found[-1].best_estimator_.coef_.size
     return Trial(name, logs, trained=int(numbers), seconds=seconds)
-
-
-def _joined(examples: pd.DataFrame) -> pd.Series:
-    return examples["text"] + " " + examples["text_pair"] if "text_pair" in examples else examples["text"]
 
 
 class _StepClock(TrainerCallback):
@@ -247,8 +244,6 @@ def padding_table(lengths: Sequence[int], batch_size: int, longest: int, seed: i
     Rows: to the model's longest, to 128 (the default of the Hugging Face example script), to the longest in a random
     batch, and by length, with as many tokens in a batch on average. Columns: batches, places, padding (share).
     """
-    from largemodels.batching import plan_batches
-
     lengths = np.asarray(lengths)
     random = np.random.default_rng(seed)
     shuffled = np.array_split(random.permutation(lengths), max(1, round(len(lengths) / batch_size)))
@@ -276,7 +271,7 @@ def surest_errors(
     answer = log_probabilities.argmax(1)
     table = pd.DataFrame(
         {
-            "text": _joined(judged).to_numpy(),
+            "text": joined_texts(judged).to_numpy(),
             "label": names[judged["label"].to_numpy()],
             "answer": names[answer],
             "probability": np.exp(log_probabilities.max(1)),

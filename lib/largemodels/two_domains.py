@@ -19,7 +19,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from largemodels.adaptation import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
 from largemodels.errors import InputError
-from largemodels.fine_tuning import predict
+from largemodels.fine_tuning import held_out_metrics
 from largemodels.labelled import LabelledBatches, reads_token_types
 from largemodels.masking import IGNORED
 from largemodels.training import Recipe, train
@@ -226,12 +226,7 @@ def fine_tune_across(
         )
 
     def evaluate(trained: AlignedClassifier) -> dict[str, float]:
-        labels = validation["label"].to_numpy()
-        log_probabilities = predict(trained.classifier, tokenizer, validation, max_length=max_length)
-        return {
-            "loss": -log_probabilities[np.arange(len(labels)), labels].mean(),
-            "accuracy": (log_probabilities.argmax(1) == labels).mean(),
-        }
+        return held_out_metrics(trained.classifier, tokenizer, validation, max_length=max_length)
 
     try:
         return train(

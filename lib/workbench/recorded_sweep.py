@@ -6,6 +6,7 @@ machine. Points that are no grid stand in `points.yml` beside the results.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -27,7 +28,6 @@ from workbench.recorded import (
     SWEEP,
     TABLE,
     Recorded,
-    as_option,
     folder_for,
     options,
     public_names,
@@ -178,7 +178,7 @@ def _values(values: list[Any]) -> str:
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
     if whole and len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
         return f"{values[0]}:{values[-1] + 1}"
-    texts = [f"[{as_option(value).strip('[]')}]" if isinstance(value, list) else str(value) for value in values]
+    texts = [f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value) for value in values]
     return ",".join(f'"{text}"' if "," in text and text[0] != "[" else text for text in texts)
 
 
@@ -207,12 +207,17 @@ def recorded_summaries(recorded: Recorded) -> list[Summary]:
     Raises:
         RequestError: where its table cannot be read.
     """
+    with _readable(recorded) as rows:
+        return summarised(_runs(rows, recorded_axes(recorded)))
+
+
+@contextlib.contextmanager
+def _readable(recorded: Recorded) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a recorded sweep's table, and one sentence where it, or what is sought in it, cannot be read."""
     import pyarrow.parquet as pq
 
-    axes = recorded_axes(recorded)
     try:
-        rows = pq.read_table(recorded.folder / TABLE).to_pylist()
-        return summarised(_runs(rows, axes))
+        yield pq.read_table(recorded.folder / TABLE).to_pylist()
     except (OSError, ValueError, LookupError):
         raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
 
@@ -225,12 +230,14 @@ def _runs(rows: list[dict[str, Any]], axes: list[str]) -> Iterator[tuple[dict[st
 
 
 def recorded_counts(recorded: Recorded) -> dict[str, list[str]]:
-    """For each metric that is a count of so many, those of the runs, such as `806/872`, in their order."""
-    import pyarrow.parquet as pq
+    """For each metric that is a count of so many, those of the runs, such as `806/872`, in their order.
 
-    rows = pq.read_table(recorded.folder / TABLE, columns=["metric", "count", "n"]).to_pylist()
+    Raises:
+        RequestError: where its table cannot be read.
+    """
     counts: dict[str, list[str]] = {}
-    for row in rows:
-        if row["count"] is not None and row["n"] is not None:
-            counts.setdefault(row["metric"], []).append(f"{row['count']:.0f}/{row['n']:.0f}")
+    with _readable(recorded) as rows:
+        for row in rows:
+            if row["count"] is not None and row["n"] is not None:
+                counts.setdefault(row["metric"], []).append(f"{row['count']:.0f}/{row['n']:.0f}")
     return counts

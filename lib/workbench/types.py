@@ -199,9 +199,10 @@ class Predictions(Source):
     def files(self) -> list[Path]:
         """The files to read, sorted; none where there are no predictions."""
         with contextlib.suppress(OSError):  # such as a name that is too long to be a path, or a folder of somebody else
-            if self.path.is_dir():
-                return sorted(file for file in self.path.glob("*.parquet") if file.is_file())
-            return [self.path] if self.path.suffix == ".parquet" and self.path.is_file() else []
+            path = self.path
+            if path.is_dir():
+                return sorted(file for file in path.glob("*.parquet") if file.is_file())
+            return [path] if path.suffix == ".parquet" and path.is_file() else []
         return []
 
     def _what_is_wrong(self) -> str:
