@@ -70,7 +70,7 @@ def recipe_for(
     epochs: float,
     *,
     max_length: int | None = None,
-    batch_tokens: int = 1024,
+    batch_tokens: int = 512,
     **options: Any,
 ) -> Recipe:
     """The recipe that passes over these examples so many times, with at least one step.

@@ -20,10 +20,11 @@ from largemodels.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.errors import InputError
 from largemodels.fine_tuning import fine_tune, mean_cross_entropy, predict, recipe_for, word_classifier
 from largemodels.intervals import proportion_interval
+from largemodels.predictions import example_ids
 from largemodels.tasks import joined_texts
 from largemodels.trainable import trained_parameters
 
-_NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
+NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
     return drawn
 
 
+def fixed(examples: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Some of the examples, or all of them: the same for every seed, those whose digests come first."""
+    return examples.iloc[np.argsort(example_ids(examples), kind="stable")[:number]]
+
+
 def run_trial(
     name: str,
     model: PreTrainedModel,
@@ -157,7 +163,7 @@ def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes:
     start = time.perf_counter()
     found = word_classifier(examples.assign(text=joined_texts(examples)))
     seconds = time.perf_counter() - start
-    logs = np.full((len(judged), classes), np.log(_NEVER))
+    logs = np.full((len(judged), classes), np.log(NEVER))
     logs[:, found.classes_] = found.predict_log_proba(joined_texts(judged))
     numbers = found[-1].best_estimator_.coef_.size
     return Trial(name, logs, trained=int(numbers), seconds=seconds)
