@@ -20,9 +20,11 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from largemodels.adaptation import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
 from largemodels.errors import InputError
 from largemodels.fine_tuning import held_out_metrics
-from largemodels.labelled import LabelledBatches, reads_token_types
+from largemodels.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.masking import IGNORED
 from largemodels.training import Recipe, train
+
+_EVERY_TOKEN = "method: the model's last layer reads every token, not one vector a text; take another"
 
 
 class TwoDomainBatches(LabelledBatches):
@@ -132,7 +134,7 @@ class AlignedClassifier(nn.Module):
 
     def _keep(self, module: nn.Module, read: tuple[Tensor]) -> None:
         if read[0].ndim != 2:
-            raise InputError("method: the model's last layer reads every token, not one vector a text; take another")
+            raise InputError(_EVERY_TOKEN)
         self._features = read[0]
 
     def unwrap(self) -> PreTrainedModel:
@@ -162,6 +164,46 @@ class _Progress(TrainerCallback):
 
     def on_step_begin(self, args, state, control, **options) -> None:
         self._model.progress = min(1.0, state.global_step / state.max_steps)
+
+
+@torch.no_grad()
+def features_of(
+    classifier: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    *,
+    max_length: int,
+    batch_tokens: int = 2048,
+) -> np.ndarray:
+    """What the last linear layer of a classifier reads of each text, `(examples, features)`.
+
+    Args:
+        classifier: a sequence classifier; it is left in evaluation mode.
+        tokenizer: the model's.
+        examples: text and, for pairs, text_pair.
+        max_length: tokens of a text at most.
+        batch_tokens: tokens that are computed at a time; the features do not depend on it.
+
+    Raises:
+        InputError: for a model whose last layer does not read one vector a text.
+    """
+    batches = LabelledBatches(
+        examples.drop(columns="label", errors="ignore"),
+        tokenizer,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        token_types=reads_token_types(classifier),
+    )
+    read: list[Tensor] = []
+    hook = _last_linear(classifier).register_forward_pre_hook(lambda module, given: read.append(given[0]))
+    try:
+        class_log_probabilities(classifier, batches)
+    finally:
+        hook.remove()
+    if read[0].ndim != 2:
+        raise InputError(_EVERY_TOKEN)
+    rows = np.concatenate([batches.members(index) for index in range(batches.batches_per_epoch)])
+    return torch.cat(read).float().cpu().numpy()[np.argsort(rows)]
 
 
 def fine_tune_across(
