@@ -5,6 +5,7 @@ The remedies of `largemodels.remedies` take nothing else, so that none of them s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class Domain:
         labels: names of the classes.
         reading: sentence, document and library: all text of the domain that may be read without a label, which is that
             of the training examples or, for the documentation, every sentence of the training documents.
+        held_out: likewise, text that nothing reads, of the validation examples or documents.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Domain:
     test: pd.DataFrame
     labels: tuple[str, ...]
     reading: pd.DataFrame
+    held_out: pd.DataFrame
 
 
 def load_domain(
@@ -69,14 +72,32 @@ def load_domain(
         validation = fixed(train, len(train) // 10)
         train = train.drop(index=validation.index)
     if shipped:
-        everything = corpora.sentences()
-        kept = everything["library"].isin(set(train["library"])) & (everything["split"] == "train")
-        reading = everything.loc[kept, ["sentence", "document", "library"]]
+        reading, held_out = (corpus_text("pydocs", libraries, split) for split in ("train", "validation"))
         name = ", ".join(libraries) if libraries else "all libraries"
     else:
-        reading = as_reading(train, dataset)
+        reading, held_out = as_reading(train, dataset), as_reading(validation, dataset)
         name = str(dataset).rstrip("/").rpartition("/")[2]
-    return Domain(name, train, validation, test, task.labels, reading.reset_index(drop=True))
+    return Domain(name, train, validation, test, task.labels, reading, held_out)
+
+
+def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train") -> pd.DataFrame:
+    """The sentences of a corpus that stand in one split: sentence, document and library.
+
+    Args:
+        corpus: as for `corpora.sentences`.
+        libraries: of the documentation alone, some of its libraries; all if none are given.
+        split: "train", "validation" or "test".
+
+    Raises:
+        InputError: if there are none.
+    """
+    everything = corpora.sentences(corpus)
+    kept = everything["split"] == split
+    if libraries and corpus in corpora.SHIPPED:
+        kept &= everything["library"].isin(list(libraries))
+    if not kept.any():
+        raise InputError(f"{corpus}: it has no text to read")
+    return everything.loc[kept, ["sentence", "document", "library"]].reset_index(drop=True)
 
 
 def as_reading(examples: pd.DataFrame, library: str = "") -> pd.DataFrame:
@@ -109,7 +130,7 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
         split: getattr(target, split).assign(label=getattr(target, split)["label"].map(places))
         for split in ("train", "validation", "test")
     }
-    return Domain(target.name, **frames, labels=source.labels, reading=target.reading)
+    return dataclasses.replace(target, **frames, labels=source.labels)
 
 
 def _few(labels: Sequence[str]) -> str:
@@ -131,6 +152,7 @@ class Draw:
         target_text: sentence, document and library: what the target domain has to read.
         task_text: likewise, the texts of `labelled` and `unlabelled` alone.
         control_text: likewise, of a domain that has nothing to do with the target.
+        held_text: likewise, of the target, which nothing reads: what reading is judged by.
     """
 
     labels: tuple[str, ...]
@@ -143,6 +165,7 @@ class Draw:
     target_text: pd.DataFrame
     task_text: pd.DataFrame
     control_text: pd.DataFrame
+    held_text: pd.DataFrame
 
 
 def draw_pair(
@@ -165,7 +188,7 @@ def draw_pair(
         labelled: source examples.
         unlabelled: target texts.
         few: target labels.
-        judged: test examples.
+        judged: test examples of the target, and validation examples of the source.
         seed: of what is drawn.
 
     Raises:
@@ -175,7 +198,7 @@ def draw_pair(
     return Draw(
         labels=source.labels,
         labelled=learnt,
-        validation=fixed(source.validation, min(300, judged)),
+        validation=fixed(source.validation, judged),
         unlabelled=texts.drop(columns="label"),
         few=_sample(target.train, few, seed),
         ceiling=_sample(target.train, labelled, seed),
@@ -183,6 +206,7 @@ def draw_pair(
         target_text=target.reading,
         task_text=as_reading(pd.concat([learnt, texts])),
         control_text=control_text,
+        held_text=target.held_out,
     )
 
 

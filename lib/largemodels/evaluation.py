@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from largemodels.intervals import CONFIDENCE
+from largemodels.comparisons import PairedDifference
+from largemodels.intervals import CONFIDENCE, clustered_variance
 
 _AT_ONCE = 2_000_000  # row numbers drawn at a time, so that memory does not grow with the resamples
 
@@ -173,3 +174,39 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
         seed_sd=math.sqrt(seed_variance),
         test_sd=math.sqrt((example_variance + rest_variance) / examples),
     )
+
+
+def seed_and_test_interval(
+    differences: ArrayLike, clusters: ArrayLike | None = None, confidence: float = CONFIDENCE
+) -> PairedDifference:
+    """The mean difference of two methods over seeds and examples, and how far another draw of both might move it.
+
+    A seed moves all examples together and an example all seeds, so the numbers are dependent in two ways. The variance
+    of their mean is that over seeds, plus that over clusters of examples, less that over both at once, which would else
+    count twice (Cameron, Gelbach and Miller 2011), and no less than either of the two. Student's t has one degree of
+    freedom less than there are seeds, or clusters if these are fewer.
+
+    Args:
+        differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
+        clusters: `(examples,)`, such as the document of each; each for itself if not given.
+        confidence: of the interval.
+
+    Raises:
+        ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
+    """
+    differences = np.asarray(differences, dtype=float)
+    if differences.ndim != 2 or min(differences.shape) < 2:
+        raise ValueError(f"differences: shape {differences.shape} is not at least (2 seeds, 2 examples)")
+    seeds, examples = differences.shape
+    of_example = np.arange(examples) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if len(of_example) != examples:
+        raise ValueError(f"clusters: {len(of_example)} for {examples} examples")
+    seed, cluster = np.repeat(np.arange(seeds), examples), np.tile(of_example, seeds)
+    _, over_seeds = clustered_variance(differences, seed)
+    number, over_clusters = clustered_variance(differences, cluster)
+    _, over_both = clustered_variance(differences, seed * number + cluster)
+    error = math.sqrt(max(over_seeds + over_clusters - over_both, over_seeds, over_clusters))
+    mean, freedom = float(differences.mean()), min(seeds, number) - 1
+    margin = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
+    return PairedDifference(mean, p, mean - margin, mean + margin)

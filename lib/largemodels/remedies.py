@@ -8,9 +8,11 @@ and `largemodels.label_shift`. No setting is chosen by a target label.
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,8 +24,10 @@ from largemodels.batching import join_sentences
 from largemodels.calibration import apply_temperature, fit_temperature
 from largemodels.checkpoints import load_classifier, load_masked_lm
 from largemodels.domain_pairs import Draw
+from largemodels.domain_shift import proxy_a_distance
 from largemodels.fine_tuning import classifier_on, fine_tune, predict, recipe_for
 from largemodels.label_shift import estimate_by_likelihood, with_shares
+from largemodels.masked_prediction import masked_tokens
 from largemodels.pretraining import PretrainingRecipe, pretrain
 from largemodels.tasks import joined_texts
 from largemodels.training import Recipe
@@ -49,8 +53,9 @@ Method = Literal[
 ]
 """What can be tried; "nothing" is the comparison, and "few labels" and "ceiling" have labels of the target."""
 
-WEIGHTS = {"dann": 1.0, "deep coral": 10.0, "mmd": 1.0}
+WEIGHTS: Mapping[str, float] = MappingProxyType({"dann": 0.3, "deep coral": 10.0, "mmd": 10.0})
 """Of the loss that is added, the same for every pair; see the chapter for how they were chosen."""
+HELD_SENTENCES = 800  # of the target, that reading is judged by
 LARGEST_WEIGHT = 10.0  # of a source example in importance weighting
 
 
@@ -70,6 +75,7 @@ class Setting:
         reading_rate: of reading, its peak.
         reading_tokens: of a batch that is read.
         seed: of everything random.
+        weights: of the losses that make features alike, by method.
     """
 
     model: str
@@ -81,8 +87,9 @@ class Setting:
     warmup: float = 0.1
     reading_steps: int = 100
     reading_rate: float = 1e-3
-    reading_tokens: int = 2048
+    reading_tokens: int = 1024
     seed: int = 0
+    weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,13 @@ class Outcome:
         trial: the answers to `Draw.judged`, with the seconds that everything took.
         classifier: None for remedies whose answers are not those of a network.
         note: what is worth knowing of this training, in words; "" for none.
+        reading_loss: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats.
     """
 
     trial: Trial
     classifier: PreTrainedModel | None = None
     note: str = ""
+    reading_loss: float = math.nan
 
 
 def adapted(method: Method, draw: Draw, setting: Setting, base: Outcome | None = None) -> Outcome:
@@ -135,8 +144,12 @@ def _trained(method: Method, draw: Draw, setting: Setting) -> Outcome:
     texts = {"dapt": [draw.target_text], "tapt": [draw.task_text], "irrelevant": [draw.control_text]}
     texts["dapt+tapt"] = [draw.target_text, draw.task_text]
     examples = {"few labels": pd.concat([draw.labelled, draw.few]), "ceiling": draw.ceiling}
-    network = _read(texts[method], draw, setting) if method in texts else _fresh(draw, setting)
-    if method in WEIGHTS:
+    if method in texts:
+        reader = _read(texts[method], setting)
+        learnt = _learnt(classifier_on(reader, draw.labels, seed=setting.seed), draw.labelled, draw, setting)
+        return dataclasses.replace(learnt, reading_loss=reading_loss(reader, draw, setting))
+    network = _fresh(draw, setting)
+    if method in setting.weights:
         fine_tune_across(
             network,
             setting.tokenizer,
@@ -144,7 +157,7 @@ def _trained(method: Method, draw: Draw, setting: Setting) -> Outcome:
             draw.unlabelled,
             _recipe(draw.labelled, setting),
             method="coral" if method == "deep coral" else method,
-            weight=WEIGHTS[method],
+            weight=setting.weights[method],
             max_length=setting.max_length,
         )
         return _judged(network, draw, setting)
@@ -190,8 +203,8 @@ def answers(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) 
     return predict(network, setting.tokenizer, examples, max_length=setting.max_length)
 
 
-def _read(texts: Sequence[pd.DataFrame], draw: Draw, setting: Setting) -> PreTrainedModel:
-    """A classifier on the network of the checkpoint after it has read the texts, one after the other.
+def _read(texts: Sequence[pd.DataFrame], setting: Setting) -> PreTrainedModel:
+    """The checkpoint's masked language model after it has read the texts, one after the other.
 
     Together they get `reading_steps`, in equal parts (DAPT and TAPT: Gururangan et al. 2020).
     """
@@ -205,7 +218,14 @@ def _read(texts: Sequence[pd.DataFrame], draw: Draw, setting: Setting) -> PreTra
             seed=setting.seed + place,
         )
         pretrain(network, setting.tokenizer, join_sentences(text, setting.tokenizer, setting.max_length), recipe)
-    return classifier_on(network, draw.labels, seed=setting.seed)
+    return network
+
+
+def reading_loss(reader: PreTrainedModel, draw: Draw, setting: Setting) -> float:
+    """A masked language model's mean loss at hidden words of some target text that it has not read, in nats."""
+    text = draw.held_text.iloc[:HELD_SENTENCES]
+    sequences = join_sentences(text, setting.tokenizer, setting.max_length)
+    return float(masked_tokens(reader, setting.tokenizer, sequences)["loss"].mean())
 
 
 def _weighted(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
@@ -271,6 +291,38 @@ _AFTER: dict[str, Callable[[Draw, Setting, Outcome], Outcome]] = {
     "coral": _aligned,
 }
 """Remedies that go on from what "nothing" came to, or have nothing to train before it."""
+
+
+def distance_of_features(network: PreTrainedModel, draw: Draw, setting: Setting) -> float:
+    """The proxy A-distance of labelled source and unlabelled target texts in what the network's last layer reads."""
+    read = [
+        features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
+        for examples in (draw.labelled, draw.unlabelled)
+    ]
+    return proxy_a_distance(*read, seed=setting.seed).distance
+
+
+def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """What each weight of an alignment loss comes to, without a look at a label of the target: a row each.
+
+    Columns: method, weight, source_accuracy (on the source's validation examples) and distance
+    (`distance_of_features`). The first row is "nothing", of weight 0.
+
+    Args:
+        draw: what to learn from.
+        setting: how.
+        tried: weights by method.
+    """
+    trials = [("nothing", 0.0), *((name, weight) for name, weights in tried.items() for weight in weights)]
+    rows = []
+    for method, weight in trials:
+        weights = {**setting.weights, method: weight} if weight else setting.weights
+        network = adapted(method, draw, dataclasses.replace(setting, weights=weights)).classifier
+        right = answers(network, draw.validation, setting).argmax(1) == draw.validation["label"].to_numpy()
+        distance = distance_of_features(network, draw, setting)
+        row = {"method": method, "weight": weight, "source_accuracy": float(right.mean()), "distance": distance}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def answers_across(
