@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.evaluation import bootstrap_interval, exact_interval, seed_and_test_spread
-from largemodels.intervals import mean_interval, proportion_interval
+from largemodels.evaluation import bootstrap_interval, exact_interval, seed_and_test_interval, seed_and_test_spread
+from largemodels.intervals import clustered_mean_interval, mean_interval, proportion_interval
 
 METHODS = ["BCa", "percentile"]
 
@@ -135,6 +135,44 @@ def test_the_two_spreads_are_those_that_the_answers_were_drawn_with():
     assert observed[0] > between_seeds**2  # as it is, it holds some of the test set's
 
 
+def test_the_variance_over_seeds_and_examples_by_hand():
+    # Deviations from the mean ¼ are ¾, −¼, −¼, −¼. By seed they sum to ½ and −½, by example likewise; G/(G − 1) is 2
+    # for both and 4/3 for the four answers: 2·½/16 + 2·½/16 − (4/3)·¾/16 = 1/16.
+    found = seed_and_test_interval([[1, 0], [0, 0]])
+    margin = stats.t.ppf(0.975, 1) / 4
+    assert (found.difference, found.low, found.high) == pytest.approx((0.25, 0.25 - margin, 0.25 + margin))
+    assert found.p == pytest.approx(2 * stats.t.sf(1, 1))
+
+
+@pytest.mark.parametrize(("seed_sd", "document_sd"), [(0.03, 0.0), (0.0, 0.3), (0.03, 0.2), (0.0, 0.0)])
+def test_an_interval_over_seeds_and_test_sets_holds_the_truth_as_often_as_it_says(seed_sd, document_sd):
+    random, seeds, documents, held, draws = np.random.default_rng(0), 6, 60, 0, 600
+    clusters = np.repeat(np.arange(documents), 3)
+    for _ in range(draws):
+        moved = random.normal(0.02, seed_sd, (seeds, 1)) + random.normal(0, document_sd, documents)[clusters]
+        found = seed_and_test_interval(moved + random.normal(0, 0.4, (seeds, len(clusters))), clusters)
+        held += found.low <= 0.02 <= found.high
+    _, low, high = proportion_interval(held, draws, 0.999)
+    assert high > 0.95, "no less often"
+    assert low < 0.99, "and not as if it said 99%"
+
+
+@pytest.mark.parametrize(("seed_sd", "document_sd", "short"), [(0.03, 0.3, "seeds"), (0.15, 0.1, "documents")])
+def test_ignoring_either_draw_gives_an_interval_that_is_too_short(seed_sd, document_sd, short):
+    random, draws, held = np.random.default_rng(1), 300, {"both": 0, "seeds": 0, "documents": 0}
+    clusters = np.repeat(np.arange(60), 3)
+    for _ in range(draws):
+        moved = random.normal(0, seed_sd, (6, 1)) + random.normal(0, document_sd, 60)[clusters]
+        values = moved + random.normal(0, 0.3, (6, len(clusters)))
+        found = seed_and_test_interval(values, clusters)
+        ends = {"both": (found.low, found.high), "seeds": mean_interval(values.mean(1))[1:]}
+        ends["documents"] = clustered_mean_interval(values.mean(0), clusters)[1:]
+        for name, (low, high) in ends.items():
+            held[name] += low <= 0 <= high
+    assert held["both"] > 0.93 * draws
+    assert held[short] < 0.8 * draws
+
+
 def test_seeds_that_answer_alike_have_no_spread_and_their_test_set_has():
     right = np.tile(np.arange(100) % 5 > 0, (4, 1))
     found = seed_and_test_spread(right)
@@ -158,6 +196,12 @@ def test_seeds_that_answer_alike_have_no_spread_and_their_test_set_has():
             r"right: bool of shape \(1, 5\) is not bool of at least \(2 seeds, 2 examples\)",
         ),
         (lambda: seed_and_test_spread(np.ones((2, 5))), "right: float64 of shape .*"),
+        (
+            lambda: seed_and_test_interval(np.ones((1, 5))),
+            r"differences: shape \(1, 5\) is not at least \(2 seeds, 2 examples\)",
+        ),
+        (lambda: seed_and_test_interval(np.ones((2, 5)), [1, 2]), "clusters: 2 for 5 examples"),
+        (lambda: seed_and_test_interval(np.ones((2, 2)), [1, 1]), "clusters: an interval needs at least 2, not 1"),
     ],
 )
 def test_what_has_no_interval_or_spread_is_refused_in_one_sentence(call, message):
