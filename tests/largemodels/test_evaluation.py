@@ -136,12 +136,22 @@ def test_the_two_spreads_are_those_that_the_answers_were_drawn_with():
 
 
 def test_the_variance_over_seeds_and_examples_by_hand():
-    # Deviations from the mean ¼ are ¾, −¼, −¼, −¼. By seed they sum to ½ and −½, by example likewise; G/(G − 1) is 2
-    # for both and 4/3 for the four answers: 2·½/16 + 2·½/16 − (4/3)·¾/16 = 1/16.
-    found = seed_and_test_interval([[1, 0], [0, 0]])
-    margin = stats.t.ppf(0.975, 1) / 4
-    assert (found.difference, found.low, found.high) == pytest.approx((0.25, 0.25 - margin, 0.25 + margin))
-    assert found.p == pytest.approx(2 * stats.t.sf(1, 1))
+    # Deviations from the mean 1 are 1, 0, 0, −1; by seed, and by example, they sum to 1 and −1. G/(G − 1) is 2 for both
+    # and 4/3 for the four answers: 2·2/16 + 2·2/16 − (4/3)·2/16 = 1/3.
+    found = seed_and_test_interval([[2, 1], [1, 0]])
+    margin = stats.t.ppf(0.975, 1) / math.sqrt(3)
+    assert (found.difference, found.low, found.high) == pytest.approx((1.0, 1.0 - margin, 1.0 + margin))
+    assert found.p == pytest.approx(2 * stats.t.sf(math.sqrt(3), 1))
+
+
+def test_the_variance_is_no_less_than_that_over_either():
+    # By seed the deviations cancel, and the answers' own variance is larger than the rest.
+    found = seed_and_test_interval([[1, 0], [0, 1]])
+    assert found.low == found.high == 0.5
+    found = seed_and_test_interval([[1, 0, 1], [0, 0, 1]])
+    over_examples = clustered_mean_interval([1, 0, 1, 0, 0, 1], [0, 1, 2, 0, 1, 2])
+    over_seeds = clustered_mean_interval([1, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 1])
+    assert found.high - found.low >= max(over_examples[2] - over_examples[1], over_seeds[2] - over_seeds[1])
 
 
 @pytest.mark.parametrize(("seed_sd", "document_sd"), [(0.03, 0.0), (0.0, 0.3), (0.03, 0.2), (0.0, 0.0)])

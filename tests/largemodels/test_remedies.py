@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from largemodels import remedies
+from largemodels.batching import join_sentences
 from largemodels.checkpoints import load_masked_lm
 from largemodels.domain_pairs import Draw, as_reading
 from largemodels.encoders import build_encoder
 from largemodels.fine_tuning import mean_cross_entropy
+from largemodels.masked_prediction import masked_tokens
 from largemodels.pretraining import save_encoder
 from largemodels.remedies import (
     Method,
@@ -59,7 +62,7 @@ def drawn():
         judged=there(50, 6),
         target_text=corpus(40, seed=1),
         task_text=as_reading(pd.concat([labelled, unlabelled])),
-        control_text=corpus(40, seed=2),
+        control_text=corpus(40, seed=2).assign(document=lambda rows: "control " + rows["document"]),
         held_text=corpus(20, seed=3),
     )
 
@@ -128,6 +131,27 @@ def test_reading_is_judged_by_target_text_that_nothing_read(outcomes, drawn, set
         assert np.isfinite(outcomes[method].reading_loss) == (method in READS)
     longer = dataclasses.replace(setting, reading_steps=40, reading_rate=3e-3)
     assert adapted("dapt", drawn, longer).reading_loss < before - 0.3
+
+
+def test_the_loss_of_reading_is_that_of_the_held_out_text(drawn, setting):
+    reader = load_masked_lm(setting.model)
+    sequences = join_sentences(drawn.held_text, tokenizer(), setting.max_length)
+    expected = masked_tokens(reader, tokenizer(), sequences)["loss"].mean()
+    assert reading_loss(reader, drawn, setting) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", READS)
+def test_each_remedy_reads_the_text_of_its_name_and_all_read_as_much(drawn, setting, method, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        remedies,
+        "pretrain",
+        lambda model, words, sequences, recipe: read.append((set(sequences.documents), recipe.steps)),
+    )
+    adapted(method, drawn, setting)
+    texts = {"dapt": drawn.target_text, "tapt": drawn.task_text, "irrelevant": drawn.control_text}
+    assert [documents for documents, _ in read] == [set(texts[name]["document"]) for name in method.split("+")]
+    assert sum(steps for _, steps in read) == setting.reading_steps
 
 
 def test_what_goes_on_from_nothing_pays_for_it_and_notes_what_it_did(outcomes):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from largemodels import two_domains
 from largemodels.adaptation import DomainCritic, coral_loss, mmd_squared, reversal_schedule
@@ -15,7 +15,7 @@ from largemodels.errors import InputError
 from largemodels.fine_tuning import classifier_on, fine_tune, predict
 from largemodels.labelled import LabelledBatches
 from largemodels.training import Recipe
-from largemodels.two_domains import AlignedClassifier, TwoDomainBatches, fine_tune_across
+from largemodels.two_domains import AlignedClassifier, TwoDomainBatches, features_of, fine_tune_across
 from small_checkpoints import FAMILIES, checkpoint
 from small_corpus import examples, tokenizer
 
@@ -128,7 +128,10 @@ def test_it_learns_the_task_and_brings_the_features_of_the_domains_together(meth
         model = classifier()
         options = {"method": method, "weight": strength, "max_length": 32, "validation": held_out, "evaluations": 1}
         history = fine_tune_across(model, tokenizer(), examples(), other_domain(), recipe, **options)
-        features = [features_of(model, table["text"]) for table in (examples(seed=8), other_domain(200, 9))]
+        features = [
+            torch.tensor(features_of(model, tokenizer(), table, max_length=32))
+            for table in (examples(seed=8), other_domain(200, 9))
+        ]
         apart.append(distance(*features).item())
     accuracy = (predict(model, tokenizer(), held_out, max_length=32).argmax(1) == held_out["label"]).mean()
     assert accuracy > 0.85
@@ -169,15 +172,6 @@ def test_the_reversal_follows_its_schedule(monkeypatch):
         classifier(), tokenizer(), examples(), other_domain(), recipe, method="dann", weight=2.0, max_length=32
     )
     assert strengths == pytest.approx([2 * reversal_schedule(step / 5) for step in range(5)])
-
-
-@torch.no_grad()
-def features_of(model, texts):
-    kept = []
-    hook = model.classifier.register_forward_pre_hook(lambda module, read: kept.append(read[0]))
-    model(**tokenizer()(list(texts), padding=True, return_tensors="pt", return_token_type_ids=False))
-    hook.remove()
-    return kept[0]
 
 
 def test_nothing_of_the_wrapper_stays_on_the_model():
@@ -251,3 +245,27 @@ def test_rows_of_one_domain_alone_have_the_classifiers_loss():
     few = {name: tensor[:n] for name, tensor in batch.items()}
     found = aligned(**few)
     torch.testing.assert_close(found.loss, F.cross_entropy(found.logits, few["labels"]))
+
+
+def test_features_are_those_of_each_text_in_the_order_of_the_texts():
+    network, asked = classifier(), examples(40, seed=6)
+    found = features_of(network, tokenizer(), asked, max_length=32, batch_tokens=64)
+    assert found.shape == (40, 32)
+    for place in (0, 7, 39):
+        alone = features_of(network, tokenizer(), asked.iloc[[place]], max_length=32)
+        np.testing.assert_allclose(found[place], alone[0], atol=1e-5)
+    with torch.no_grad():
+        logits = network.classifier(torch.tensor(found))
+    expected = predict(network, tokenizer(), asked, max_length=32)
+    np.testing.assert_allclose(logits.log_softmax(-1).numpy(), expected, atol=1e-4)
+
+
+def test_features_of_a_model_that_reads_every_token_are_refused(tmp_path):
+    from largemodels.checkpoints import load_classifier
+
+    folder = checkpoint("gpt2", tmp_path)
+    network = load_classifier(str(folder), ("array", "other"))
+    words = AutoTokenizer.from_pretrained(folder)
+    words.pad_token = words.eos_token
+    with pytest.raises(InputError, match="reads every token"):
+        features_of(network, words, examples(4), max_length=32)
