@@ -1,6 +1,7 @@
 """Two domains have the same classes, their parts are kept apart, and texts that stand in both are found."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from largemodels.domain_pairs import as_reading, corpus_text, draw_pair, leaked,
 from largemodels.errors import InputError
 from largemodels.predictions import example_ids
 from small_corpus import corpus, examples
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def written(folder, name, table=None):
@@ -139,3 +142,18 @@ def test_what_stands_in_the_source_is_found_in_any_of_its_splits(pair):
     found = leaked(source, judged)
     assert found.index.equals(judged.index)
     np.testing.assert_array_equal(np.flatnonzero(found), [0, 3])
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not here")
+def test_most_validation_sentences_of_sst2_are_film_reviews_of_another_data_set():
+    films, phrases, products = (
+        load_domain(str(DATA / name)) for name in ("movie_reviews/all.tsv", "sst2", "customer_reviews/all.tsv")
+    )
+
+    def letters(texts):
+        return texts.str.lower().str.replace(r"[^a-z0-9]", "", regex=True)
+
+    everything = pd.concat([films.train, films.validation, films.test])
+    assert int(letters(phrases.test["text"]).isin(set(letters(everything["text"]))).sum()) == 691
+    assert int(leaked(films, phrases.test).sum()) == 729
+    assert int(leaked(films, products.test).sum()) == 0
