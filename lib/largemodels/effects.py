@@ -137,13 +137,14 @@ def metric_name(method: str) -> str:
 
 
 def readable(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float], alpha: float = 0.05) -> pd.DataFrame:
-    """The table of `effects` as people read it: methods down, for each target the difference with its interval.
+    """The table of `effects` as people read it: methods down, for each target the difference in points, with its ends.
 
     A star stands where p, corrected for all rows, is at most `alpha`; the last column is the cost of a method in
     seconds, the mean over targets.
     """
     cells = [
-        f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}){' *' if row.p_holm <= alpha else ''}"
+        f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+        f"{' *' if row.p_holm <= alpha else ''}"
         for row in table.itertuples()
     ]
     shown = table.assign(cell=cells).pivot(index="method", columns="target", values="cell")
@@ -157,12 +158,13 @@ def readable(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float], alph
     return shown
 
 
-def effects_figure(table: pd.DataFrame, *, axes: list[Axes]) -> None:
+def effects_figure(table: pd.DataFrame, *, axes: Sequence[Axes], lowest: float = -0.2) -> None:
     """Draw the differences of `effects` with their intervals, one panel a target; filled where they survive correction.
 
     Args:
         table: as `effects` gives it.
         axes: as many as there are targets, side by side.
+        lowest: where the panels begin; a difference below is written at the edge.
     """
     methods = list(dict.fromkeys(table["method"]))[::-1]
     for place, (ax, (target, own)) in enumerate(zip(axes, table.groupby("target", sort=False), strict=True)):
@@ -176,8 +178,10 @@ def effects_figure(table: pd.DataFrame, *, axes: list[Axes]) -> None:
             ax.plot(
                 own["difference"][some], heights[some], MARKERS[place], color=colour, markerfacecolor=face, linestyle=""
             )
+        for height in heights[(own["difference"] < lowest).to_numpy()]:
+            ax.text(lowest, height, f" ← {own['difference'].iloc[height]:.2f}", color=colour, va="center", fontsize=8)
         ax.axvline(0, color="grey", linestyle="--", linewidth=1, marker="")
-        ax.set(yticks=heights, yticklabels=methods, xlabel="accuracy less that of nothing")
+        ax.set(yticks=heights, yticklabels=methods, xlim=(lowest, None))
         ax.set_title(target)
 
 

@@ -133,7 +133,8 @@ def test_the_table_as_people_read_it_marks_what_survives():
     table = effects(pd.concat([answers({"m": 0.25, "n": 0.0}), answers({"m": 0.0, "n": 0.0}, "b", 1)]), target="target")
     shown = readable(table, {("a", "m"): 2.0, ("b", "m"): 4.0, ("a", "n"): 1.0})
     assert list(shown) == ["a", "b", "all", "seconds"]
-    assert shown.loc["m", "a"].endswith(" *")
+    row = table[(table["method"] == "m") & (table["target"] == "a")].iloc[0]
+    assert shown.loc["m", "a"] == f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f}) *"
     assert not shown.loc["n", "a"].endswith(" *")
     assert shown["seconds"].tolist() == ["3", "1"]
     assert "seconds" not in readable(table, {})
@@ -146,6 +147,9 @@ def test_the_figure_fills_what_survives():
     faces = [line.get_markerfacecolor() for line in axes[0].lines if len(line.get_xdata())]
     assert "white" in faces
     assert plots.PALETTE[0] in faces
+    assert not axes[0].texts
+    effects_figure(effects(answers({"m": -0.4, "n": 0.0})), axes=axes)
+    assert axes[0].texts[0].get_text().startswith(" ← -0.")
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["n", "m"], "the first method is on top"
 
 
