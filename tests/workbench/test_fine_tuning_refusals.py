@@ -81,7 +81,7 @@ def test_a_model_without_its_tokenizer(refused, tmp_path):
 
 
 def test_texts_longer_than_the_model_reads(refused):
-    code, sentence = refused(max_length=1000)
+    code, sentence = refused(max_length=1000, batch_tokens=1000)
     assert code == 1
     assert "max_length: 1000 is more than the 128 tokens that the model reads" in sentence
 
