@@ -37,6 +37,17 @@ def test_every_mistake_of_a_request_has_its_sentence(project):
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "default"), [("Dataset", "pydocs"), ("Model", "pydocs-small"), ("Predictions", "fine-tuning-seeds")]
+)
+def test_a_name_that_no_file_can_have_is_a_mistake_like_others(tmp_path, kind, default):
+    cell = f"from workbench.types import {kind}\n\nof: {kind} = '{default}'  # what is looked at"
+    contract = read_contract(write_chapter(tmp_path, "of", parameters=cell, read=False))
+    with pytest.raises(RequestError, match="^of: a{60}… ") as caught:
+        contract.resolve({"of": "a" * 5000})
+    assert len(caught.value.sentences) == 1
+
+
 @pytest.mark.parametrize("name", ["../toy", "/etc/passwd", "toy.ipynb", "", ".", "notebooks/toy", "TOY"])
 def test_only_a_chapters_name_names_a_chapter(project, name):
     with pytest.raises(RequestError, match="no chapter"):
