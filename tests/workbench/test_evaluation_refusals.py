@@ -30,8 +30,8 @@ def answers(*models, seed=0):
 @pytest.fixture
 def refused(project, workbench, root, tmp_path):
     """Run the real chapter on these predictions, and return the exit code and what was said."""
-    kept = "book/recorded/fine-tuning-seeds"  # the chapter's default, which has to exist for a request to be read
-    shutil.copytree(root / kept, project.root / kept)
+    for name in ("fine-tuning-seeds", "label-smoothing"):  # the defaults have to exist for a request to be read
+        shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
     run = refused_by("evaluation", "answers-read", project, workbench, root)
 
     def on(table, **parameters):
@@ -55,6 +55,12 @@ def test_what_cannot_be_judged_ends_the_run_in_a_sentence(refused, table, parame
     code, sentence = refused(table, **parameters)
     assert code == 1
     assert said in sentence
+
+
+def test_answers_that_no_smoothing_was_varied_for_are_no_study_of_it(refused):
+    code, sentence = refused(answers("a", "b"), smoothing="fine-tuning-seeds")
+    assert code == 1
+    assert "smoothing: it is no recorded sweep over label_smoothing and seed" in sentence
 
 
 def test_predictions_that_are_not_there_are_a_bad_request(refused):
