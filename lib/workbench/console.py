@@ -9,15 +9,20 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from workbench.records import Run
 
@@ -25,9 +30,24 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+_BYTES = "downloading "
+"""What begins the description of work that is counted in bytes; all other is counted in pieces."""
+
+
 def can_redraw(console: Console) -> bool:
     """Whether a console is a terminal that can change what it shows; others get a line for each event."""
     return console.is_terminal and not console.is_dumb_terminal
+
+
+class _Done(ProgressColumn):
+    """How much is done of how much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes, self._pieces = DownloadColumn(), MofNCompleteColumn()
+
+    def render(self, task: Task) -> Text:
+        return (self._bytes if task.description.startswith(_BYTES) else self._pieces).render(task)
 
 
 class RichReporter:
@@ -40,7 +60,7 @@ class RichReporter:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            _Done(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[title]}", style="dim"),
             console=err,
@@ -88,7 +108,9 @@ class RichReporter:
                 self._bar.remove_task(self._task)
             self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="")
             if not can_redraw(err):
-                err.print(f"{what} …" if total is None else f"{what}: {total} to do …")
+                if total is not None:
+                    what += f": {decimal(total)}" if what.startswith(_BYTES) else f": {total} to do"
+                err.print(f"{what} …")
         self._bar.update(self._task, completed=done, total=total)
 
 

@@ -1,0 +1,16 @@
+"""Progress in a log: one line for what starts, with how much there is of it."""
+
+from __future__ import annotations
+
+from workbench.console import RichReporter
+
+
+def test_a_log_says_bytes_as_a_size_and_all_else_as_a_count(capsys):
+    with RichReporter() as reporter:
+        for done in (0, 44_044_976):
+            reporter.preparing(done, 440_449_768, "downloading google-bert/bert-base-uncased")
+        reporter.started("pretraining", 48)
+    assert capsys.readouterr().err.splitlines() == [
+        "downloading google-bert/bert-base-uncased: 440.4 MB …",
+        "pretraining: 48 to do …",
+    ]
