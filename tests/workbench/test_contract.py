@@ -43,7 +43,7 @@ def test_every_mistake_of_a_request_has_its_sentence(project):
 def test_a_name_that_no_file_can_have_is_a_mistake_like_others(tmp_path, kind, default):
     cell = f"from workbench.types import {kind}\n\nof: {kind} = '{default}'  # what is looked at"
     contract = read_contract(write_chapter(tmp_path, "of", parameters=cell, read=False))
-    with pytest.raises(RequestError, match="^of: a{60}… ") as caught:
+    with pytest.raises(RequestError, match=r"^of: a{60}… ") as caught:
         contract.resolve({"of": "a" * 5000})
     assert len(caught.value.sentences) == 1
 
