@@ -9,7 +9,8 @@ import pytest
 
 from refusals import refused_by
 
-RECORDED = ("adaptation", "adaptation-pairs")  # the chapter's defaults, which have to exist for a request to be read
+RECORDED = ("adaptation", "adaptation-pairs", "adaptation-longer")
+"""The chapter's defaults, which have to exist for a request to be read."""
 
 
 @pytest.fixture(scope="module", autouse=True)
