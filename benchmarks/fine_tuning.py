@@ -57,7 +57,7 @@ from largemodels.labelled import LabelledBatches
 from largemodels.training import Recipe
 
 RECIPES = ("tutorial", "pad-128", "dynamic", "ours")
-HALF = "bfloat16"  # the name of ours in it
+HALF = "bfloat16"  # what our recipe is called where its products are in it
 
 
 class Clock(TrainerCallback):
@@ -256,9 +256,7 @@ def compare_accuracy(bench: Bench, model: PreTrainedModel, task: tasks.Task, rec
         count = int(right[recipe].sum())
         print(f"{recipe:9}{count}/{len(held_out)} = {count / len(held_out):.3f}", end=" ")
         print(f"after {clock.steps} steps in {clock.seconds:.0f} s")
-    for recipe in recipes:
-        if recipe == "ours":
-            continue
+    for recipe in (name for name in recipes if name != "ours"):
         test = mcnemar(right["ours"], right[recipe])
         print(f"only ours right {test.only_a}, only {recipe} right {test.only_b}: exact McNemar p = {test.p:.2g}")
 

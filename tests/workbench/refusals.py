@@ -6,11 +6,14 @@ import json
 import shutil
 
 
-def refused_by(chapter, trained, project, workbench, root):
+def refused_by(chapter, trained, project, workbench, root, recorded=()):
     """A function that runs the chapter with some parameters, and returns the exit code and the one sentence said.
 
-    It holds that nothing was trained: the cell named `trained` was not run.
+    It holds that nothing was trained: the cell named `trained` was not run. `recorded` names the results that are
+    defaults of the chapter's parameters; they have to exist for a request to be read.
     """
+    for name in recorded:
+        shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
     shutil.copy(root / "notebooks" / f"{chapter}.ipynb", project.root / "notebooks")
 
     def run(**parameters):

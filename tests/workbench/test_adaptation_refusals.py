@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pandas as pd
 import pytest
 
 from refusals import refused_by
-
-RECORDED = ("adaptation", "adaptation-pairs", "adaptation-longer")
-"""The chapter's defaults, which have to exist for a request to be read."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,9 +16,8 @@ def _warm(warm_server):
 @pytest.fixture
 def refused(project, workbench, root):
     """Run the real chapter with these parameters, and return the exit code and what was said."""
-    for name in RECORDED:
-        shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
-    return refused_by("domain-adaptation", "domains-draw", project, workbench, root)
+    recorded = ("adaptation", "adaptation-pairs", "adaptation-longer")
+    return refused_by("domain-adaptation", "domains-draw", project, workbench, root, recorded)
 
 
 def rows(number=90, first="number", **columns):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,9 +28,8 @@ def answers(*models, seed=0):
 @pytest.fixture
 def refused(project, workbench, root, tmp_path):
     """Run the real chapter on these predictions, and return the exit code and what was said."""
-    for name in ("fine-tuning-seeds", "label-smoothing"):  # the defaults have to exist for a request to be read
-        shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
-    run = refused_by("evaluation", "answers-read", project, workbench, root)
+    recorded = ("fine-tuning-seeds", "label-smoothing")
+    run = refused_by("evaluation", "answers-read", project, workbench, root, recorded)
 
     def on(table, **parameters):
         file = tmp_path / "answers.parquet"
