@@ -222,48 +222,62 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(data)
 
 
-def tiny_model(folder: Path) -> dict[str, bytes]:
-    """The files of a BERT of two layers of sixteen and a tokenizer of words, made in `folder`."""
+def tiny_model(folder: Path, known: str = "the sum of two arrays was good bad", longest: int = 32) -> dict[str, bytes]:
+    """The files, made in `folder`, of a BERT of two layers of sixteen and a tokenizer that knows these words."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "sum", "of", "two", "arrays", "was", "good", "bad"]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(known.split())]
     tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=longest, **names).save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-    BertForMaskedLM(BertConfig(vocab_size=len(words), max_position_embeddings=32, **shape)).save_pretrained(folder)
+    BertForMaskedLM(BertConfig(vocab_size=len(words), max_position_embeddings=longest, **shape)).save_pretrained(folder)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def tiny_reviews() -> dict[str, bytes]:
-    """The files of a data set with two configurations, Parquet files by split, and names of labels."""
+    """The files of a data set with two configurations, two splits, and names of labels."""
+
+    def rows(config: str, split: str, number: int) -> dict[str, list]:
+        sentences = [f"{config} number {row} of {split} was {'good' if row % 2 else 'bad'}" for row in range(number)]
+        return {"sentence": sentences, "label": [row % 2 for row in range(number)]}
+
+    configs = {
+        config: {split: rows(config, split, number) for split, number in (("train", 30), ("validation", 10))}
+        for config in ("films", "books")
+    }
+    return parquet_files(configs, classes=["bad", "good"])
+
+
+def parquet_files(configs: dict[str, dict[str, dict[str, list]]], classes: list[str] | None = None) -> dict[str, bytes]:
+    """The files of a data set as the Hub keeps them: for each configuration and split a Parquet file, and a README.
+
+    Args:
+        configs: columns by configuration and split.
+        classes: names of the classes that the column "label" has, where there is one.
+    """
     import io
 
     import datasets
 
-    features = datasets.Features(
-        {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
-    )
-    files, configs = {}, []
-    for config in ("films", "books"):
+    files, described = {}, []
+    for config, splits in configs.items():
         entries = []
-        for split, rows in (("train", 30), ("validation", 10)):
-            sentences = [f"{config} number {row} of {split} was {'good' if row % 2 else 'bad'}" for row in range(rows)]
-            table = datasets.Dataset.from_dict(
-                {"sentence": sentences, "label": [row % 2 for row in range(rows)]}, features=features
-            )
+        for split, columns in splits.items():
+            table = datasets.Dataset.from_dict(columns)
+            if classes:
+                table = table.cast_column("label", datasets.ClassLabel(names=classes))
             opened = io.BytesIO()
             table.to_parquet(opened)
-            name = f"{config}/{split}-00000-of-00001.parquet"
-            files[name] = opened.getvalue()
+            files[f"{config}/{split}-00000-of-00001.parquet"] = opened.getvalue()
             entries.append(f"  - split: {split}\n    path: {config}/{split}-*\n")
-        configs.append(f"- config_name: {config}\n  data_files:\n{''.join(entries)}")
-    files["README.md"] = f"---\nconfigs:\n{''.join(configs)}---\n# Reviews\n".encode()
+        described.append(f"- config_name: {config}\n  data_files:\n{''.join(entries)}")
+    files["README.md"] = f"---\nconfigs:\n{''.join(described)}---\n# A data set\n".encode()
     return files
