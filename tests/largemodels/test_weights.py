@@ -7,12 +7,14 @@ import json
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 import largemodels
 from largemodels import checkpoints, corpora
 from largemodels.batching import join_sentences
+from largemodels.intervals import mean_interval
 from largemodels.masked_prediction import masked_tokens
 
 NAME = "pydocs-small"
@@ -54,6 +56,20 @@ def test_on_held_out_documents_it_is_as_good_as_its_record_says():
     recorded = sum(row["loss"] * row["n"] for row in seen) / sum(row["n"] for row in seen)
     assert loss == pytest.approx(recorded, abs=0.3)  # 300 of some 3,000 documents
     assert loss < RECORD["unigram_entropy"] - 2
+
+
+@pytest.mark.parametrize("baseline", ["scratch", "words"])
+@pytest.mark.parametrize("domain", ["home", "pandas", "torch", "transformers"])
+@pytest.mark.parametrize(("labels", "least"), [(500, 0.0), (4000, 0.02)])
+def test_the_recorded_gain_over_each_baseline_is_above_zero_on_every_domain(root, labels, least, domain, baseline):
+    record = root / "book" / "recorded" / "pretraining-labels"
+    assert json.loads((record / "sweep.json").read_text())["ingredients"]["checkpoints"][
+        "model"
+    ] == checkpoints.fingerprint(NAME)
+    rows = pd.read_parquet(record / "results.parquet").query("labelled_sentences == @labels")
+    accuracy = rows.pivot_table(index="seed", columns="metric", values="value")
+    _, low, _ = mean_interval(accuracy[f"checkpoint_{domain}"] - accuracy[f"{baseline}_{domain}"])
+    assert low > least
 
 
 def test_the_card_says_what_the_record_says():
