@@ -15,7 +15,7 @@ from fake_hub import parquet_files, serving, tiny_model
 from workbench.project import Project
 from workbench.publish import read_edition
 
-# Smaller amounts than a chapter's defaults, which the edition leaves as they are: nothing is to be learnt here.
+# Amounts, which nothing has to be learnt from here; models, data and rates are the edition's own.
 SMALLER = {
     "pretraining": {
         "steps": 3,
