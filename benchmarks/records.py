@@ -58,7 +58,7 @@ def record(number: int) -> tuple[str, dict]:
         "chapter": "toy",
         "status": "completed",
         "key": key,
-        "ingredients": {"code": [["cell", "aa"]], "modules": digests, "versions": digests, "parameters": values},
+        "ingredients": {"code": [["cell", "aa"]], "definitions": digests, "versions": digests, "parameters": values},
         "parameters": {"given": values, "resolved": values},
         "started": "2026-11-23T18:45:00Z",
         "ended": "2026-11-23T18:45:09Z",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -73,6 +74,26 @@ def _acquire(lock: FileLock, progress: Progress | None) -> AbstractContextManage
         return lock.acquire()
 
 
+def table_digest(frame: pd.DataFrame) -> str:
+    """A hexadecimal SHA-256 of a table's values, by row and column."""
+    digest = hashlib.sha256()
+    for row in frame.itertuples(index=False):
+        digest.update(f"{row!r}\n".encode())
+    return digest.hexdigest()
+
+
+def kept_digest(path: Path) -> str | None:
+    """The digest of the table kept in the file `path`; None where there is no such table."""
+    try:
+        return _digest_file(path).read_text() if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     """Return the table of a cache file, or None if there is none or it is damaged."""
     if not path.is_file():
@@ -91,6 +112,8 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
     try:
         frame.to_parquet(partial, index=False)
         partial.replace(path)
+        partial.write_text(table_digest(frame))
+        partial.replace(_digest_file(path))
     except OSError as error:
         _warn_uncached(path.parent, error)
     finally:
@@ -102,6 +125,7 @@ def _remove_old(folder: Path, stem: str) -> None:
     tables = sorted(folder.glob(f"{stem}-*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in tables[KEPT_CACHE_FILES:]:
         path.unlink(missing_ok=True)
+        _digest_file(path).unlink(missing_ok=True)
 
 
 def _warn_uncached(folder: Path, error: OSError) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from largemodels import docstrings, prose, sources
-from largemodels.cache import Progress, cache_folder, kept_table
+from largemodels.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
 from largemodels.deduplication import keep_first
 from largemodels.errors import InputError
 
@@ -129,10 +129,10 @@ def split_of(document: str) -> str:
 
 
 def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
-    """Return a hexadecimal SHA-256 of what decides the corpus's content, in milliseconds: nothing is extracted.
+    """A hexadecimal SHA-256 of the corpus's content; for a Hub id the commit that it stands for, `id@commit`.
 
-    For `pydocs`: the versions of the libraries and the code that reads them; for files: their names and bytes. A Hub
-    id gets no digest but the commit that it stands for, `id@commit`.
+    For `pydocs` it is that of its sentences, whatever code has read them, and kept beside them: the corpus is built
+    where it is not in the cache yet. For files it is that of their names and bytes.
 
     Raises:
         CorpusError: as `sentences` does for a missing source.
@@ -141,11 +141,8 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
         _check_exists(source)
         with sources.raised_as(CorpusError):
             return sources.fingerprint(source)
-    digest = hashlib.sha256()
-    for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
-        digest.update(f"{distribution}=={_version(distribution)}\n".encode())
-    digest.update(_code_digest().encode())
-    return digest.hexdigest()
+    path = _cache_file(source, str(source))
+    return kept_digest(path) or table_digest(sentences(source))
 
 
 def _version(distribution: str) -> str:
@@ -157,10 +154,17 @@ def _version(distribution: str) -> str:
 
 
 def _code_digest(*more: str) -> str:
-    """Return a digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
+    """A digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
     digest = hashlib.sha256()
     for name in ("corpora", "deduplication", "docstrings", "prose", *more):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+def _versions_digest() -> str:
+    digest = hashlib.sha256()
+    for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
+        digest.update(f"{distribution}=={_version(distribution)}\n".encode())
     return digest.hexdigest()
 
 
@@ -286,12 +290,13 @@ def _source_rows(source: str | os.PathLike[str], text_column: str | None, progre
 
 
 def is_cached(name: str) -> bool:
-    """Return whether a shipped corpus is in the cache as the installed packages and the present code make it."""
-    return _cache_file(name, name).is_file()
+    """Whether a shipped corpus is in the cache as the installed packages and the present code make it."""
+    return kept_digest(_cache_file(name, name)) is not None
 
 
 def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
     """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
     readers = () if source in SHIPPED else ("sources", "cards")
-    key = hashlib.sha256(f"{fingerprint(source)} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
+    content = _versions_digest() if source in SHIPPED else fingerprint(source)
+    key = hashlib.sha256(f"{content} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

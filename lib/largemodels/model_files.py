@@ -17,6 +17,7 @@ _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _PICKLES = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|pkl)")
 _BESIDE = re.compile(
     r"(config|generation_config|.*tokenizer.*|.*vocab.*|special_tokens_map|added_tokens)\.(json|txt|model)"
+    r"|adapter_config\.json|adapter_model\.safetensors"
     r"|merges\.txt|spiece\.model|sentencepiece.*\.model|.*\.jinja|model\.safetensors\.index\.json"
 )
 

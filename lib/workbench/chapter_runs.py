@@ -15,7 +15,7 @@ from workbench.contract import Contract
 from workbench.grid import Point
 from workbench.project import Project, RunError
 from workbench.records import Run, completed_run, find_run
-from workbench.runner import prepare, run_chapter
+from workbench.runner import build_shipped, prepare, run_chapter
 from workbench.sweep import Sweep
 from workbench.sweep_progress import SweepView
 from workbench.sweeper import run_sweeps
@@ -39,6 +39,9 @@ def run_chapters(
         RunError: for data that cannot be prepared, a disk that is full, or a run that left nothing.
         KeyboardInterrupt: on Ctrl-C, after runs under way are recorded as interrupted.
     """
+    with RichReporter() as reporter:
+        for contract, given in chapters:
+            build_shipped(contract.resolve(given), reporter)
     sweeps = [_of_one_point(project, contract, given) for contract, given in chapters]
     reused = [_completed(sweep) for sweep in sweeps]
     stale = [sweep for sweep, run in zip(sweeps, reused, strict=True) if run is None]

@@ -12,134 +12,110 @@ import importlib.metadata
 import json
 import platform
 import re
-import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from workbench.contract import Contract, python_of, source, tags
+from workbench.definitions import Reached, digests, reached_by
 from workbench.project import RunError
 from workbench.types import Model, named_sources, plain
 
-OURS = ("largemodels", "workbench")
-_ADAPTER = "workbench.subject"
-
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a run of these parameters depends on: code, parameters, modules, versions, data and models.
+    """Everything that a run of these parameters depends on: code, parameters, definitions, versions, data and models.
 
     Prose is left out: a corrected typo, or a paragraph that moves, computes nothing anew. `code` is a list of the code
-    cells in their order, `[id, digest]` each. The id counts because pages take a run's outputs by it. Data sets, models
-    and predictions are there by their fingerprints, which for the Hub are an id at a commit.
+    cells in their order, `[id, digest]` each; the id counts because pages take a run's outputs by it. `definitions` and
+    `links` say what the cells reach in our packages (`workbench.definitions`). Data sets, models and predictions are
+    there by their fingerprints, which for the Hub are an id at a commit.
 
     Raises:
         RunError: for a module that is not Python, or a Hub that knows no such thing or does not answer.
         ValueError: for data or a model that is here and cannot be read.
     """
     sources = named_sources(parameters)
-    imported = _imported(contract)
-    modules, foreign = _reached(frozenset(name for name in imported if name.split(".")[0] in OURS))
-    foreign = foreign | {name.split(".")[0] for name in imported}
+    reached = _reached(contract)
     return {
-        "code": [[cell.get("id"), _digest([source(cell), sorted(tags(cell))])] for cell in contract.code_cells],
+        "code": _code(contract),
         "parameters": {name: plain(value) for name, value in parameters.items()},
-        "modules": {name: _digest(path.read_text(encoding="utf-8")) for name, path in sorted(modules.items())},
-        "package_data": _package_data(),
-        "versions": _versions(frozenset(foreign)),
+        "definitions": reached.definitions,
+        "links": reached.links,
+        "package_data": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in reached.files.items()},
+        "versions": _versions(reached.packages),
         "data": {name: source.fingerprint() for name, source in sources.items() if not isinstance(source, Model)},
         "checkpoints": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Model)},
     }
 
 
-def libraries(contract: Contract) -> set[str]:
-    """The foreign packages that a chapter's imports reach, by their top-level names."""
-    imported = _imported(contract)
-    return {name.partition(".")[0] for name in imported} | _reached(frozenset(imported))[1]
-
-
 def content_key(parts: dict[str, Any]) -> str:
-    """The digest of all ingredients."""
-    return _digest(parts)
+    """The digest of all ingredients. In which file a definition or a package's data stand is no part of it."""
+    placeless = {
+        part: sorted([name.rpartition(before)[2], digest] for name, digest in parts[part].items())
+        for part, before in (("definitions", ":"), ("package_data", "/"))
+        if part in parts
+    }
+    return _digest(parts | placeless)
+
+
+def libraries(contract: Contract) -> frozenset[str]:
+    """The foreign packages that a chapter uses, by their top-level names."""
+    return _reached(contract).packages
+
+
+def installed(contract: Contract) -> dict[str, str]:
+    """The version of every distribution that a chapter's packages bring with them.
+
+    The key has those alone that definitions use by name; these are kept for whoever looks for a reason later.
+    """
+    return _with_requirements(libraries(contract))
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _imported(contract: Contract) -> set[str]:
-    """The modules that a chapter's cells import; `from a import b` names `a` and `a.b`."""
-    names: set[str] = set()
-    for cell in contract.code_cells:
-        for node in ast.walk(ast.parse(python_of(cell))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+def _trees(contract: Contract) -> list[ast.Module]:
+    return [ast.parse(python_of(cell)) for cell in contract.code_cells]
 
 
-@cache
-def _import_graph() -> Any:
-    """Who imports whom in our packages, with the adapter's lazy imports of the subject left out.
-
-    The adapter only fingerprints and prepares; if its imports counted, every chapter would depend on every module it
-    can reach.
-    """
-    import grimp
-    import grimp.exceptions
-
+def _reached(contract: Contract) -> Reached:
     try:
-        graph = grimp.build_graph(*OURS, include_external_packages=True, cache_dir=None)
-    except grimp.exceptions.SourceSyntaxError as error:
-        raise RunError(str(error)) from None
-    for imported in graph.find_modules_directly_imported_by(_ADAPTER):
-        if imported.startswith("largemodels"):
-            graph.remove_import(importer=_ADAPTER, imported=imported)
-    return graph
+        return reached_by(_trees(contract))
+    except SyntaxError as error:
+        raise RunError(f"{error.filename}: line {error.lineno}: this is not Python: {error.msg}") from None
+
+
+def _code(contract: Contract) -> list[list[str | None]]:
+    """The id and digest of each code cell.
+
+    Beside its syntax tree count what Python does not see and IPython does: magics, and a `;` that hides the last value.
+    """
+    code = []
+    for cell, tree in zip(contract.code_cells, digests(_trees(contract)), strict=True):
+        python, text = python_of(cell).splitlines(), source(cell).splitlines()
+        magics = [line for number, line in enumerate(text) if line != (python[number : number + 1] or [""])[0]]
+        hides = source(cell).rstrip().endswith(";")
+        code.append([cell.get("id"), _digest([tree, magics, hides, sorted(tags(cell))])])
+    return code
 
 
 @cache
-def _reached(names: frozenset[str]) -> tuple[dict[str, Path], set[str]]:
-    """The files of our modules that these imports reach, by module name, and the foreign packages on the way."""
-    graph = _import_graph()
-    start = names & graph.modules
-    reached = set(start).union(*(graph.find_upstream_modules(name) for name in start))
-    ours = {name for name in reached if name.split(".")[0] in OURS}
-    ours |= {name.rsplit(".", count)[0] for name in ours for count in range(1, name.count(".") + 1)}
-    return {name: _file_of(name) for name in ours}, reached - ours
-
-
-def _file_of(module: str) -> Path:
-    package, *rest = module.split(".")
-    base = Path(sys.modules[package].__path__[0] if package in sys.modules else _package_folder(package)).joinpath(
-        *rest
-    )
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-
-
-def _package_folder(package: str) -> str:
-    import importlib.util
-
-    return importlib.util.find_spec(package).submodule_search_locations[0]
-
-
-@cache
-def _package_data() -> dict[str, str]:
-    """The subject's files that are not modules, but for weights, which a model's own fingerprint covers."""
-    folder = Path(_package_folder("largemodels"))
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix not in (".py", ".pyc") and "weights" not in path.parts
-    ]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _owners() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
 
 
 @cache
 def _versions(packages: frozenset[str]) -> dict[str, str]:
-    """Python's minor version, and that of every distribution that these imports reach through requirements."""
-    owners = importlib.metadata.packages_distributions()
-    waiting = {owner for package in packages for owner in owners.get(package, [])}
+    """Python's minor version, and that of the distribution of each of these packages."""
+    names = {owner for package in packages for owner in _owners().get(package, [])}
+    return {"python": ".".join(platform.python_version_tuple()[:2])} | {
+        _normal(name): importlib.metadata.version(name) for name in sorted(names, key=_normal)
+    }
+
+
+@cache
+def _with_requirements(packages: frozenset[str]) -> dict[str, str]:
+    waiting = {owner for package in packages for owner in _owners().get(package, [])}
     found: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
@@ -147,10 +123,13 @@ def _versions(packages: frozenset[str]) -> dict[str, str]:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # a requirement of another platform or of an extra
-        normal = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
-        if normal in found or normal == "large-model-workbench":
+        if _normal(name) in found:
             continue
-        found[normal] = distribution.version
+        found[_normal(name)] = distribution.version
         required = (requirement for requirement in distribution.requires or [] if "extra ==" not in requirement)
         waiting |= {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **dict(sorted(found.items()))}
+    return dict(sorted(found.items()))
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -42,7 +42,8 @@ class Ingredients(TypedDict):
     __pydantic_config__ = _STRICT
     code: NotRequired[str | list[Annotated[list[str | None], Field(min_length=2, max_length=2)]]]
     parameters: NotRequired[dict[str, Value]]
-    modules: NotRequired[dict[str, str]]
+    definitions: NotRequired[dict[str, str]]
+    links: NotRequired[str]
     package_data: NotRequired[dict[str, str]]
     versions: NotRequired[dict[str, str]]
     data: NotRequired[dict[str, str]]
@@ -146,6 +147,7 @@ class Record(TypedDict):
     error: NotRequired[Error | None]
     git: NotRequired[Git]
     python: NotRequired[str]
+    packages: NotRequired[dict[str, str]]
     machine: NotRequired[Machine]
     peak_memory_bytes: NotRequired[int | None]
     energy: NotRequired[Energy | None]
@@ -162,6 +164,7 @@ _EMPTY: dict[str, Any] = {
     "error": None,
     "git": {"commit": None, "dirty": None},
     "python": "unknown",
+    "packages": {},
     "machine": {"platform": "unknown", "cores": 1, "gpus": []},
     "peak_memory_bytes": None,
     "energy": None,

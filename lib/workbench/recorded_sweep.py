@@ -130,7 +130,7 @@ def _read(project: Project, sweep: Path) -> tuple[dict[str, Any], list[Run]]:
 def _shared(run: Run) -> list[Any]:
     """What all points of a sweep depend on alike."""
     parts = run.record["ingredients"]
-    return [parts.get(name) for name in ("code", "modules", "package_data", "versions")]
+    return [parts.get(name) for name in ("code", "definitions", "links", "package_data", "versions")]
 
 
 def _in_all(runs: list[Run]) -> dict[str, Any]:

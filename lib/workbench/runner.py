@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import filelock
 
 from workbench.contract import Contract
-from workbench.keys import content_key, ingredients
+from workbench.keys import content_key, ingredients, installed
 from workbench.machine import energy, git_state, machine
 from workbench.project import Project, RequestError, RunError, sentences_of
 from workbench.records import (
@@ -34,7 +34,7 @@ from workbench.records import (
     write_record,
 )
 from workbench.secrets import Secrets
-from workbench.types import named_sources, plain
+from workbench.types import Source, named_sources, plain
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
@@ -84,6 +84,7 @@ def run_chapter(
     """
     values = contract.resolve(given)
     _check_writable(project.runs)
+    build_shipped(values, reporter)
     with sentences_of(OSError, ValueError):  # a file that is no text, say
         parts = ingredients(contract, values)
     pinned = prepare(contract, given, parts, reporter)
@@ -138,8 +139,26 @@ def _check_writable(runs: Path) -> None:
         raise RequestError(f"the runs folder {runs} cannot be written")
 
 
+def build_shipped(values: dict[str, Any], reporter: Reporter) -> None:
+    """Build the data that come with the workbench, once and in sight: the content key holds their fingerprints.
+
+    Raises:
+        RunError: for data that cannot be built.
+    """
+    for name, source in named_sources(values).items():
+        if source.is_shipped:
+            _prepare(name, source, reporter)
+
+
+def _prepare(name: str, source: Source, reporter: Reporter) -> None:
+    try:
+        source.prepare(reporter.preparing)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
+
+
 def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Build or download what data sets and models need, once and in sight, before a kernel would do it in silence.
+    """Download what data sets and models need, once and in sight, before a kernel would do it in silence.
 
     The kernel could not download everything: it does not get the token that a private repository asks for. Returned are
     the values that name something on the Hub, at the commits that the key's parts were made of.
@@ -149,10 +168,7 @@ def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], re
     """
     pinned = _pinned(contract.resolve(given), parts)
     for name, source in named_sources(contract.resolve({**given, **pinned})).items():
-        try:
-            source.prepare(reporter.preparing)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
+        _prepare(name, source, reporter)
     return pinned
 
 
@@ -206,6 +222,7 @@ def first_record(
         "error": None,
         "git": git_state(project.root),
         "python": platform.python_version(),
+        "packages": installed(contract),
         "machine": machine(),
         "peak_memory_bytes": None,
         "energy": None,

@@ -6,14 +6,20 @@ which module, package, cell, parameter or data set is another one.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.contract import Contract, load_contract
 from workbench.project import Project, RequestError, RunError, sentences_of
 from workbench.records import Run, all_runs, completed_run
+from workbench.syntax import STATEMENTS
 from workbench.types import shown
+
+if TYPE_CHECKING:
+    from workbench.runner import Reporter
 
 CURRENT, STALE, NEVER_RUN, BROKEN = "current", "stale", "never run", "broken"
 
@@ -32,13 +38,19 @@ class State:
         return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
 
 
-def state_of(project: Project, chapter: str, given: dict[str, Any]) -> State:
-    """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason."""
+def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Reporter | None = None) -> State:
+    """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason.
+
+    A reporter is told where the data that come with the workbench have to be built first.
+    """
     from workbench.keys import content_key, ingredients
+    from workbench.runner import build_shipped
 
     try:
         contract = load_contract(project, chapter)
         values = contract.resolve(given)
+        if reporter:
+            build_shipped(values, reporter)
         with sentences_of(OSError, ValueError):  # data that cannot be read
             now = ingredients(contract, values)
     except (RequestError, RunError) as error:
@@ -58,17 +70,22 @@ def state_of(project: Project, chapter: str, given: dict[str, Any]) -> State:
 def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     """What differs between the ingredients of a run's key and other ones, one phrase each.
 
-    Code comes first: the chapter's cells, our modules and their data; then parameters, data sets, models, versions.
+    Code comes first: the chapter's cells, the definitions that they reach and the files that those name; then
+    parameters, data sets, models, versions.
     """
     if not then:
         yield "its record does not say what it depended on"
         return
+    if "definitions" not in then:
+        yield "its record is of an earlier form, which does not say what its code was"
+        then, now = ({"parameters": parts.get("parameters")} for parts in (then, now))
     yield from _cells(then.get("code"), now.get("code"))
-    modules = {*then.get("modules", {}), *now.get("modules", {})}
-    for name, old, new in _different(then.get("modules"), now.get("modules")):
-        yield f"`{_path(name, modules)}` {_verb(old, new)}"
-    for name, old, new in _different(then.get("package_data"), now.get("package_data")):
-        yield f"`lib/largemodels/{name}` {_verb(old, new)}"
+    yield from _definitions(then.get("definitions", {}), now.get("definitions", {}))
+    same = then.get("code") == now.get("code") and _content(then, "definitions") == _content(now, "definitions")
+    if same and then.get("links") != now.get("links"):
+        yield "a name in its code stands for another definition"
+    for name, old, new in _different(*(_content(parts, "package_data") for parts in (then, now))):
+        yield f"`{name}` {_verb(old, new)}"
     parameters = list(_different(then.get("parameters"), now.get("parameters")))
     for name, old, new in parameters:
         yield f"parameter {name} {_value(old)} → {_value(new)}"
@@ -86,7 +103,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield f"{part} changed"
 
 
-_KNOWN = {"code", "modules", "package_data", "parameters", "data", "checkpoints", "versions"}
+_KNOWN = {"code", "definitions", "links", "package_data", "parameters", "data", "checkpoints", "versions"}
 _MISSING = object()
 
 
@@ -133,6 +150,39 @@ def _cells(then: Any, now: Any) -> Iterator[str]:
         yield "the code cells stand in another order"
 
 
+def _content(parts: dict[str, Any], part: str) -> dict[str, list[str]]:
+    """Digests by name, wherever the thing of that name stands: what the content key has of definitions and files."""
+    content: dict[str, list[str]] = {}
+    for place, digest in sorted((parts.get(part) or {}).items(), key=str):
+        content.setdefault(re.split("[:/]", place)[-1], []).append(digest)
+    return {name: sorted(digests) for name, digests in content.items()}
+
+
+def _definitions(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    """What differs between the definitions of then and now, in the order of now's; one that has moved is the same."""
+    old, new = (Counter((place.partition(":")[2], digest) for place, digest in each.items()) for each in (then, now))
+    gone, come = old - new, new - old
+    for place, digest in now.items():
+        name = place.partition(":")[2]
+        if (name, digest) in come:
+            come -= Counter([(name, digest)])
+            earlier = next((known for known in gone if known[0] == name), None)
+            gone -= Counter([earlier])
+            yield f"{_named(place)} {'is used now' if earlier is None else 'changed'}"
+    for place, digest in then.items():
+        left = (place.partition(":")[2], digest)
+        if left in gone:
+            gone -= Counter([left])
+            yield f"{_named(place)} is not used any more"
+
+
+def _named(place: str) -> str:
+    """A definition as a reader of the code knows it: `module.name`, the module without its packages."""
+    module, _, name = place.partition(":")
+    module = module.rpartition(".")[2]
+    return f"the statements of `{module}`" if name == STATEMENTS else f"`{module}.{name}`"
+
+
 def _different(then: dict[Any, Any] | None, now: dict[Any, Any] | None) -> Iterator[tuple[Any, Any, Any]]:
     """Name, old and new value of everything that is not the same in both; `_MISSING` stands for none."""
     then, now = then or {}, now or {}
@@ -144,12 +194,6 @@ def _different(then: dict[Any, Any] | None, now: dict[Any, Any] | None) -> Itera
 
 def _verb(old: Any, new: Any) -> str:
     return "is used now" if old is _MISSING else "is not used any more" if new is _MISSING else "changed"
-
-
-def _path(module: str, all_modules: set[str]) -> str:
-    """A module's file as a reader of the checkout knows it."""
-    is_package = "." not in module or any(name.startswith(f"{module}.") for name in all_modules)
-    return f"lib/{module.replace('.', '/')}{'/__init__' if is_package else ''}.py"
 
 
 def _value(value: Any) -> str:

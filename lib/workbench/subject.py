@@ -46,7 +46,8 @@ def prepare_dataset(name: str, progress: Progress) -> None:
     from largemodels import corpora, sources, tasks
 
     if name in corpora.SHIPPED or name in tasks.SHIPPED:
-        corpora.sentences(progress=progress)
+        if not all(map(corpora.is_cached, corpora.SHIPPED)):
+            corpora.sentences(progress=progress)
     else:
         sources.prepare(name, progress)
 

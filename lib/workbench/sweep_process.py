@@ -150,7 +150,7 @@ class _Quiet:
 
 def _run(project: Project, request: dict[str, Any]) -> dict[str, Any]:
     from workbench.contract import read_contract
-    from workbench.keys import ingredients
+    from workbench.keys import content_key, ingredients
     from workbench.runner import Limits, run_chapter
 
     project.notebooks.mkdir()
@@ -158,7 +158,7 @@ def _run(project: Project, request: dict[str, Any]) -> dict[str, Any]:
     path.write_bytes(request["notebook"])
     contract = read_contract(path)
     here = ingredients(contract, contract.resolve(request["given"]))
-    if here != request["ingredients"]:
+    if content_key(here) != content_key(request["ingredients"]):
         return {"unfit": _difference(request["ingredients"], here)}
     run, _ = run_chapter(project, contract, request["given"], _Quiet(), limits=Limits(*request["limits"]))
     files, left_out, size = {}, [], 0

@@ -192,6 +192,7 @@ def test_a_script_without_a_main_guard_can_extract(library, tmp_path):
 
 
 def test_importing_the_module_loads_no_heavy_library():
+    corpora.fingerprint()  # built once, it is read from beside the corpus
     code = """
 import sys
 from largemodels import corpora
@@ -229,7 +230,7 @@ def test_the_second_call_reads_the_cache(library, cache, monkeypatch):
     first = corpora.sentences()
     monkeypatch.setattr(corpora, "_docstring_rows", None)
     pd.testing.assert_frame_equal(corpora.sentences(), first)
-    assert [path.suffix for path in cache.glob("pydocs-*")] == [".parquet"]
+    assert sorted(path.suffix for path in cache.glob("pydocs-*")) == [".parquet", ".sha256"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and then nothing", b"PAR1" + b"\0" * 500 + b"PAR1"])
@@ -373,19 +374,24 @@ def test_the_fingerprint_of_text_follows_its_content_and_name(tmp_path):
     assert corpora.fingerprint(path.rename(tmp_path / "b.txt")) != first
 
 
-def test_the_fingerprint_of_pydocs_follows_versions_but_not_builds(monkeypatch):
+def test_the_file_of_pydocs_follows_versions_but_not_builds(monkeypatch):
     versions = {"torch": "2.13.0"}
     monkeypatch.setattr(corpora.metadata, "version", lambda name: versions.get(name, "1.0"))
-    first = corpora.fingerprint()
+    first = corpora._cache_file("pydocs", "pydocs")
     versions["torch"] = "2.13.0+cpu"
-    assert corpora.fingerprint() == first
+    assert corpora._cache_file("pydocs", "pydocs") == first
     versions["torch"] = "2.13.1"
-    assert corpora.fingerprint() != first
+    assert corpora._cache_file("pydocs", "pydocs") != first
 
 
-def test_the_fingerprint_of_pydocs_follows_the_code(monkeypatch):
+def test_the_fingerprint_of_pydocs_is_that_of_its_sentences_whatever_code_has_read_them(library, cache, monkeypatch):
     first = corpora.fingerprint()
-    monkeypatch.setattr(corpora, "_code_digest", lambda: "other")
+    assert (corpora.fingerprint(), corpora.is_cached("pydocs")) == (first, True)
+    monkeypatch.setattr(corpora, "_code_digest", lambda *more: "other")
+    assert not corpora.is_cached("pydocs")
+    assert corpora.fingerprint() == first
+    monkeypatch.setattr(corpora, "_code_digest", lambda *more: "one that reads otherwise")
+    monkeypatch.setattr(corpora, "split_of", lambda document: "train")
     assert corpora.fingerprint() != first
 
 

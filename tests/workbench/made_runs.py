@@ -30,8 +30,9 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
         "ingredients": {
             "code": [["parameters", "aa"], ["cell-0", "bb"]],
             "parameters": {"size": 3},
-            "modules": {"largemodels": "cc", "largemodels.vectors": "dd"},
-            "package_data": {"words.txt": "ee"},
+            "definitions": {"largemodels.vectors:cosine": "cc", "largemodels.vectors:_LEAST": "dd"},
+            "links": "11",
+            "package_data": {"largemodels/words.txt": "ee"},
             "versions": {"python": "3.12", "torch": "2.13.0"},
             "data": {"corpus": "ff"},
         },
@@ -45,6 +46,7 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
         "error": {"cell": "cell-0", "number": 1, "name": "E", "message": "m", "traceback": ["E: m"]},
         "git": {"commit": "0123456789abcdef", "dirty": False},
         "python": "3.12.1",
+        "packages": {"numpy": "2.4.0", "torch": "2.13.0"},
         "machine": {
             "platform": "Linux x86_64",
             "processor": "a processor",

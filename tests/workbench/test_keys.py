@@ -8,7 +8,7 @@ import pytest
 
 from toy_project import edit_cell, write_chapter
 from workbench.contract import load_contract
-from workbench.keys import content_key, ingredients
+from workbench.keys import content_key, ingredients, installed
 
 
 def key(project, **given) -> str:
@@ -66,19 +66,22 @@ def test_a_given_default_is_the_default(project):
     assert key(project, size="3") == key(project)
 
 
-def test_the_modules_are_those_that_the_chapter_reaches(project):
-    write_chapter(project.root, "from workbench.chapter import begin\nfrom largemodels import attention")
+def test_the_definitions_and_versions_are_those_that_the_chapter_reaches(project):
+    code = "from workbench.chapter import begin\nfrom largemodels import attention\nbegin()\nattention.attention"
+    write_chapter(project.root, code)
     contract = load_contract(project, "toy")
     parts = ingredients(contract, contract.resolve({}))
-    assert {"workbench.chapter", "workbench.types", "largemodels.attention"} <= parts["modules"].keys()
-    assert (
-        not {"workbench.runner", "workbench.cli", "workbench.publish", "largemodels.corpora"} & parts["modules"].keys()
-    )
+    modules = {place.partition(":")[0] for place in parts["definitions"]}
+    assert modules == {"workbench.chapter", "workbench.types", "largemodels.attention", "largemodels.losses"}
+    assert {"largemodels.attention:attention", "workbench.types:Count"} <= parts["definitions"].keys()
     assert "torch" in parts["versions"]
-    assert "jupyter-book" not in parts["versions"]
+    assert not {"jupyter-book", "jinja2"} & parts["versions"].keys(), "torch brings jinja2, and no cell uses it by name"
+    assert "jinja2" in installed(contract)
 
 
-@pytest.mark.parametrize("change", ["modules", "versions", "data", "checkpoints", "package_data", "code", "parameters"])
+@pytest.mark.parametrize(
+    "change", ["definitions", "links", "versions", "data", "checkpoints", "package_data", "code", "parameters"]
+)
 def test_every_ingredient_counts(project, change):
     contract = load_contract(project, "toy")
     parts = ingredients(contract, contract.resolve({}))

@@ -59,7 +59,7 @@ def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
     edit_cell(path, "cell-2", "chapter.record('triple', 3 * size)")
     assert changed_since(project, recorded) == ["the code of cell cell-2 changed"]
     record = json.loads(json.dumps(recorded.record))
-    record["ingredients"]["modules"]["workbench.types"] = "0"
+    record["ingredients"]["definitions"]["workbench.types:coerce"] = "0"
     record["ingredients"]["versions"]["numpy"] = "1.0"
     record["ingredients"]["parameters"]["seed"] = 7
     older = type(recorded)(recorded.folder, record)

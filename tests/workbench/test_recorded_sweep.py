@@ -103,7 +103,7 @@ def test_an_incomplete_sweep_is_not_recorded(project, swept):
 def test_runs_of_different_code_are_not_one_result(project, swept):
     run = find_run(project, "latest")
     record = json.loads((run.folder / "run.json").read_text())
-    record["ingredients"]["modules"]["workbench.types"] = "0" * 64
+    record["ingredients"]["definitions"]["workbench.types:coerce"] = "0" * 64
     (run.folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(RequestError, match="changed between the runs"):
         record_sweep(project, swept, "toy-sizes")

@@ -32,11 +32,24 @@ def now_with(part, **values):
     ("now", "reasons"),
     [
         (THEN, []),
-        (now_with("modules", **{"largemodels.vectors": "x"}), ["`lib/largemodels/vectors.py` changed"]),
-        (now_with("modules", largemodels="x"), ["`lib/largemodels/__init__.py` changed"]),
-        (now_with("modules", **{"largemodels.new": "x"}), ["`lib/largemodels/new.py` is used now"]),
-        (now_with("modules", **{"largemodels.vectors": None}), ["`lib/largemodels/vectors.py` is not used any more"]),
-        (now_with("package_data", **{"words.txt": "x"}), ["`lib/largemodels/words.txt` changed"]),
+        (now_with("definitions", **{"largemodels.vectors:cosine": "x"}), ["`vectors.cosine` changed"]),
+        (now_with("definitions", **{"largemodels.new:f": "x"}), ["`new.f` is used now"]),
+        (now_with("definitions", **{"largemodels.vectors:cosine": None}), ["`vectors.cosine` is not used any more"]),
+        (
+            now_with("definitions", **{"largemodels.vectors:cosine": None, "largemodels.deep.similarity:cosine": "cc"}),
+            [],
+        ),
+        (
+            now_with("definitions", **{"largemodels.vectors:cosine": None, "largemodels.similarity:cosine": "x"}),
+            ["`similarity.cosine` changed"],
+        ),
+        (
+            now_with("definitions", **{"largemodels.vectors:(statements)": "x"}),
+            ["the statements of `vectors` is used now"],
+        ),
+        ({**THEN, "links": "12"}, ["a name in its code stands for another definition"]),
+        (now_with("package_data", **{"largemodels/words.txt": "x"}), ["`words.txt` changed"]),
+        (now_with("package_data", **{"largemodels/words.txt": None, "largemodels/deep/words.txt": "ee"}), []),
         (now_with("parameters", size=4), ["parameter size 3 → 4"]),
         (now_with("parameters", seed=0), ["parameter seed none → 0"]),
         (now_with("versions", torch="2.14.0"), ["torch 2.13.0 → 2.14.0"]),
@@ -63,6 +76,14 @@ def test_another_data_set_is_a_parameter_that_changed_and_not_data_that_did():
 
 def test_a_record_with_one_digest_for_all_cells_still_says_that_code_changed():
     assert list(changes({**THEN, "code": "aa"}, THEN)) == ["the chapter's code changed"]
+
+
+def test_a_record_of_modules_says_that_its_code_is_not_known_and_what_else_differs():
+    then = {"modules": {"largemodels": "cc"}, "versions": {"torch": "2.12.0"}, "parameters": {"size": 2}}
+    assert list(changes(then, THEN)) == [
+        "its record is of an earlier form, which does not say what its code was",
+        "parameter size 2 → 3",
+    ]
 
 
 def test_a_record_without_ingredients_says_so():
@@ -165,21 +186,19 @@ def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(pro
     used.write_text(used.read_text().replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
     stale = workbench("status", "--json")
     (state,) = json.loads(stale.stdout)
-    assert (stale.returncode, state["reasons"]) == (1, ["`lib/largemodels/intervals.py` changed"])
+    assert (stale.returncode, state["reasons"]) == (1, ["`intervals.CONFIDENCE` changed"])
 
 
 def test_a_module_that_is_reached_through_others_counts(project, library, workbench):
-    write_chapter(project.root, "from largemodels import attention")
+    write_chapter(project.root, "from largemodels import attention\nattention.attention")
     _complete_elsewhere(project)
     reached = library / "largemodels" / "attention.py"
     imported = "from largemodels import helper_of_attention as _helper\n"
-    reached.write_text(reached.read_text().replace("import torch\n", f"import torch\n\n{imported}", 1))
-    (library / "largemodels" / "helper_of_attention.py").write_text('"""Used by attention."""\n')
+    changed = reached.read_text().replace("import torch\n", f"import torch\n\n{imported}", 1)
+    reached.write_text(changed.replace("    scale =", "    _helper.helps()\n    scale =", 1))
+    (library / "largemodels" / "helper_of_attention.py").write_text("def helps(): ...\n")
     (state,) = json.loads(workbench("status", "--json").stdout)
-    assert state["reasons"] == [
-        "`lib/largemodels/attention.py` changed",
-        "`lib/largemodels/helper_of_attention.py` is used now",
-    ]
+    assert state["reasons"] == ["`attention.attention` changed", "`helper_of_attention.helps` is used now"]
 
 
 def _touch(path: Path) -> None:

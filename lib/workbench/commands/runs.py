@@ -219,9 +219,10 @@ def status(
 ) -> None:
     """Say which chapters' runs are current, and of the others what has changed since.
 
-    A run is current while its code cells, parameters, data, the modules it reaches through imports and the installed
-    versions are the same; prose does not count. Nothing is run. Exit codes, as those of `make -q`: 0 all are current, 1
-    some are not, 2 bad request; so `workbench status || workbench book` builds what is stale.
+    A run is current while its code cells, parameters and data, the definitions that the cells reach and the versions
+    of the packages that those use are the same; prose and comments do not count. Nothing is run. Exit codes, as those
+    of `make -q`: 0 all are current, 1 some are not, 2 bad request; so `workbench status || workbench book` builds what
+    is stale.
 
     **Examples**
 
@@ -230,6 +231,7 @@ def status(
     workbench status attention --edition offline
     ```
     """
+    from workbench.console import RichReporter
     from workbench.staleness import CURRENT, state_of
 
     project = find_project()
@@ -241,7 +243,8 @@ def status(
             load_contract(project, chapter)  # refuses an unknown one
             raise RequestError(f"{chapter} is not in the book, and so in no edition")
         given = {chapter: given[chapter]}
-    states = [state_of(project, name, values) for name, values in given.items()]
+    with RichReporter() as reporter:
+        states = [state_of(project, name, values, reporter) for name, values in given.items()]
     if as_json:
         print_json([state.as_json() for state in states])
     else:

@@ -76,8 +76,12 @@ def sweep(
     points = points_of(contract, grid or [], parameter or [], file or [], sample=sample, seed=seed)
     if points.dropped:
         print(f"{points.dropped} duplicate points are left out", file=sys.stderr)
+    from workbench.console import RichReporter
+    from workbench.runner import build_shipped
     from workbench.sweep import Sweep
 
+    with RichReporter() as reporter:
+        build_shipped(contract.resolve(points.points[0].given), reporter)
     asked = Sweep.of(project, contract, points)
     if dry_run:
         _dry_run(asked, workers, bool(scheduler), as_json)
