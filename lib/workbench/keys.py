@@ -111,13 +111,12 @@ def _reached(names: frozenset[str]) -> tuple[dict[str, Path], set[str]]:
 
 def _file_of(module: str) -> Path:
     package, *rest = module.split(".")
-    base = Path(sys.modules[package].__path__[0] if package in sys.modules else _package_folder(package)).joinpath(
-        *rest
-    )
+    base = Path(sys.modules[package].__path__[0] if package in sys.modules else package_folder(package)).joinpath(*rest)
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
-def _package_folder(package: str) -> str:
+def package_folder(package: str) -> str:
+    """The folder of a package, without importing it."""
     import importlib.util
 
     return importlib.util.find_spec(package).submodule_search_locations[0]
@@ -126,7 +125,7 @@ def _package_folder(package: str) -> str:
 @cache
 def _package_data() -> dict[str, str]:
     """The subject's files that are not modules, but for weights, which a model's own fingerprint covers."""
-    folder = Path(_package_folder("largemodels"))
+    folder = Path(package_folder("largemodels"))
     files = [
         path
         for path in sorted(folder.rglob("*"))
