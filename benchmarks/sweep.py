@@ -66,9 +66,9 @@ def write_project(folder: Path) -> None:
 
 
 def metrics_of(notebook: Path) -> list[dict]:
-    from workbench.records import findings
+    from workbench.executed import read_executed
 
-    return findings(json.loads(notebook.read_text()))[0]
+    return read_executed(notebook).metrics
 
 
 def measured(command: list[str], folder: Path) -> float:

@@ -31,8 +31,8 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
 
     The values of the annotated names in `__main__` (or in `namespace`) are replaced by what their types make of them:
     plain Papermill passes `-p flag false` as the text `"false"`, which Python takes for true. A parameter named `seed`
-    seeds Python, NumPy and PyTorch. Running the cell again is harmless; names that were first annotated after the first
-    call are left alone.
+    seeds Python, NumPy and PyTorch. Running the cell again is harmless: the new chapter has claimed nothing yet, and
+    names that were first annotated after the first call are left alone.
 
     Raises:
         ParameterError: one sentence for each value that does not fit its annotation.
@@ -74,6 +74,7 @@ class Chapter:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.parameters = parameters
+        self._claims: dict[str, tuple[str | None, str | None]] = {}
 
     def record(
         self,
@@ -134,11 +135,16 @@ class Chapter:
         The line holds the statement and the bound, never the value, so that nbval can compare it exactly. A claim that
         does not hold is shown with ✗ and the chapter goes on.
 
+        A statement belongs to one claim: records and comparisons tell claims apart by it. In JupyterLab a cell may be
+        run again, and its claims replace those that it made before. A front end that does not say which cell it runs
+        (plain Jupyter Console) has to run the cell of `begin` first.
+
         Raises:
-            ValueError: unless exactly one of `above`, `below`, `between`, or `about` with `within`, is given.
+            ValueError: unless exactly one of `above`, `below`, `between`, or `about` with `within`, is given; or where
+                another claim has the statement.
         """
         bound, holds = _bound(statement, _number(value), above, below, between, about, within)
-        line = f"{'✓' if holds else '✗'} {statement} {bound}"
+        self._refuse_repeated(statement)
         claim = {
             "statement": statement,
             "bound": bound,
@@ -146,8 +152,43 @@ class Chapter:
             "holds": holds,
             "n": n,
         }
-        shown = f'<div class="workbench-claim {"holds" if holds else "fails"}">{html.escape(line)}</div>'
-        _display({"text/plain": line, "text/html": shown}, {"workbench": {"claim": claim}})
+        _display({"text/plain": claim_line(claim), "text/html": claim_html(claim)}, {"workbench": {"claim": claim}})
+
+    def _refuse_repeated(self, statement: str) -> None:
+        """Remember a statement and its cell, unless another claim has it.
+
+        What a cell claimed in an earlier execution is forgotten, as its output is gone from the notebook.
+        """
+        cell, execution = _place()
+        if cell is not None:
+            earlier = self._claims.items()
+            self._claims = {claimed: place for claimed, place in earlier if place[0] != cell or place[1] == execution}
+        if statement in self._claims:
+            raise ValueError(
+                f"claim {statement!r}: another claim has this statement; word them differently"
+                " (if you moved or replaced its cell, run the cell of begin() again)"
+            )
+        self._claims[statement] = cell, execution
+
+
+def claim_line(claim: dict[str, Any]) -> str:
+    """The line that shows a claim as text: its mark, statement and bound."""
+    return f"{'✓' if claim['holds'] else '✗'} {claim['statement']} {claim['bound']}"
+
+
+def claim_html(claim: dict[str, Any]) -> str:
+    """The element that shows a claim on a page."""
+    kind = "holds" if claim["holds"] else "fails"
+    return f'<div class="workbench-claim {kind}">{html.escape(claim_line(claim))}</div>'
+
+
+def _place() -> tuple[str | None, str | None]:
+    """The id of the cell that runs, where the front end tells it (JupyterLab does), and the id of its execution."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    request = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    return request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
 
 
 def _bound(

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.chapter import claim_line
 from workbench.contract import Contract, python_of, tags
+from workbench.executed import claim_problem, parse_executed, recorded_in
 from workbench.outputs import INSTALLED, QUOTES
-from workbench.records import findings
 from workbench.secrets import Secrets
 from workbench.warm import warm_kernels
 
@@ -24,10 +25,11 @@ def problems_of(contract: Contract) -> list[str]:
     found = [f"{name}: it has no comment" for name, parameter in contract.parameters.items() if not parameter.comment]
     for cell in contract.code_cells:
         found += [f"cell {cell.get('id')}: {problem}" for problem in (*_of_the_source(cell), *_of_the_outputs(cell))]
-    claims = findings(contract.notebook)[1]
+    executed = parse_executed(contract.notebook)
+    found += executed.problems
     found += [
         f"the committed claim does not hold: {claim['statement']} {claim['bound']}"
-        for claim in claims
+        for claim in executed.claims
         if not claim["holds"]
     ]
     return [f"{contract.path.name}: {problem}" for problem in found]
@@ -92,12 +94,8 @@ def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
         if not shown.get("figure", {}).get("caption") or not shown.get("image", {}).get("alt"):
             yield "its figure has no caption or no text alternative"
     for output in outputs:
-        claim = output.get("metadata", {}).get("workbench", {}).get("claim")
-        if (
-            claim
-            and "".join(output["data"]["text/plain"])
-            != f"{'✓' if claim['holds'] else '✗'} {claim['statement']} {claim['bound']}"
-        ):
+        claim = recorded_in(output).get("claim")
+        if not claim_problem(claim) and "".join(output["data"]["text/plain"]) != claim_line(claim):
             yield f"what it shows is not the claim that it holds: {claim['statement']}"
 
 

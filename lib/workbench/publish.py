@@ -18,8 +18,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -28,17 +29,14 @@ from workbench.outputs import staged
 from workbench.project import Project, RequestError, RunError, nearest, nearest_or_all, sentences_of, write_atomically
 from workbench.records import Run
 from workbench.request import read_mapping
+from workbench.syntax import our_packages
 from workbench.types import shown
 
+if TYPE_CHECKING:
+    from sphinx_external_toc.api import SiteMap
+
 DEFAULT_EDITION = "offline"
-_BUILDERS = (
-    "jupyter-book",
-    "sphinx",
-    "myst-nb",
-    "sphinx-book-theme",
-    "pydata-sphinx-theme",
-    "sphinx-mathjax-offline",
-)
+_CHAPTERS = PurePosixPath("notebooks")
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,42 @@ def read_edition(project: Project, name: str) -> Edition:
 
 
 def chapters_of_book(project: Project) -> list[str]:
-    """The chapters that the table of contents names, in its order."""
-    text = (project.root / "_toc.yml").read_text(encoding="utf-8")
-    return re.findall(r"^\s*-?\s*file:\s*notebooks/([\w-]+)\s*$", text, re.MULTILINE)
+    """The chapters that the table of contents names, in its order.
+
+    Raises:
+        RequestError: for a table of contents that cannot be read, or that names chapters in a folder of `notebooks/`
+            or by a pattern.
+    """
+    contents = _table_of_contents(project.root / "_toc.yml")
+    pages = [PurePosixPath(name) for name in contents]
+    chapters = [page for page in pages if _CHAPTERS in page.parents]
+    patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
+    mistakes = [
+        f"_toc.yml: {page} is not in {_CHAPTERS}/ itself, where chapters are"
+        for page in chapters
+        if page.parent != _CHAPTERS
+    ]
+    mistakes += [
+        f"_toc.yml: {pattern} is a pattern; name each chapter" for pattern in patterns if _CHAPTERS in pattern.parents
+    ]
+    if mistakes:
+        raise RequestError(*mistakes)
+    return [page.name.removesuffix(".ipynb") for page in chapters]
+
+
+def _table_of_contents(path: Path) -> SiteMap:
+    """The documents of a table of contents as Jupyter Book reads it, in its order.
+
+    Raises:
+        RequestError: where it is not YAML, or not a table of contents.
+    """
+    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+    read_mapping(path)
+    try:
+        return parse_toc_yaml(path)
+    except (MalformedError, TypeError, ValueError, AttributeError) as error:
+        raise RequestError(f"{path}: it is not a table of contents: {error}") from None
 
 
 def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, dict[str, Any]]]:
@@ -97,7 +128,7 @@ def publish(
     with tempfile.TemporaryDirectory(dir=project.build, prefix=".stage-") as temporary:
         source = Path(temporary) / "book"
         _stage(project, runs, repository, source)
-        digest = _digest(project, source)
+        digest = _digest(source)
         page, mark = target / "index.html", target.parent / "html.digest"
         if mark.is_file() and mark.read_text() == f"{digest} {_state(target)}":
             return page, False
@@ -129,15 +160,23 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
         )
 
 
-def _digest(project: Project, folder: Path) -> str:
-    """A digest of the staged files, of our Sphinx extension and of the versions that build pages."""
-    digest = hashlib.sha256(repr([importlib.metadata.version(name) for name in _BUILDERS]).encode())
-    ours = [Path(__file__).with_name(f"{name}.py") for name in ("sphinxext", "offline")]
-    for path in [*sorted(path for path in folder.rglob("*") if path.is_file()), *ours]:
-        name = str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
-        digest.update(f"{name} {path.stat().st_size} ".encode())
-        digest.update(path.read_bytes())
+def _digest(folder: Path) -> str:
+    """A digest of all that pages depend on: the staged files, our packages, and every installed version.
+
+    A page shows whether a recorded result is current, so its words depend on far more than on what formats them.
+    """
+    digest = hashlib.sha256(_installed().encode())
+    for root in [folder, *our_packages().values()]:
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+@cache
+def _installed() -> str:
+    """The name and version of every installed distribution."""
+    return repr(sorted({(each.name, each.version) for each in importlib.metadata.distributions()}))
 
 
 def _state(pages: Path) -> str:

@@ -236,20 +236,6 @@ def notebook_facts(notebook: Path) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def findings(notebook: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The metrics and claims in an executed notebook's outputs, in order; of a repeated name the last value counts."""
-    metrics: dict[str, dict[str, Any]] = {}
-    claims: dict[str, dict[str, Any]] = {}
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            ours = output.get("metadata", {}).get("workbench", {})
-            if "record" in ours:
-                metrics[ours["record"]["name"]] = dict(ours["record"])
-            if "claim" in ours:
-                claims[ours["claim"]["statement"]] = dict(ours["claim"])
-    return list(metrics.values()), list(claims.values())
-
-
 # Reading what may be damaged or forged
 
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import filelock
 
 from workbench.contract import Contract
+from workbench.executed import parse_executed
 from workbench.keys import content_key, ingredients, installed
 from workbench.machine import energy, git_state, machine
 from workbench.project import Project, RequestError, RunError, sentences_of
@@ -25,7 +26,6 @@ from workbench.records import (
     FORMAT,
     Run,
     completed_run,
-    findings,
     folder_under_way,
     iso,
     lock_of,
@@ -279,7 +279,8 @@ def _execute(
         record["peak_memory_bytes"] = usage.peak_bytes or None
         record["energy"] = energy(usage.cpu_seconds) if usage.cpu_seconds else None
         if destination.exists():
-            record["metrics"], record["claims"] = findings(nbformat.read(destination, as_version=4))
+            executed = parse_executed(nbformat.read(destination, as_version=4))
+            record["metrics"], record["claims"] = executed.metrics, executed.claims
             record["notebook"] = notebook_facts(destination)
         write_record(folder, record)
 

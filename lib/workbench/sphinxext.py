@@ -1,14 +1,12 @@
 """The book's own Sphinx extension: the ledger of claims, and on each chapter's page the run behind its outputs.
 
-Both are read from the executed notebooks themselves: claims from the metadata of their outputs, as `workbench.chapter`
-wrote them, and the run from the notebook's metadata `workbench`. What cannot be read is a warning, which fails a `-W`
-build.
+Both are read from the executed notebooks themselves (`workbench.executed`). What cannot be read is a warning, which
+fails a `-W` build.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,74 +19,16 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from workbench import offline, recorded_page
+from workbench.chapter import claim_html
+from workbench.executed import Executed, read_executed
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Executed:
-    """What an executed notebook tells: its run, its claims in order, and what in it could not be read."""
-
-    run: dict[str, Any] = field(default_factory=dict)
-    claims: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def read_executed(path: Path) -> Executed:
-    """The run, the claims and the problems of one notebook; a file that is no notebook is one problem."""
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        run = notebook["metadata"].get("workbench", {})
-        cells = list(enumerate(notebook["cells"]))
-        outputs = [(index, output) for index, cell in cells for output in cell.get("outputs", [])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Executed(problems=[f"not a readable notebook ({type(error).__name__}: {error})"])
-    claims, problems = [], []
-    if problem := _run_problem(run):
-        run, problems = {}, [problem]
-    for index, output in outputs:
-        workbench = (output.get("metadata") or {}).get("workbench") or {}
-        if not isinstance(workbench, dict) or "claim" not in workbench:
-            continue
-        if problem := _claim_problem(workbench["claim"]):
-            problems.append(f"cell {index}: {problem}")
-        else:
-            claims.append(workbench["claim"])
-    return Executed(run, claims, problems)
-
-
-def _run_problem(run: Any) -> str | None:
-    """What is wrong with the notebook's metadata of its run; none at all is not wrong."""
-    if not isinstance(run, dict):
-        return f"the run is {run!r}, not a mapping"
-    if not isinstance(run.get("parameters") or {}, dict):
-        return "the run's parameters are not a mapping"
-    if run and not isinstance(run.get("run"), str):
-        return "the run has no name"
-    if run.get("started") is not None:
-        try:
-            datetime.fromisoformat(run["started"])
-        except (ValueError, TypeError):
-            return f"the run's start, {run['started']!r}, is not a time"
-    if not isinstance(run.get("seconds", 0), (int, float)):
-        return f"the run's duration, {run['seconds']!r}, is not a number of seconds"
-    return None
-
-
-def _claim_problem(claim: Any) -> str | None:
-    """What is wrong with the metadata of a claim."""
-    if not isinstance(claim, dict):
-        return f"the claim is {claim!r}, not a mapping"
-    for key, kind in (("statement", str), ("bound", str), ("holds", bool)):
-        if not isinstance(claim.get(key), kind):
-            return f"the claim {claim.get('statement')!r} has no {key}"
-    return None
 
 
 def chapters(env: BuildEnvironment) -> list[tuple[str, Executed]]:
     """The book's notebooks as `(docname, what it tells)`, in the order of the table of contents."""
     site_map = getattr(env.config, "external_site_map", None) or {}
-    order = {docname: place for place, docname in enumerate(site_map)}
+    order = {name.removesuffix(".ipynb"): place for place, name in enumerate(site_map)}
     names = (name for name in env.found_docs if env.doc2path(name).endswith(".ipynb"))
     names = sorted(names, key=lambda name: (order.get(name, len(order)), name))
     return [(name, read_executed(Path(env.doc2path(name)))) for name in names]
@@ -187,15 +127,29 @@ def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
     path = Path(env.doc2path(env.docname))
     if path.suffix != ".ipynb":
         return
-    shown = [raw for raw in doctree.findall(nodes.raw) if raw.astext().startswith('<div class="workbench-claim')]
-    for number, raw in enumerate(shown, start=1):
+    executed = read_executed(path)
+    for number, raw in _shown_claims(doctree, executed.claims):
         raw[:] = [nodes.Text(raw.astext().replace("<div", f'<div id="claim-{number}"', 1))]
         label = _label(env.docname, number)
         env.get_domain("std").note_hyperlink_target(label, env.docname, f"claim-{number}", "claim")
-    run = read_executed(path).run
-    if run:
+    if executed.run:
         section = next(doctree.findall(nodes.section), doctree)
-        section += provenance(run)
+        section += provenance(executed.run)
+
+
+def _shown_claims(doctree: nodes.document, claims: list[dict[str, Any]]) -> Iterator[tuple[int, nodes.raw]]:
+    """The number of each claim that a page shows, from one, and its node.
+
+    Both are in the notebook's order, but a page lacks the claims of cells whose output it hides. So a node is counted
+    as the next claim that looks like it.
+    """
+    start = 0
+    for raw in list(doctree.findall(nodes.raw)):
+        text = raw.astext().strip()
+        place = next((place for place in range(start, len(claims)) if claim_html(claims[place]) == text), None)
+        if place is not None:
+            start = place + 1
+            yield start, raw
 
 
 def provenance(run: dict[str, Any]) -> nodes.admonition:

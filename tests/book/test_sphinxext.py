@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 import yaml
 
 import toy_chapter
-from workbench.sphinxext import provenance, read_executed
+from workbench.executed import read_executed
+from workbench.sphinxext import provenance
 
 COMMITTED = {"run": toy_chapter.RUN["run"], "started": toy_chapter.RUN["started"]}
 
@@ -109,6 +111,7 @@ def small_book(folder, notebook) -> subprocess.CompletedProcess:
     settings = {
         "extensions": ["myst_nb", "workbench.sphinxext"],
         "nb_execution_mode": "off",
+        "numfig": True,
         "exclude_patterns": ["out"],
     }
     lines = [f"{name} = {value!r}" for name, value in settings.items()] + [
@@ -138,6 +141,23 @@ def test_a_malformed_claim_fails_the_build_by_a_warning_and_not_by_a_crash(tmp_p
     assert "the claim 'Rows sum to one: largest error' has no holds" in built.stderr
     assert "Traceback" not in built.stderr
     assert "1 entry could not be read." in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_ledger_leads_to_the_claim_it_names_where_an_earlier_one_is_hidden(tmp_path):
+    notebook = copy.deepcopy(toy_chapter.chapter())
+    place = next(place for place, cell in enumerate(notebook.cells) if "chapter.claim" in cell.source)
+    hidden = copy.deepcopy(notebook.cells[place])
+    hidden.id, hidden.metadata["tags"] = "hidden", ["remove-output"]
+    notebook.cells[place].outputs, hidden.outputs = hidden.outputs[1:], hidden.outputs[:1]
+    notebook.cells.insert(place, hidden)
+    built = small_book(tmp_path, notebook)
+    assert built.returncode == 0, built.stderr
+    ledger, page = ((tmp_path / "out" / name).read_text(encoding="utf-8") for name in ("index.html", "chapter.html"))
+    ((anchor, statement),) = re.findall(r'href="chapter\.html#(claim-\d+)"><span[^>]*>([^<]+)', ledger)
+    assert statement == "A fair coin shows heads: frequency"
+    assert re.search(rf'<div id="{anchor}"[^>]*>✗ {statement}', page)
+    assert "Rows sum to one" in ledger
+    assert "Rows sum to one" not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)
 
 
 def test_the_configuration_lists_the_extension_and_keeps_execution_off():

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_client.manager import run_kernel
 
 from workbench import chapter as chapter_module
 from workbench.chapter import Chapter, ParameterError, begin
@@ -148,6 +149,61 @@ def test_the_shown_line_never_depends_on_the_measured_value(value):
 def test_a_claim_has_exactly_one_bound(bounds):
     with pytest.raises(ValueError, match="exactly one"):
         Chapter({}).claim("Gain", 1, **bounds)
+
+
+def test_a_statement_belongs_to_one_claim(shown):
+    chapter = Chapter({})
+    chapter.claim("Gain", 1, above=2)
+    with pytest.raises(ValueError, match="claim 'Gain': another claim has this statement"):
+        chapter.claim("Gain", 1, above=0)
+    chapter.claim("Gain of the second", 1, above=0)
+    assert [data["text/plain"][0] for data, _ in shown] == ["✗", "✓"]
+
+
+def test_a_refused_claim_does_not_take_its_statement(shown):
+    chapter = Chapter({})
+    with pytest.raises(ValueError, match="exactly one"):
+        chapter.claim("Gain", 1)
+    chapter.claim("Gain", 1, above=0)
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """Execute code in a kernel as a front end does, which may name the cell; the name of the error, or None."""
+    with run_kernel() as client:
+
+        def execute(code, cell=None):
+            message = client.session.msg("execute_request", {"code": code, "silent": False, "store_history": True})
+            message["metadata"] = {} if cell is None else {"cellId": cell}
+            client.shell_channel.send(message)
+            while True:
+                reply = client.get_shell_msg(timeout=60)
+                if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                    return reply["content"].get("ename")
+
+        yield execute
+
+
+BEGIN = "from workbench.chapter import begin\nchapter = begin()"
+CLAIM = "chapter.claim('Gain', 1, above=0)"
+
+
+def test_in_jupyterlab_a_cell_of_claims_runs_again_and_another_cell_may_not_repeat_them(answer):
+    assert answer(BEGIN, "begin") is None
+    assert answer(CLAIM, "one") is None
+    assert answer(CLAIM, "one") is None
+    assert answer(CLAIM, "two") == "ValueError"
+    assert answer(f"{CLAIM}\n{CLAIM}", "one") == "ValueError"
+    assert answer("chapter.claim('Loss', 1, above=0)", "one") is None, "the cell was edited"
+    assert answer(CLAIM, "two") is None, "no other cell claims that any longer"
+
+
+def test_where_cells_are_not_named_a_statement_is_refused_until_the_chapter_begins_again(answer):
+    assert answer(BEGIN) is None
+    assert answer(CLAIM) is None
+    assert answer(CLAIM) == "ValueError"
+    assert answer(BEGIN) is None
+    assert answer(CLAIM) is None
 
 
 def test_a_statement_is_escaped_in_html(shown):

@@ -67,6 +67,17 @@ def test_a_hand_edited_claim_is_red(project, accepted):
     assert nbval([accepted], cell_limit=60) == 1
 
 
+def test_a_failing_claim_is_red_where_a_later_one_of_the_same_statement_holds(project, accepted):
+    def edit(notebook):
+        outputs = notebook["cells"][-1]["outputs"]
+        fails = json.loads(json.dumps(outputs[0]))
+        fails["metadata"]["workbench"]["claim"]["holds"] = False
+        outputs.insert(0, fails)
+
+    change(accepted, edit)
+    assert "the committed claim does not hold: Size is below ten: size below 10" in problems(project)
+
+
 def test_a_claim_that_no_longer_holds_is_red_under_nbval(project, accepted):
     def edit(notebook):
         notebook["cells"][1]["source"] = "".join(notebook["cells"][1]["source"]).replace(
@@ -108,6 +119,10 @@ def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
         (
             lambda cells: cells[-1]["outputs"][0]["metadata"]["workbench"]["claim"].update(holds=False),
             "the committed claim does not hold",
+        ),
+        (
+            lambda cells: cells[-1]["outputs"][0]["metadata"]["workbench"].update(claim={"statement": "Size"}),
+            "the claim 'Size' has no bound",
         ),
         (
             lambda cells: cells[1].update(source="".join(cells[1]["source"]).replace("# how many", "")),

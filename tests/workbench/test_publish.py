@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from swept_project import sweep
 from toy_project import edit_cell, write_chapter
+from workbench import publish as publish_module
 from workbench.contract import load_contract
 from workbench.project import RequestError, RunError
-from workbench.publish import publish, read_edition, staged_chapters
+from workbench.publish import chapters_of_book, publish, read_edition, staged_chapters
 from workbench.recorded import record_run
 from workbench.recorded_sweep import find_sweep, record_sweep
+from workbench.syntax import our_packages
 
 CONFIG = """\
 title: A small book
@@ -86,6 +89,32 @@ def test_the_book_shows_its_runs_and_is_built_only_when_something_changed(book, 
     assert not list(book.build.glob(".stage-*"))
 
 
+def test_an_edit_of_any_of_our_modules_builds_the_book_again(book, tmp_path, monkeypatch):
+    def copied(package):
+        return tmp_path / "lib" / package
+
+    def build_one_page(source, log):
+        (source / "_build" / "html").mkdir(parents=True)
+        (source / "_build" / "html" / "index.html").write_text("a page")
+        return source / "_build" / "html"
+
+    def is_built():
+        return publish(book, read_edition(book, "offline"), {}, None, Quiet())[1]
+
+    for package, folder in our_packages().items():
+        shutil.copytree(folder, copied(package), ignore=shutil.ignore_patterns("weights", "*.pyc"))
+    monkeypatch.setattr(publish_module, "our_packages", lambda: {name: copied(name) for name in our_packages()})
+    monkeypatch.setattr(publish_module, "_build", build_one_page)
+    assert is_built()
+    assert not is_built()
+    modules = [*(tmp_path / "lib").rglob("*.py")]
+    assert "recorded_page.py" in {module.name for module in modules}
+    for module in modules:
+        module.write_text(module.read_text() + "# edited")
+        assert is_built(), module
+    assert not is_built()
+
+
 def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(book, run):
     begin = "from workbench.chapter import begin\nchapter = begin()"
     write_chapter(book.root, begin, "chapter.record('double', 2 * size, low=0, high=99, n=7)")
@@ -149,6 +178,42 @@ def test_a_malformed_edition_is_refused(book, content, sentence):
     (book.editions / "offline.yml").write_text(content)
     with pytest.raises(RequestError, match=sentence):
         read_edition(book, "offline")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "file: notebooks/toy",
+        "file: notebooks/toy.ipynb",
+        "file: notebooks/toy  # the first one",
+        "{file: notebooks/toy}",
+        "file: 'notebooks/toy'",
+        "file: book/part\n    sections:\n    - file: notebooks/toy",
+    ],
+)
+def test_a_chapter_is_named_in_the_table_of_contents_as_jupyter_book_allows(project, entry):
+    (project.root / "_toc.yml").write_text(f"format: jb-book\nroot: book/intro\nchapters:\n  - {entry}\n")
+    assert chapters_of_book(project) == ["toy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("root: book/intro\nentries:\n- file: notebooks/part1/d\n", "notebooks/part1/d is not in notebooks/ itself"),
+        ("root: book/intro\nentries:\n- glob: notebooks/*\n", r"notebooks/\* is a pattern; name each chapter"),
+        ("root: book/intro\nentries:\n- notebooks/toy\n", "it is not a table of contents: entry not a mapping"),
+        ("root: book/intro\nchapter:\n- file: notebooks/toy\n", "it is not a table of contents: Unknown keys"),
+        ("root: book/intro\nentries: 3\n", "it is not a table of contents: 'entries' not a non-empty list"),
+        ("root: book/intro\ndefaults: 3\n", "it is not a table of contents"),
+        ("- root: book/intro\n", "expected lines of `name: value`"),
+        ("root: [", "the file is not YAML"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_table_of_contents_that_cannot_be_followed_is_refused(project, content, sentence):
+    (project.root / "_toc.yml").write_text(content)
+    with pytest.raises(RequestError, match=f"_toc.yml: {sentence}"):
+        chapters_of_book(project)
 
 
 def test_an_editions_parameters_are_checked_before_anything_runs(book):

@@ -16,7 +16,6 @@ from workbench.records import (
     all_runs,
     completed_run,
     find_run,
-    findings,
     folder_under_way,
     lock_of,
     new_run_folder,
@@ -244,18 +243,6 @@ def test_two_who_ask_at_once_whether_a_run_is_locked_hear_the_same(project):
         fcntl = pytest.importorskip("fcntl")
         fcntl.flock(other, fcntl.LOCK_SH)  # as somebody who asks holds it
         assert find_run(project, "latest").status == "interrupted"
-
-
-def test_findings_come_from_output_metadata_and_the_last_of_a_name_counts():
-    def output(**ours):
-        return {"output_type": "display_data", "metadata": {"workbench": ours}}
-
-    cells = [
-        {"outputs": [output(record={"name": "a", "value": 1}), output(claim={"statement": "s", "holds": False})]},
-        {"outputs": [output(record={"name": "a", "value": 2}), {"output_type": "stream", "text": "x"}]},
-        {"source": "prose"},
-    ]
-    assert findings({"cells": cells}) == ([{"name": "a", "value": 2}], [{"statement": "s", "holds": False}])
 
 
 def test_a_record_is_strict_json(project):
