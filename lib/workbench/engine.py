@@ -1,7 +1,8 @@
 """A Papermill engine that keeps the notebook on disk true while it runs.
 
 It differs from Papermill's own in four ways: the notebook is saved by replacement and not in place, secrets of the
-environment never reach the kernel or the file, a cell and the whole run have time limits, and somebody may watch.
+environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and somebody may
+watch.
 """
 
 from __future__ import annotations
@@ -109,6 +110,28 @@ def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | N
     return min(limits, default=None)
 
 
+def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbformat.NotebookNode:
+    """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
+
+    Sources stay, since no kernel wrote them.
+    """
+    cells = [_with_redacted_outputs(cell, secrets) if "outputs" in cell else cell for cell in notebook.cells]
+    metadata = dict(notebook.metadata)
+    if "widgets" in metadata:
+        metadata["widgets"] = secrets.redact(metadata["widgets"])
+    return nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata})
+
+
+def _with_redacted_outputs(cell: nbformat.NotebookNode, secrets: Secrets) -> dict[str, Any]:
+    """The cell with redacted outputs. An output's type and its stream's name are words of the file format, and stay."""
+    fixed = ("output_type", "name")
+    outputs = [
+        {part: value if part in fixed else secrets.redact(value) for part, value in output.items()}
+        for output in cell.outputs
+    ]
+    return {**cell, "outputs": outputs}
+
+
 papermill_engines.register(ENGINE, WorkbenchEngine)
 
 
@@ -124,7 +147,8 @@ class _Manager(NotebookExecutionManager):
 
     def save(self, **kwargs: Any) -> None:
         """Write the notebook as it is now."""
-        write_atomically(self._destination, self._secrets.redact(nbformat.writes(self.nb)), durable=False)
+        written = nbformat.writes(without_secrets(self.nb, self._secrets))
+        write_atomically(self._destination, written, durable=False)
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:

@@ -204,6 +204,26 @@ def test_secrets_reach_neither_the_kernel_nor_the_files(project, run, monkeypatc
     assert "'HF_TOKEN'" not in done.notebook.read_text()
 
 
+def test_a_secret_that_is_also_a_parameter_a_metric_and_a_word_of_the_file_format_spoils_no_run(
+    project, run, monkeypatch
+):
+    monkeypatch.setenv("DATABASE_PASSWORD", "100000")
+    monkeypatch.setenv("REDIS_AUTH", "kernelspec")
+    monkeypatch.setenv("LLM_MAX_TOKENS", "65536")
+    write_chapter(
+        project.root,
+        BEGIN,
+        "chapter.record('double', 100000, n=size)",
+        "import os\nprint('it is', 10**5, os.environ['LLM_MAX_TOKENS'])",
+    )
+    done, _ = run(size=100000)
+    assert done.status == "completed"
+    assert [(metric["value"], metric["n"]) for metric in done.record["metrics"]] == [(100000, 100000)]
+    notebook = records.read_notebook(done)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "".join(notebook["cells"][-1]["outputs"][0]["text"]) == "it is [redacted] 65536\n"
+
+
 def test_a_bad_value_writes_nothing(project, run):
     with pytest.raises(RequestError):
         run(size="0")
