@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -136,8 +137,8 @@ def is_number(value: Any) -> bool:
 
 
 def iso(moment: datetime) -> str:
-    """A moment as records hold it, to the second in UTC."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """A moment as records hold it: in UTC, to the microsecond, since runs of one second are put in order by it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -146,11 +147,8 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def all_runs(project: Project, chapter: str | None = None, *, damaged: bool = False) -> Iterator[Run]:
-    """Every run with a readable record, newest first, one at a time; with `damaged` the others as well."""
-    for folder, problem in _folders(project.runs, chapter):
-        run = _run(folder, problem, damaged)
-        if run is not None:
-            yield run
+    """Every run with a readable record, newest first, read as it is wanted; with `damaged` the others as well."""
+    yield from _newest_first(_folders(project.runs, chapter), damaged)
 
 
 def find_run(project: Project, name: str, chapter: str | None = None, *, damaged: bool = False) -> Run:
@@ -184,10 +182,8 @@ def find_run(project: Project, name: str, chapter: str | None = None, *, damaged
 
 def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:
     """The runs of a content key, newest first. The folders' names say which records have to be read."""
-    for folder, problem in _folders(project.runs, chapter, lambda found: found[17:25] == key[:8]):
-        run = _run(folder, problem, damaged=False)
-        if run is not None and run.record["key"] == key:
-            yield run
+    folders = _folders(project.runs, chapter, lambda found: found[17:25] == key[:8])
+    yield from (run for run in _newest_first(folders) if run.record["key"] == key)
 
 
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
@@ -256,7 +252,10 @@ def findings(notebook: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[
 def _folders(
     runs: Path, chapter: str | None = None, fits: Callable[[str], bool] = lambda name: True
 ) -> list[tuple[Path, str | None]]:
-    """What stands where runs do, newest first, each with what is wrong with it at first sight. Nothing is opened."""
+    """What stands where runs do, each with what is wrong with it at first sight. Nothing is opened.
+
+    Names put them in order, newest first, but for those of one second; see `_newest_first`.
+    """
     found: list[tuple[Path, str | None]] = []
     for place in _entries(runs):
         if chapter not in (None, place.name):
@@ -276,6 +275,16 @@ def _folders(
                 if is_run:
                     found.append((Path(entry.path), problem))
     return sorted(found, key=lambda each: each[0].name, reverse=True)
+
+
+def _newest_first(folders: Iterable[tuple[Path, str | None]], damaged: bool = False) -> Iterator[Run]:
+    """The runs in folders that come from `_folders`; where several started in one second, their records say the order.
+
+    A record of an earlier version has no fractions of the second and counts as the oldest.
+    """
+    for _, of_one_second in itertools.groupby(folders, key=lambda found: found[0].name[:16]):
+        runs = [run for folder, problem in of_one_second if (run := _run(folder, problem, damaged)) is not None]
+        yield from sorted(runs, key=lambda run: run.record.get("started", "").removesuffix("Z"), reverse=True)
 
 
 def _entries(folder: str | Path, *, strict: bool = False) -> list[os.DirEntry[str]]:

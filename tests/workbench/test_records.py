@@ -48,6 +48,27 @@ def test_runs_of_one_second_get_different_names(project):
     assert len(list(all_runs(project))) == 3
 
 
+def test_of_runs_that_started_in_one_second_the_latest_is_the_one_that_started_last(project):
+    starts = {"c": 0.1, "a": 0.2, "d": 0.3, "b": 0.4}
+    for digit, after in starts.items():
+        make_run(project, key=digit * 10, after=after, chapter="toy" if digit < "c" else "other")
+    make_run(project, key="e" * 10, after=-1)
+    assert [run.record["key"][0] for run in all_runs(project)] == ["b", "d", "a", "c", "e"]
+    assert find_run(project, "latest").record["key"] == "b" * 10
+    assert find_run(project, "latest", "other").record["key"] == "d" * 10
+
+
+def test_of_many_runs_of_one_key_in_one_second_the_newest_is_the_one_that_started_last(project):
+    folders = [make_run(project, after=count / 20) for count in range(12)]
+    assert completed_run(project, "toy", "1a2b3c4d5e").folder == folders[-1]
+
+
+def test_a_record_without_fractions_of_a_second_is_older_than_one_of_the_same_second_with_them(project):
+    make_run(project, key="bbbbbbbb", started="2026-11-23T18:45:00Z")
+    make_run(project, key="aaaaaaaa", after=0.25)
+    assert find_run(project, "latest").record["key"] == "aaaaaaaa"
+
+
 def test_a_running_record_whose_lock_nobody_holds_was_interrupted(project):
     folder = make(project, status="running")
     with lock_of(folder):
