@@ -33,6 +33,8 @@ from workbench.types import shown
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 FORMAT = 1
+PATIENCE = 0.5
+"""Seconds to wait for a run's lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
 """Bytes; no run writes a record of this size, and reading one would cost memory."""
 
@@ -103,7 +105,7 @@ def lock_of(folder: Path) -> filelock.FileLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds a run's lock. Asking takes no part of it, so that two who ask at once hear the same."""
+    """Whether a process holds a run's lock. To look at it is to share it for a moment, so that others see the same."""
     try:
         import fcntl
     except ImportError:
@@ -125,7 +127,7 @@ def _is_locked_without_fcntl(folder: Path) -> bool:
     if (folder / "lock").is_symlink() or not (folder / "lock").is_file():
         return False
     try:
-        with filelock.FileLock(folder / "lock", timeout=0):
+        with lock_of(folder).acquire(timeout=PATIENCE):  # which may be that of another who looks
             return False
     except (filelock.Timeout, OSError):
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -265,6 +266,17 @@ def test_two_who_ask_at_once_whether_a_run_is_locked_hear_the_same(project):
         fcntl = pytest.importorskip("fcntl")
         fcntl.flock(other, fcntl.LOCK_SH)  # as somebody who asks holds it
         assert find_run(project, "latest").status == "interrupted"
+
+
+def test_without_flock_one_who_looks_at_a_lock_does_not_make_it_look_held_to_another(project):
+    fcntl = pytest.importorskip("fcntl", reason="the other's lock is made with it")
+    folder = make_run(project, status="running")
+    with (folder / "lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        assert not records._is_locked_without_fcntl(folder)
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        assert records._is_locked_without_fcntl(folder)
 
 
 def test_findings_come_from_output_metadata_and_the_last_of_a_name_counts():
