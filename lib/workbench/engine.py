@@ -196,7 +196,10 @@ class _Client(PapermillNotebookClient):
 
 
 class Usage:
-    """Peak memory (bytes) and processor time (seconds) of a process and its children, sampled four times a second."""
+    """Peak memory (bytes) and processor time (seconds) of a process and its children, sampled four times a second.
+
+    The time of children that have ended counts where the operating system keeps it (Linux does), in their parents.
+    """
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -223,7 +226,7 @@ class Usage:
                 for process in (parent, *parent.children(recursive=True)):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         times = process.cpu_times()
-                        cpu += times.user + times.system
+                        cpu += times.user + times.system + times.children_user + times.children_system
                         memory += process.memory_info().rss
                 self.peak_bytes = max(self.peak_bytes, int(memory))
                 self.cpu_seconds = max(self.cpu_seconds, cpu)
