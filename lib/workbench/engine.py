@@ -99,10 +99,10 @@ def _log_beside(notebook: Path) -> Iterator[IO[bytes]]:
 
 def _checkout(folder: Path) -> dict[str, str]:
     """Where a chapter finds what is recorded: the runs may stand elsewhere, and a sweep's are made in another place."""
-    for start in (folder, None):
-        with contextlib.suppress(RequestError):
-            return {"WORKBENCH_ROOT": str(find_project(start).root)}
-    return {}
+    try:
+        return {"WORKBENCH_ROOT": str(find_project(folder, Path.cwd()).root)}
+    except RequestError:
+        return {}
 
 
 def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | None:
