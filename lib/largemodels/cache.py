@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -19,7 +19,13 @@ from filelock import FileLock, Timeout
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int, str], None]
+
+class Progress(Protocol):
+    """Called while something takes its time."""
+
+    def __call__(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
+        """So many units of all are done, and this goes on."""
+
 
 WAITING = "waiting for another process to build the corpus"
 KEPT_CACHE_FILES = 3

@@ -116,7 +116,7 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
         kind: "model" or "dataset".
         hub_id: the repository.
         names: paths in the repository, out of `files`.
-        progress: called with the bytes done, the bytes in all, and what is going on.
+        progress: called with the bytes done, the bytes in all, and what is going on, before each file and at the end.
 
     Raises:
         HubError: for a file that is not given out, does not arrive, or arrives damaged; a damaged one does not stay.
@@ -128,7 +128,7 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
         path = _in_cache(kind, hub_id.repository, commit, name)
         if path is None or checked.get(name) != path.stat().st_size:
             if progress:
-                progress(done, total, f"downloading {hub_id.unpinned}")
+                progress(done, total, f"downloading {hub_id.unpinned}", unit="bytes")
             path = _fetch(kind, hub_id, commit, name)
             _check(hub_id, name, path, known[name])
             checked |= {name: path.stat().st_size}
@@ -136,7 +136,7 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
         done += known[name].size or 0
         paths[name] = path
     if progress:
-        progress(total, total, f"downloading {hub_id.unpinned}")
+        progress(total, total, f"downloading {hub_id.unpinned}", unit="bytes")
     return paths
 
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -30,24 +30,20 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-_BYTES = "downloading "
-"""What begins the description of work that is counted in bytes; all other is counted in pieces."""
-
-
 def can_redraw(console: Console) -> bool:
     """Whether a console is a terminal that can change what it shows; others get a line for each event."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 class _Done(ProgressColumn):
-    """How much is done of how much."""
+    """How much is done of how much, in the task's unit."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bytes, self._pieces = DownloadColumn(), MofNCompleteColumn()
+        self._bytes, self._steps = DownloadColumn(), MofNCompleteColumn()
 
     def render(self, task: Task) -> Text:
-        return (self._bytes if task.description.startswith(_BYTES) else self._pieces).render(task)
+        return (self._bytes if task.fields["unit"] == "bytes" else self._steps).render(task)
 
 
 class RichReporter:
@@ -80,9 +76,9 @@ class RichReporter:
     ) -> None:
         self._bar.stop()
 
-    def preparing(self, done: int, total: int, what: str) -> None:
+    def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Show how far the preparation of data is."""
-        self._show(what, done, total)
+        self._show(what, done, total, unit)
 
     def started(self, chapter: str, cells: int) -> None:
         """Show that a chapter starts."""
@@ -102,14 +98,14 @@ class RichReporter:
         yield
         err.print(f"{what}: {time.perf_counter() - start:.0f} s", style="dim")
 
-    def _show(self, what: str, done: int, total: int | None) -> None:
+    def _show(self, what: str, done: int, total: int | None, unit: str = "steps") -> None:
         if what != self._what:
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="")
+            self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="", unit=unit)
             if not can_redraw(err):
                 if total is not None:
-                    what += f": {decimal(total)}" if what.startswith(_BYTES) else f": {total} to do"
+                    what += f": {decimal(total)}" if unit == "bytes" else f": {total} to do"
                 err.print(f"{what} …")
         self._bar.update(self._task, completed=done, total=total)
 

@@ -60,9 +60,6 @@ class Contract:
                 values[name] = resolved(coerce(parameter.annotation, given.get(name, parameter.default)))
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
-            except OSError as mistake:  # a name that no file can have, or a folder of somebody else
-                value = given.get(name, parameter.default)
-                mistakes.append(f"{name}: {shown(value)} cannot be looked up as a path ({mistake.strerror})")
         if mistakes:
             raise RequestError(*mistakes)
         return values

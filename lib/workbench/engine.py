@@ -1,7 +1,8 @@
 """A Papermill engine that keeps the notebook on disk true while it runs.
 
 It differs from Papermill's own in four ways: the notebook is saved by replacement and not in place, secrets of the
-environment never reach the kernel or the file, a cell and the whole run have time limits, and somebody may watch.
+environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and somebody may
+watch.
 """
 
 from __future__ import annotations
@@ -98,15 +99,37 @@ def _log_beside(notebook: Path) -> Iterator[IO[bytes]]:
 
 def _checkout(folder: Path) -> dict[str, str]:
     """Where a chapter finds what is recorded: the runs may stand elsewhere, and a sweep's are made in another place."""
-    for start in (folder, None):
-        with contextlib.suppress(RequestError):
-            return {"WORKBENCH_ROOT": str(find_project(start).root)}
-    return {}
+    try:
+        return {"WORKBENCH_ROOT": str(find_project(folder, Path.cwd()).root)}
+    except RequestError:
+        return {}
 
 
 def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | None:
     limits = [limit for limit in (cell_limit, deadline and max(deadline - time.monotonic(), 0.1)) if limit]
     return min(limits, default=None)
+
+
+def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbformat.NotebookNode:
+    """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
+
+    Sources stay, since no kernel wrote them.
+    """
+    cells = [_with_redacted_outputs(cell, secrets) if "outputs" in cell else cell for cell in notebook.cells]
+    metadata = dict(notebook.metadata)
+    if "widgets" in metadata:
+        metadata["widgets"] = secrets.redact(metadata["widgets"])
+    return nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata})
+
+
+def _with_redacted_outputs(cell: nbformat.NotebookNode, secrets: Secrets) -> dict[str, Any]:
+    """The cell with redacted outputs. An output's type and its stream's name are words of the file format, and stay."""
+    fixed = ("output_type", "name")
+    outputs = [
+        {part: value if part in fixed else secrets.redact(value) for part, value in output.items()}
+        for output in cell.outputs
+    ]
+    return {**cell, "outputs": outputs}
 
 
 papermill_engines.register(ENGINE, WorkbenchEngine)
@@ -124,7 +147,8 @@ class _Manager(NotebookExecutionManager):
 
     def save(self, **kwargs: Any) -> None:
         """Write the notebook as it is now."""
-        write_atomically(self._destination, self._secrets.redact(nbformat.writes(self.nb)), durable=False)
+        written = nbformat.writes(without_secrets(self.nb, self._secrets))
+        write_atomically(self._destination, written, durable=False)
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
@@ -172,7 +196,10 @@ class _Client(PapermillNotebookClient):
 
 
 class Usage:
-    """Peak memory (bytes) and processor time (seconds) of a process and its children, sampled four times a second."""
+    """Peak memory (bytes) and processor time (seconds) of a process and its children, sampled four times a second.
+
+    The time of children that have ended counts where the operating system keeps it (Linux does), in their parents.
+    """
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -199,7 +226,7 @@ class Usage:
                 for process in (parent, *parent.children(recursive=True)):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         times = process.cpu_times()
-                        cpu += times.user + times.system
+                        cpu += times.user + times.system + times.children_user + times.children_system
                         memory += process.memory_info().rss
                 self.peak_bytes = max(self.peak_bytes, int(memory))
                 self.cpu_seconds = max(self.cpu_seconds, cpu)

@@ -69,16 +69,21 @@ class Project:
         return sorted(path.stem for path in self.notebooks.glob("*.ipynb"))
 
 
-def find_project(start: Path | None = None) -> Project:
-    """The checkout that holds `start` (default: the current directory), or the one that WORKBENCH_ROOT names.
+def find_project(*places: Path) -> Project:
+    """The checkout that WORKBENCH_ROOT names, or else the one that holds the first of these places to be in any.
+
+    Without a place, that is the current directory.
 
     Raises:
         RequestError: outside a checkout.
     """
-    start = Path(os.environ.get("WORKBENCH_ROOT") or start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
-            return Project(folder)
+    named = os.environ.get("WORKBENCH_ROOT")
+    places = (Path(named),) if named else places or (Path.cwd(),)
+    for place in map(Path.absolute, places):
+        for folder in (place, *place.parents):
+            if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
+                return Project(folder)
+    start = places[0].absolute()
     raise RequestError(f"no workbench here: neither {start} nor a folder above it holds notebooks/ and _toc.yml")
 
 

@@ -134,7 +134,7 @@ def _facts(recorded: Recorded) -> str:
     from workbench.machine import in_words
 
     record = recorded.record
-    when = record["started"].replace("T", " at ").removesuffix("Z")
+    when = record["started"][:19].replace("T", " at ")
     claims, machine = record["claims"], f"on {in_words(record['machine'])}, Python {record['python']}"
     if not recorded.is_sweep:
         held = sum(claim["holds"] for claim in claims)

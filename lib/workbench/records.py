@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -32,6 +33,8 @@ from workbench.types import shown
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 FORMAT = 1
+PATIENCE = 0.5
+"""Seconds to wait for a run's lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
 """Bytes; no run writes a record of this size, and reading one would cost memory."""
 
@@ -102,7 +105,7 @@ def lock_of(folder: Path) -> filelock.FileLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds a run's lock. Asking takes no part of it, so that two who ask at once hear the same."""
+    """Whether a process holds a run's lock. To look at it is to share it for a moment, so that others see the same."""
     try:
         import fcntl
     except ImportError:
@@ -124,7 +127,7 @@ def _is_locked_without_fcntl(folder: Path) -> bool:
     if (folder / "lock").is_symlink() or not (folder / "lock").is_file():
         return False
     try:
-        with filelock.FileLock(folder / "lock", timeout=0):
+        with lock_of(folder).acquire(timeout=PATIENCE):  # which may be that of another who looks
             return False
     except (filelock.Timeout, OSError):
         return True
@@ -136,8 +139,8 @@ def is_number(value: Any) -> bool:
 
 
 def iso(moment: datetime) -> str:
-    """A moment as records hold it, to the second in UTC."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """A moment as records hold it: in UTC, to the microsecond, since runs of one second are put in order by it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
@@ -146,11 +149,8 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def all_runs(project: Project, chapter: str | None = None, *, damaged: bool = False) -> Iterator[Run]:
-    """Every run with a readable record, newest first, one at a time; with `damaged` the others as well."""
-    for folder, problem in _folders(project.runs, chapter):
-        run = _run(folder, problem, damaged)
-        if run is not None:
-            yield run
+    """Every run with a readable record, newest first, read as it is wanted; with `damaged` the others as well."""
+    yield from _newest_first(_folders(project.runs, chapter), damaged)
 
 
 def find_run(project: Project, name: str, chapter: str | None = None, *, damaged: bool = False) -> Run:
@@ -184,10 +184,8 @@ def find_run(project: Project, name: str, chapter: str | None = None, *, damaged
 
 def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:
     """The runs of a content key, newest first. The folders' names say which records have to be read."""
-    for folder, problem in _folders(project.runs, chapter, lambda found: found[17:25] == key[:8]):
-        run = _run(folder, problem, damaged=False)
-        if run is not None and run.record["key"] == key:
-            yield run
+    folders = _folders(project.runs, chapter, lambda found: found[17:25] == key[:8])
+    yield from (run for run in _newest_first(folders) if run.record["key"] == key)
 
 
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
@@ -242,7 +240,10 @@ def notebook_facts(notebook: Path) -> dict[str, Any]:
 def _folders(
     runs: Path, chapter: str | None = None, fits: Callable[[str], bool] = lambda name: True
 ) -> list[tuple[Path, str | None]]:
-    """What stands where runs do, newest first, each with what is wrong with it at first sight. Nothing is opened."""
+    """What stands where runs do, each with what is wrong with it at first sight. Nothing is opened.
+
+    Names put them in order, newest first, but for those of one second; see `_newest_first`.
+    """
     found: list[tuple[Path, str | None]] = []
     for place in _entries(runs):
         if chapter not in (None, place.name):
@@ -262,6 +263,16 @@ def _folders(
                 if is_run:
                     found.append((Path(entry.path), problem))
     return sorted(found, key=lambda each: each[0].name, reverse=True)
+
+
+def _newest_first(folders: Iterable[tuple[Path, str | None]], damaged: bool = False) -> Iterator[Run]:
+    """The runs in folders that come from `_folders`; where several started in one second, their records say the order.
+
+    A record of an earlier version has no fractions of the second and counts as the oldest.
+    """
+    for _, of_one_second in itertools.groupby(folders, key=lambda found: found[0].name[:16]):
+        runs = [run for folder, problem in of_one_second if (run := _run(folder, problem, damaged)) is not None]
+        yield from sorted(runs, key=lambda run: run.record.get("started", "").removesuffix("Z"), reverse=True)
 
 
 def _entries(folder: str | Path, *, strict: bool = False) -> list[os.DirEntry[str]]:

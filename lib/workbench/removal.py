@@ -21,7 +21,7 @@ import filelock
 
 from workbench.project import Project, RequestError, RunError, write_atomically
 from workbench.record_format import visible
-from workbench.records import Run, all_runs, find_run, is_locked, lock_of, read_notebook
+from workbench.records import PATIENCE, Run, all_runs, find_run, is_locked, lock_of, read_notebook
 
 _ASIDE = ".removed-"
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -143,7 +143,7 @@ def _held(run: Run) -> Iterator[None]:
         yield
         return
     try:
-        held = lock_of(run.folder).acquire(timeout=0)
+        held = lock_of(run.folder).acquire(timeout=PATIENCE)
     except filelock.Timeout:
         raise RunError(f"{run.id} is running and was not deleted") from None
     with held:

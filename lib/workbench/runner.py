@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import filelock
 
@@ -43,7 +43,7 @@ _ERROR_LINES = 12
 class Reporter(Protocol):
     """Somebody who is told how a run goes."""
 
-    def preparing(self, done: int, total: int, what: str) -> None:
+    def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Data are prepared before the chapter starts."""
 
     def started(self, chapter: str, cells: int) -> None:

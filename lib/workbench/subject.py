@@ -1,16 +1,16 @@
 """The one door from the press to the subject: what `workbench` cannot know itself about data.
 
-Every import of `largemodels` stands inside a function, so that the command line starts without it.
+Every import of `largemodels` but that of a type stands inside a function, so that the command line starts without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Progress = Callable[[int, int, str], None]
-"""Called with the steps done, the steps in all, and what is going on."""
+if TYPE_CHECKING:
+    from largemodels.cache import Progress
 
 
 def shipped_datasets() -> tuple[str, ...]:

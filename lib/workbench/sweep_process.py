@@ -138,7 +138,7 @@ class _Elsewhere(Project):
 class _Quiet:
     """A reporter that says nothing: the sweep has its own view."""
 
-    def preparing(self, done: int, total: int, what: str) -> None:
+    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
         """Data are prepared."""
 
     def started(self, chapter: str, cells: int) -> None:

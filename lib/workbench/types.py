@@ -6,7 +6,6 @@ tests all call `coerce`, so that a bad value meets the same sentence wherever it
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
 import re
@@ -44,7 +43,15 @@ class Source(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Validate as text, then check that the name stands for something."""
-        return core_schema.no_info_after_validator_function(cls._checked, core_schema.str_schema(strict=True))
+        return core_schema.no_info_after_validator_function(cls._looked_up, core_schema.str_schema(strict=True))
+
+    @classmethod
+    def _looked_up(cls, value: str) -> Source:
+        try:
+            return cls._checked(value)
+        except (OSError, RuntimeError) as error:  # too long a name, a folder without access, the home of no user
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+            raise PydanticCustomError("path", "cannot be looked up as a path ({reason})", {"reason": reason}) from None
 
     @classmethod
     def _checked(cls, value: str) -> Source:
@@ -198,18 +205,15 @@ class Predictions(Source):
 
     def files(self) -> list[Path]:
         """The files to read, sorted; none where there are no predictions."""
-        with contextlib.suppress(OSError):  # such as a name that is too long to be a path, or a folder of somebody else
-            path = self.path
-            if path.is_dir():
-                return sorted(file for file in path.glob("*.parquet") if file.is_file())
-            return [path] if path.suffix == ".parquet" and path.is_file() else []
-        return []
+        path = self.path
+        if path.is_dir():
+            return sorted(file for file in path.glob("*.parquet") if file.is_file())
+        return [path] if path.suffix == ".parquet" and path.is_file() else []
 
     def _what_is_wrong(self) -> str:
         """The end of a sentence on a name that no predictions have."""
-        with contextlib.suppress(OSError):
-            if str(self).strip() and self.path.exists():
-                return f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)"
+        if str(self).strip() and self.path.exists():
+            return f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)"
         known = _recorded_predictions()
         hint = "" if "/" in self or "\\" in self or Path(self).suffix else nearest(str(self), known)
         return (
@@ -234,10 +238,10 @@ def _recorded_predictions() -> dict[str, Path]:
 
     A kernel that plain Papermill has started may stand in any folder.
     """
-    for start in (None, Path(__file__)):
-        with contextlib.suppress(RequestError):
-            return find_project(start).recorded_predictions()
-    return {}
+    try:
+        return find_project(Path.cwd(), Path(__file__)).recorded_predictions()
+    except RequestError:
+        return {}
 
 
 def named_sources(values: dict[str, Any]) -> dict[str, Source]:

@@ -72,7 +72,8 @@ def test_a_model_is_downloaded_once_and_its_commit_recorded(hub: FakeHub, model_
         TRY
         + """
 labels = ["bad", "good"]
-found = checkpoints.resolve("org/tiny")
+told = []
+found = checkpoints.resolve("org/tiny", progress=lambda *call, unit: told.append([*call, unit]))
 tokenizer = checkpoints.load_tokenizer("org/tiny")
 model = checkpoints.load_masked_lm(f"org/tiny@{found.commit}")
 classifier = checkpoints.load_classifier("org/tiny", labels, seed=0)
@@ -81,15 +82,19 @@ logits = model(**tokenizer("the sum was good", return_tensors="pt")).logits
 transformers = __import__("transformers")  # itself, or this would be a test of a hub that nobody has
 assert transformers.AutoModel.from_pretrained("org/tiny").config.hidden_size == 16
 print(json.dumps([found.hub_id, found.commit, checkpoints.fingerprint("org/tiny"), list(logits.shape),
-                  classifier.config.id2label, sorted(path.name for path in found.folder.iterdir())]))
+                  classifier.config.id2label, sorted(path.name for path in found.folder.iterdir()), told]))
 """
     )
-    name, commit, fingerprint, shape, labels, files = hub.ask(code, tmp_path)
+    name, commit, fingerprint, shape, labels, files, told = hub.ask(code, tmp_path)
     assert (name, commit) == ("org/tiny", repository.commit)
     assert fingerprint == f"org/tiny@{commit}"
     assert shape == [1, 6, 13]
     assert labels == {"0": "bad", "1": "good"}
     assert "model.safetensors" in files
+    size = told[-1][0]
+    assert size > len(model_files["model.safetensors"])
+    assert told[-1] == [size, size, "downloading org/tiny", "bytes"]
+    assert all(done <= size and unit == "bytes" for done, _, _, unit in told)
     assert not [file for file in files if file.endswith(".bin")]
     fetched = [request for request in hub.requests if request.endswith("/model.safetensors") and "GET" in request]
     assert len(fetched) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.project import Project
-from workbench.records import new_run_folder, notebook_facts, write_record
+from workbench.records import iso, new_run_folder, notebook_facts, write_record
 
 NOW = datetime(2026, 11, 23, 18, 45, tzinfo=UTC)
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -64,10 +64,12 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
 
 def make_run(project: Project, *, chapter: str = "toy", key: str = "1a2b3c4d5e", after: float = 0, **changes: Any):
     """The folder of a run that started `after` seconds after NOW."""
-    folder = new_run_folder(project.runs, chapter, key, NOW + timedelta(seconds=after))
+    started = NOW + timedelta(seconds=after)
+    folder = new_run_folder(project.runs, chapter, key, started)
     notebook = folder / f"{chapter}.ipynb"
     notebook.write_text(json.dumps(NOTEBOOK))
-    write_record(folder, whole_record(chapter, key, notebook=notebook_facts(notebook)) | changes)
+    facts = {"started": iso(started), "notebook": notebook_facts(notebook)}
+    write_record(folder, whole_record(chapter, key, **facts) | changes)
     return folder
 
 

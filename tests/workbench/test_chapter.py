@@ -14,7 +14,7 @@ from jupyter_client.manager import run_kernel
 
 from workbench import chapter as chapter_module
 from workbench.chapter import Chapter, ParameterError, begin
-from workbench.types import Count, Seed
+from workbench.types import Count, Dataset, Seed
 
 
 @pytest.fixture
@@ -47,6 +47,11 @@ def test_begin_refuses_every_bad_value_in_one_error_without_a_traceback():
         begin(namespace(size=0, flag="perhaps"))
     assert str(caught.value) == "size: 0 is not at least 1; flag: perhaps is not true or false"
     assert caught.value._render_traceback_() == [f"Parameter error: {caught.value}"]
+
+
+def test_begin_refuses_a_name_that_no_file_can_have_like_any_other_bad_value():
+    with pytest.raises(ParameterError, match=r"^data: a{60}… (cannot be looked up|is neither).*; size: 0 is not"):
+        begin({"__annotations__": {"data": Dataset, "size": Count}, "data": "a" * 5000, "size": 0})
 
 
 def test_begin_may_run_twice_and_leaves_later_annotations_alone():

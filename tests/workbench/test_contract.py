@@ -48,6 +48,12 @@ def test_a_name_that_no_file_can_have_is_a_mistake_like_others(tmp_path, kind, d
     assert len(caught.value.sentences) == 1
 
 
+def test_a_default_that_no_file_can_have_is_refused_like_any_other(tmp_path):
+    cell = f"from workbench.types import Dataset\n\nof: Dataset = '{'a' * 5000}'  # what is looked at"
+    with pytest.raises(RequestError, match=r"of: its own default is refused: a{60}… (cannot be looked up|is neither)"):
+        read_contract(write_chapter(tmp_path, "of", parameters=cell, read=False))
+
+
 @pytest.mark.parametrize("name", ["../toy", "/etc/passwd", "toy.ipynb", "", ".", "notebooks/toy", "TOY"])
 def test_only_a_chapters_name_names_a_chapter(project, name):
     with pytest.raises(RequestError, match="no chapter"):

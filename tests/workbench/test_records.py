@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -45,6 +46,27 @@ def test_a_run_is_named_by_its_time_and_key(project):
 def test_runs_of_one_second_get_different_names(project):
     assert [make(project).name[25:] for _ in range(3)] == ["", "-2", "-3"]
     assert len(list(all_runs(project))) == 3
+
+
+def test_of_runs_that_started_in_one_second_the_latest_is_the_one_that_started_last(project):
+    starts = {"c": 0.1, "a": 0.2, "d": 0.3, "b": 0.4}
+    for digit, after in starts.items():
+        make_run(project, key=digit * 10, after=after, chapter="toy" if digit < "c" else "other")
+    make_run(project, key="e" * 10, after=-1)
+    assert [run.record["key"][0] for run in all_runs(project)] == ["b", "d", "a", "c", "e"]
+    assert find_run(project, "latest").record["key"] == "b" * 10
+    assert find_run(project, "latest", "other").record["key"] == "d" * 10
+
+
+def test_of_many_runs_of_one_key_in_one_second_the_newest_is_the_one_that_started_last(project):
+    folders = [make_run(project, after=count / 20) for count in range(12)]
+    assert completed_run(project, "toy", "1a2b3c4d5e").folder == folders[-1]
+
+
+def test_a_record_without_fractions_of_a_second_is_older_than_one_of_the_same_second_with_them(project):
+    make_run(project, key="bbbbbbbb", started="2026-11-23T18:45:00Z")
+    make_run(project, key="aaaaaaaa", after=0.25)
+    assert find_run(project, "latest").record["key"] == "aaaaaaaa"
 
 
 def test_a_running_record_whose_lock_nobody_holds_was_interrupted(project):
@@ -243,6 +265,17 @@ def test_two_who_ask_at_once_whether_a_run_is_locked_hear_the_same(project):
         fcntl = pytest.importorskip("fcntl")
         fcntl.flock(other, fcntl.LOCK_SH)  # as somebody who asks holds it
         assert find_run(project, "latest").status == "interrupted"
+
+
+def test_without_flock_one_who_looks_at_a_lock_does_not_make_it_look_held_to_another(project):
+    fcntl = pytest.importorskip("fcntl", reason="the other's lock is made with it")
+    folder = make_run(project, status="running")
+    with (folder / "lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        assert not records._is_locked_without_fcntl(folder)
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        assert records._is_locked_without_fcntl(folder)
 
 
 def test_a_record_is_strict_json(project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from datetime import timedelta
 
 import pytest
@@ -115,6 +116,23 @@ def test_a_run_that_somebody_else_has_deleted_meanwhile_is_no_error(project):
     found = chosen_runs(project, [folder.name], Choice())
     shutil.rmtree(folder)
     remove(project, found)
+
+
+def test_one_who_looks_whether_a_run_is_locked_does_not_keep_it_from_being_deleted(project):
+    fcntl = pytest.importorskip("fcntl")
+    folder = make_run(project)
+    with (folder / "lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        remove(project, [find_run(project, folder.name)])
+        assert not folder.exists()
+
+
+def test_a_run_that_is_started_again_meanwhile_is_not_deleted(project):
+    folder = make_run(project)
+    with lock_of(folder), pytest.raises(RunError, match="is running and was not deleted"):
+        remove(project, [find_run(project, folder.name)])
+    assert folder.exists()
 
 
 def test_the_copy_that_opens_is_beside_the_run_and_changing_it_leaves_the_run_whole(project):

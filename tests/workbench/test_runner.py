@@ -125,7 +125,7 @@ def test_a_clock_that_jumps_spoils_neither_times_nor_order(project):
     contract = load_contract(project, "toy")
     past = datetime(2001, 1, 1, tzinfo=UTC)
     done, _ = run_chapter(project, contract, {}, Silent(), now=lambda: past)
-    assert done.record["started"] == "2001-01-01T00:00:00Z"
+    assert done.record["started"] == "2001-01-01T00:00:00.000000Z"
     assert done.record["ended"].startswith("2001-01-01T00:00:")
     assert 0 < done.record["seconds"] < 100
 
@@ -202,6 +202,26 @@ def test_secrets_reach_neither_the_kernel_nor_the_files(project, run, monkeypatc
     for file in done.folder.iterdir():
         assert "hf_averysecretone" not in file.read_text()
     assert "'HF_TOKEN'" not in done.notebook.read_text()
+
+
+def test_a_secret_that_is_also_a_parameter_a_metric_and_a_word_of_the_file_format_spoils_no_run(
+    project, run, monkeypatch
+):
+    monkeypatch.setenv("DATABASE_PASSWORD", "100000")
+    monkeypatch.setenv("REDIS_AUTH", "kernelspec")
+    monkeypatch.setenv("LLM_MAX_TOKENS", "65536")
+    write_chapter(
+        project.root,
+        BEGIN,
+        "chapter.record('double', 100000, n=size)",
+        "import os\nprint('it is', 10**5, os.environ['LLM_MAX_TOKENS'])",
+    )
+    done, _ = run(size=100000)
+    assert done.status == "completed"
+    assert [(metric["value"], metric["n"]) for metric in done.record["metrics"]] == [(100000, 100000)]
+    notebook = records.read_notebook(done)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "".join(notebook["cells"][-1]["outputs"][0]["text"]) == "it is [redacted] 65536\n"
 
 
 def test_a_bad_value_writes_nothing(project, run):

@@ -205,13 +205,28 @@ def test_predictions_are_a_file_or_a_folder_of_files_too_and_a_run_has_them_in_i
         ("notebooks", r"^notebooks holds no predictions \(\*\.parquet\)$"),
         ("_toc.yml", r"^_toc\.yml is no predictions"),
         (" ", r"^' ' is neither"),
-        ("a" * 5000, r"a… is neither"),
-        ("nul\0", r"is neither"),
     ],
 )
 def test_what_has_no_predictions_is_refused_with_a_sentence(project, kept, value, sentence):
     with pytest.raises(ValueError, match=sentence):
         coerce(Predictions, value)
+
+
+@pytest.mark.parametrize("kind", [Dataset, Model, Predictions])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a" * 5000, r"^a{60}…"),
+        ("~nobody-of-this-name/x.txt", "^~nobody-of-this-name/x.txt"),
+        ("nul\0", r"^'nul\\x00'"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_with_a_sentence(kind, name, said):
+    with pytest.raises(ValueError, match=f"{said} (is neither|cannot be looked up)") as caught:
+        coerce(kind, name)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(ValueError, match=rf"{said} \(item 1\) (is neither|cannot be looked up)"):
+        coerce(list[kind], [name])
 
 
 def test_the_fingerprint_of_predictions_is_that_of_their_bytes(project, kept):

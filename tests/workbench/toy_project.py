@@ -50,7 +50,7 @@ class Silent:
     def __init__(self) -> None:
         self.cells: list[tuple[int, str]] = []
 
-    def preparing(self, done: int, total: int, what: str) -> None:
+    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
         pass
 
     def started(self, chapter: str, cells: int) -> None:
