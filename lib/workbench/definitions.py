@@ -74,6 +74,7 @@ class _Walk:
     def _visit(self, target: Target) -> None:
         if not target.is_ours:
             self._packages.add(target.module.partition(".")[0])
+        if not target.is_ours or not target.counts:
             return
         self._import(target.module)
         if not target.name:
@@ -96,7 +97,7 @@ class _Walk:
         if "." in name:
             self._import(name.rpartition(".")[0])
         for target in module.bindings.values():
-            if target.is_ours:
+            if target.is_ours and target.counts:
                 self._import(target.module)
                 if target.name and path_of(inner := f"{target.module}.{target.name}"):
                     self._import(inner)

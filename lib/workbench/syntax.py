@@ -27,11 +27,15 @@ _HIDES_REACH = ("globals", "eval", "exec", "__import__")
 
 
 class Target(NamedTuple):
-    """What a name stands for: a definition of ours, a whole module of ours (`name` is empty), or something foreign."""
+    """What a name stands for: a definition of ours, a whole module of ours (`name` is empty), or something foreign.
+
+    One that does not count is ours, and nothing that uses it depends on it.
+    """
 
     module: str
     name: str = ""
     is_ours: bool = True
+    counts: bool = True
 
     @property
     def text(self) -> str:
@@ -175,24 +179,22 @@ def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
 
 
 def _whole(name: str, importer: str) -> Target:
-    return Target(name, is_ours=_counts(name, importer))
+    return Target(name, is_ours=path_of(name) is not None, counts=_counts(name, importer))
 
 
 def _imported(source: str, name: str, importer: str) -> Target:
     """What `from source import name` binds."""
-    if not _counts(source, importer):
+    if path_of(source) is None:
         return Target(f"{source}.{name}", is_ours=False)
-    return Target(source, name)
+    return Target(source, name, counts=_counts(source, importer))
 
 
 def _counts(name: str, importer: str) -> bool:
-    """Whether a module counts among ours for the one that imports it.
+    """Whether the module that imports another one depends on it.
 
     What this tool itself asks of another package (the fingerprint of a data set, say) computes nothing in a chapter,
     and would make every chapter depend on all that it can ask.
     """
-    if path_of(name) is None:
-        return False
     return importer.partition(".")[0] != _THIS or name.partition(".")[0] == _THIS
 
 
@@ -204,14 +206,14 @@ def _settled(target: Target) -> Target:
         module = module_named(target.module)
         if target.name in module.definitions:
             return target
-        if target.name == "*":
-            return Target(target.module)
         if target.name in module.bindings:
+            counts = target.counts
             target = module.bindings[target.name]
+            target = target._replace(counts=counts and target.counts)
         elif path_of(f"{target.module}.{target.name}"):
-            return Target(f"{target.module}.{target.name}")
+            return target._replace(module=f"{target.module}.{target.name}", name="")
         else:
-            return Target(target.module)  # made at run time, or `*`: all of the module
+            return target._replace(name="")  # made at run time, or `*`: all of the module
     return target
 
 
@@ -335,7 +337,7 @@ class _Writer:
             module = ast.Module([statement], [])
             for target in _bindings_in([module], self._module.name, self._module.is_package).values():
                 for reached in (target, _settled(target)):
-                    self.references.add(Target(reached.module, STATEMENTS) if reached.is_ours else reached)
+                    self.references.add(reached._replace(name=STATEMENTS) if reached.is_ours else reached)
             return True
         return _is_text(statement)
 
@@ -360,7 +362,7 @@ class _Writer:
             return None
         if not base.is_ours:
             return Target(f"{base.module}.{node.attr}", is_ours=False)
-        return _settled(Target(base.module, node.attr))
+        return _settled(base._replace(name=node.attr))
 
     def _lookup(self, name: str) -> Target | None:
         for names, imported in reversed(self._scopes):
@@ -389,8 +391,8 @@ class _Writer:
         function = self._target(call.func) if isinstance(call.func, (ast.Name, ast.Attribute)) else None
         if function and function.text == "importlib.import_module" and call.args:
             named = getattr(call.args[0], "value", None)
-            if isinstance(named, str) and _counts(named, self._module.name):
-                self.references.add(Target(named))
+            if isinstance(named, str) and path_of(named):
+                self.references.add(_whole(named, self._module.name))
 
 
 def _arguments(node: Any) -> set[str]:
