@@ -50,9 +50,9 @@ def seconds(*command: str, folder: Path) -> tuple[float, int]:
 
 def main() -> None:
     commands = {
-        "refused: unknown chapter": ("workbench.cli", "run", "smal"),
-        "refused: value out of range": ("workbench.cli", "run", "small", "-p", "size=0"),
-        "run with `workbench run --force`": ("workbench.cli", "run", "small", "--force"),
+        "refused: unknown chapter": ("workbench.cli.app", "run", "smal"),
+        "refused: value out of range": ("workbench.cli.app", "run", "small", "-p", "size=0"),
+        "run with `workbench run --force`": ("workbench.cli.app", "run", "small", "--force"),
         "run with `papermill`": ("papermill", "notebooks/small.ipynb", "out.ipynb", "--no-progress-bar"),
     }
     with tempfile.TemporaryDirectory() as temporary:

@@ -12,9 +12,9 @@ import time
 
 import pandas as pd
 
-from largemodels import corpora
+from largemodels.data import corpora
 
-IMPORT = "import time; t = time.perf_counter(); from largemodels import corpora; print(time.perf_counter() - t)"
+IMPORT = "import time; t = time.perf_counter(); from largemodels.data import corpora; print(time.perf_counter() - t)"
 
 
 def seconds(call):
@@ -37,7 +37,7 @@ def main() -> None:
         frame, cold = seconds(corpora.sentences)
         used = cpu_seconds() - used
         _, cached = seconds(corpora.sentences)
-    print(f"import largemodels.corpora {float(imported.stdout):6.2f} s")
+    print(f"import largemodels.data.corpora {float(imported.stdout):6.2f} s")
     print(f"fingerprint                {fingerprint:6.3f} s")
     print(f"cold                       {cold:6.1f} s  ({used:.1f} s of processor time, {os.cpu_count()} cores)")
     print(f"cached                     {cached:6.2f} s")

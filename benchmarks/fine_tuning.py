@@ -46,15 +46,15 @@ from transformers import (
     default_data_collator,
 )
 
-from largemodels import tasks
-from largemodels.batching import plan_batches
-from largemodels.checkpoints import check_fit, load_classifier, load_tokenizer, longest_text
-from largemodels.comparisons import mcnemar
-from largemodels.cost import count_flops
-from largemodels.errors import InputError
-from largemodels.fine_tuning import fine_tune, predict
-from largemodels.labelled import LabelledBatches
-from largemodels.training import Recipe
+from largemodels.base.errors import InputError
+from largemodels.data import tasks
+from largemodels.models.batches import plan_batches
+from largemodels.models.checkpoints import check_fit, load_classifier, load_tokenizer, longest_text
+from largemodels.models.classifiers import fine_tune, predict
+from largemodels.models.cost import count_flops
+from largemodels.models.labelled import LabelledBatches
+from largemodels.models.training import Recipe
+from largemodels.statistics.comparisons import mcnemar
 
 RECIPES = ("tutorial", "pad-128", "dynamic", "ours")
 HALF = "bfloat16"  # what our recipe is called where its products are in it

@@ -22,12 +22,12 @@ from transformers import (
     TrainingArguments,
 )
 
-from largemodels import corpora
-from largemodels.batching import join_sentences
-from largemodels.encoders import build_encoder, training_flops
-from largemodels.masking import IGNORED, MaskedBatches, Masking
-from largemodels.pretraining import PretrainingRecipe, pretrain
-from largemodels.tokenization import train_tokenizer
+from largemodels.data import corpora
+from largemodels.models.batches import join_sentences
+from largemodels.pretraining.encoders import build_encoder, training_flops
+from largemodels.pretraining.masked_lm import IGNORED, MaskedBatches, Masking
+from largemodels.pretraining.tokenization import train_tokenizer
+from largemodels.pretraining.train import PretrainingRecipe, pretrain
 
 RATE = 0.3
 MAX_LENGTH = 128

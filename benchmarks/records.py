@@ -24,11 +24,14 @@ MEASURE = (
     "try:\n    {code}\n"
     "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
 )
-SETUP = "from workbench.project import find_project; from workbench import records; project = find_project(); "
+SETUP = (
+    "from workbench.core.project import find_project; from workbench.runs import store as records; "
+    "project = find_project(); "
+)
 CODE = {
-    "workbench runs": "sys.argv += ['runs']; from workbench.cli import main; main()",
-    "workbench runs --json": "sys.argv += ['runs', '--json']; from workbench.cli import main; main()",
-    "workbench show latest": "sys.argv += ['show', 'latest']; from workbench.cli import main; main()",
+    "workbench runs": "sys.argv += ['runs']; from workbench.cli.app import main; main()",
+    "workbench runs --json": "sys.argv += ['runs', '--json']; from workbench.cli.app import main; main()",
+    "workbench show latest": "sys.argv += ['show', 'latest']; from workbench.cli.app import main; main()",
     "the completed run of a key": f"{SETUP}assert records.completed_run(project, 'toy', '{LAST}')",
     "what a sweep resumes from": (
         f"{SETUP}done = {{run.record['key'] for run in records.all_runs(project, 'toy') "

@@ -66,7 +66,7 @@ def write_project(folder: Path) -> None:
 
 
 def metrics_of(notebook: Path) -> list[dict]:
-    from workbench.executed import read_executed
+    from workbench.runs.executed import read_executed
 
     return read_executed(notebook).metrics
 
@@ -84,7 +84,7 @@ def loop_against_sweep() -> None:
         folder = Path(temporary)
         write_project(folder)
         grid = ["-g", f"size={','.join(map(str, SIZES))}", "-g", f"seed=0:{len(SEEDS)}"]
-        swept = measured(["workbench.cli", "sweep", "small", *grid], folder)
+        swept = measured(["workbench.cli.app", "sweep", "small", *grid], folder)
         looped, by_loop = 0.0, {}
         for size, seed in points:
             options = ["-p", "size", str(size), "-p", "seed", str(seed), "--no-progress-bar"]
@@ -106,17 +106,17 @@ def loop_against_sweep() -> None:
 
 RESUME = """\
 import json, resource, sys, time
-from workbench.project import find_project
+from workbench.core.project import find_project
 start = time.perf_counter()
-from workbench.contract import load_contract
-from workbench.grid import points_of
-from workbench.sweep import Sweep
+from workbench.parameters.contract import load_contract
+from workbench.sweeps.grid import points_of
+from workbench.sweeps.sweep import Sweep
 project = find_project()
 contract = load_contract(project, "small")
 asked = Sweep.of(project, contract, points_of(contract, sys.argv[1:], [], []))
 missing = len(asked.missing())
 resumed = time.perf_counter() - start
-from workbench.summary import summaries, write_results
+from workbench.sweeps.summary import summaries, write_results
 found = summaries(asked)
 write_results(asked, found, "")
 took = time.perf_counter() - start
@@ -127,10 +127,10 @@ print(json.dumps([missing, len(found), resumed, took - resumed, peak]))
 
 def write_records(folder: Path, settings: int, seeds: int) -> list[str]:
     """Record a run for every point but the last of this grid, and return the grid."""
-    from workbench.contract import load_contract
-    from workbench.grid import points_of
-    from workbench.ledger import Keys
-    from workbench.project import Project
+    from workbench.core.project import Project
+    from workbench.parameters.contract import load_contract
+    from workbench.sweeps.grid import points_of
+    from workbench.sweeps.ledger import Keys
 
     project = Project(folder)
     contract = load_contract(project, "small")
@@ -160,7 +160,7 @@ def take_up_again() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             write_project(folder)
-            measured(["workbench.cli", "run", "small", "-p", "seed=99"], folder)
+            measured(["workbench.cli.app", "run", "small", "-p", "seed=99"], folder)
             grid = write_records(folder, settings, 5)
             command = [sys.executable, "-c", RESUME, *grid]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)

@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 from jupyter_client.manager import KernelManager
 
-import workbench.provisioner
-from workbench.secrets import Secrets
-from workbench.warm import CHOICE, ForkedKernel, warm_kernels
+import workbench.kernels.provisioner
+from workbench.kernels.warm import CHOICE, ForkedKernel, warm_kernels
+from workbench.runs.environment import Secrets
 
 REPEATS = 5
 STACK = "import numpy, pandas, scipy.stats, torch; import matplotlib.pyplot as plt"
@@ -33,7 +33,7 @@ def seconds(name: str) -> tuple[float, float, float]:
     start = time.perf_counter()
     manager = KernelManager(transport="ipc", connection_file=str(Path(folder) / "kernel.json"))
     os.environ[CHOICE] = name
-    workbench.provisioner.KernelProvisionerFactory.clear_instance()
+    workbench.kernels.provisioner.KernelProvisionerFactory.clear_instance()
     manager.start_kernel(env=Secrets().kernel_environment())
     client = manager.client()
     client.start_channels()

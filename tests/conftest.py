@@ -26,7 +26,7 @@ def root() -> Path:
 @pytest.fixture(scope="module")
 def warm_server() -> Iterator[Any]:
     """The server that kernels of this module are forked from; None where they are ordinary ones."""
-    from workbench.warm import warm_kernels
+    from workbench.kernels.warm import warm_kernels
 
     with warm_kernels() as server:
         yield server

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any
 
-from workbench.types import coerce
+from workbench.parameters.types import coerce
 
 _FROZEN = "__workbench_parameters__"
 _GLUE_PREFIX = "application/papermill.record/"  # myst-nb's prefix for glued values that are not displayed

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pandas as pd
 
-from largemodels.tokenization import train_tokenizer
+from largemodels.pretraining.tokenization import train_tokenizer
 
 NOUNS = ["array", "matrix", "vector", "index", "shape", "value", "axis", "tensor", "frame", "column"]
 VERBS = ["returns", "holds", "takes", "makes", "sorts", "splits", "joins", "reads"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from toy_project import Silent, write_chapter
-from workbench.contract import load_contract
-from workbench.project import Project
-from workbench.runner import run_chapter
+from workbench.core.project import Project
+from workbench.parameters.contract import load_contract
+from workbench.runs.runner import run_chapter
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def workbench(project: Project) -> Callable:
     """Call the command line as a process of its own, in the project's root."""
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "workbench.cli", *arguments]
+        command = [sys.executable, "-m", "workbench.cli.app", *arguments]
         environ = {**os.environ, "COLUMNS": "200", **environment}
         return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=120)
 

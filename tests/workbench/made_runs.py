@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from workbench.project import Project
-from workbench.records import iso, new_run_folder, notebook_facts, write_record
+from workbench.core.project import Project
+from workbench.runs.store import iso, new_run_folder, notebook_facts, write_record
 
 NOW = datetime(2026, 11, 23, 18, 45, tzinfo=UTC)
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -30,7 +30,7 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
         "ingredients": {
             "code": [["parameters", "aa"], ["cell-0", "bb"]],
             "parameters": {"size": 3},
-            "definitions": {"largemodels.vectors:cosine": "cc", "largemodels.vectors:_LEAST": "dd"},
+            "definitions": {"largemodels.attention.vectors:cosine": "cc", "largemodels.attention.vectors:_LEAST": "dd"},
             "links": "11",
             "package_data": {"largemodels/words.txt": "ee"},
             "versions": {"python": "3.12", "torch": "2.13.0"},
@@ -80,7 +80,7 @@ def save_answers(
     import numpy as np
     import pandas as pd
 
-    from largemodels.predictions import predictions_table, save_predictions
+    from largemodels.data.predictions import predictions_table, save_predictions
 
     count = len(next(iter(right.values())))
     examples = pd.DataFrame({"text": [f"text {first + place}" for place in range(count)], "label": 0})

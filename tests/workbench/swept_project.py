@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from toy_project import write_chapter
-from workbench.project import Project
+from workbench.core.project import Project
 
 MEASURE = (
     "from workbench.chapter import Chapter\nChapter({}).record('double', 2 * size + seed / 10, n=size, low=0, high=99)"
@@ -47,7 +47,7 @@ def _heeding_signals() -> None:
 def start(project: Project, *arguments: str, **environment: str) -> subprocess.Popen:
     """Start `workbench sweep toy` with these arguments."""
     return subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli", "sweep", "toy", *arguments],
+        [sys.executable, "-m", "workbench.cli.app", "sweep", "toy", *arguments],
         cwd=project.root,
         env={**os.environ, "PYTHONFAULTHANDLER": "1", **ENVIRONMENT, **environment},
         stdout=subprocess.PIPE,
@@ -94,7 +94,7 @@ def is_gone(pid: int) -> bool:
 
 def statuses(project: Project) -> list[str]:
     """The status of every run, as `workbench runs` has it."""
-    from workbench.records import all_runs
+    from workbench.runs.store import all_runs
 
     return sorted(run.status for run in all_runs(project))
 

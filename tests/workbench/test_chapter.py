@@ -14,7 +14,7 @@ from jupyter_client.manager import run_kernel
 
 from workbench import chapter as chapter_module
 from workbench.chapter import Chapter, ParameterError, begin
-from workbench.types import Count, Dataset, Seed
+from workbench.parameters.types import Count, Dataset, Seed
 
 
 @pytest.fixture

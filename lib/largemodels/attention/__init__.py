@@ -1,0 +1,1 @@
+"""Attention and vectors: the mathematics that everything else stands on."""

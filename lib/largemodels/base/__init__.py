@@ -1,0 +1,1 @@
+"""The ground: errors, checks, files and the cache."""

@@ -1,0 +1,303 @@
+"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any text of the reader's own.
+
+`largemodels.data.pydocs.docstrings` reads the documentation and `largemodels.data.sources` files and the Hub's data,
+`largemodels.data.pydocs.prose` cleans, `largemodels.data.deduplication` removes what resembles; here it becomes one
+table, split once and for all, and kept in the user's cache folder (`largemodels.base.cache`).
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
+from largemodels.base.errors import InputError
+from largemodels.data import sources
+from largemodels.data.deduplication import keep_first
+from largemodels.data.pydocs import docstrings, prose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHIPPED = ("pydocs",)
+
+# The eight domains of `pydocs`: library, and what it is made of as {package to import: distribution to install}.
+# Of look-alike sentences the first library keeps its own, so those that pretraining never reads come last.
+LIBRARIES: dict[str, dict[str, str]] = {
+    "numpy": {"numpy": "numpy"},
+    "scipy": {"scipy": "scipy"},
+    "pandas": {"pandas": "pandas"},
+    "scikit-learn": {"sklearn": "scikit-learn"},
+    "matplotlib": {"matplotlib": "matplotlib", "mpl_toolkits": "matplotlib", "seaborn": "seaborn"},
+    "torch": {"torch": "torch"},
+    "transformers": {"transformers": "transformers"},
+    "datasets": {"datasets": "datasets", "accelerate": "accelerate"},
+}
+UNSEEN_LIBRARIES = ("transformers", "datasets")  # never read in pretraining: the domain that stays unseen
+LABELS = (
+    "summary",
+    "parameters",
+    "returns",
+    "notes",
+    "raises",
+)  # sections that the docstrings' headings name
+
+COLUMNS = ("sentence", "library", "section", "style", "document", "position", "split")
+
+EXTRACTING = "reading docstrings"
+COMPARING = "removing near duplicates"
+
+
+class CorpusError(InputError):
+    """A corpus that cannot be had, with what was given and what to do in one sentence."""
+
+
+def sentences(
+    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return the sentences of a corpus, one a row, in the order of libraries, documents and positions.
+
+    No two of them are duplicates or near duplicates (`keep_first`: Jaccard index of their words below 0.8), so none
+    stands, even slightly reworded, in two splits. Of those that resemble each other the first is kept, wherever it is
+    split to: which one that is depends on the libraries' order and the documents' names, not on the split, so the
+    splits stay 80:10:10 and alike; and what the unseen libraries share with others counts as seen.
+
+    Args:
+        source: `"pydocs"`; a UTF-8 text file (`.txt`), where every line is a paragraph; a CSV, TSV, JSON-lines or
+            Parquet file, where every row is a document; a folder of either, or of `save_to_disk`; or a Hub id
+            `organisation/name[:config][@revision]`.
+        text_column: the column that is the text, where a table's own names do not tell.
+        progress: called as `progress(done, total, message)` while a corpus is built. One in the cache needs none.
+
+    Returns:
+        A table with these columns.
+
+        - sentence: plain words, markup removed;
+        - library: the domain (a key of `LIBRARIES`), the stem of the file, or the name of the Hub's data set;
+        - section: one of `LABELS`, or "description", "attributes", "examples"; "" outside `pydocs`;
+        - style: of the docstring: "numpydoc", "google", "sphinx" or, without headings, "plain"; "" outside `pydocs`;
+        - document: the identity of the docstring ("numpy:numpy.linalg.svd"), of the paragraph or of the row;
+        - position: place in the document; consecutive sentences have consecutive positions;
+        - split: "train", "validation" or "test", see `split_of`. A file's own splits are not asked: the identity
+          decides, so that no document changes its split with the file that it came in.
+
+    Raises:
+        CorpusError: if the source is missing, empty or not text, or a library is not installed.
+    """
+    if source in SHIPPED:
+        stem = str(source)
+
+        def build() -> pd.DataFrame:
+            return _table(_docstring_rows(LIBRARIES, progress), progress)
+    else:
+        _check_exists(source)
+        stem = "text"
+
+        def build() -> pd.DataFrame:
+            return _table(_source_rows(source, text_column, progress), progress)
+
+    with sources.raised_as(CorpusError):
+        frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
+    if frame.empty:
+        raise CorpusError(f"{source}: holds no sentence; a corpus is UTF-8 text with one paragraph a line")
+    return frame
+
+
+def pretraining_sentences(
+    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Return the rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
+    frame = sentences(source, text_column=text_column, progress=progress)
+    allowed = frame["split"] == "train"
+    if source in SHIPPED:
+        allowed &= ~frame["library"].isin(UNSEEN_LIBRARIES)
+    return frame[allowed].reset_index(drop=True)
+
+
+def split_of(document: str) -> str:
+    """Return "train" (80%), "validation" (10%) or "test" (10%), by a hash of the document's identity.
+
+    The identity alone decides, so a document stays where it is when others come, go or change.
+    """
+    digest = hashlib.sha256(document.encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
+
+
+def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
+    """A hexadecimal SHA-256 of the corpus's content; for a Hub id the commit that it stands for, `id@commit`.
+
+    For `pydocs` it is that of its sentences, whatever code has read them, and kept beside them: the corpus is built
+    where it is not in the cache yet. For files it is that of their names and bytes.
+
+    Raises:
+        CorpusError: as `sentences` does for a missing source.
+    """
+    if source not in SHIPPED:
+        _check_exists(source)
+        with sources.raised_as(CorpusError):
+            return sources.fingerprint(source)
+    path = _cache_file(source, str(source))
+    return kept_digest(path) or table_digest(sentences(source))
+
+
+def _version(distribution: str) -> str:
+    try:
+        # Builds of one version, such as 2.13.0+cpu, carry the same documentation.
+        return metadata.version(distribution).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        raise CorpusError(f"{distribution} is not installed, and the corpus pydocs reads its documentation") from None
+
+
+def _code_digest(*more: str) -> str:
+    """A digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
+    digest = hashlib.sha256()
+    for name in ("corpora", "deduplication", "pydocs/docstrings", "pydocs/prose", *more):
+        digest.update(Path(__file__).parent.joinpath(f"{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+def _versions_digest() -> str:
+    digest = hashlib.sha256()
+    for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
+        digest.update(f"{distribution}=={_version(distribution)}\n".encode())
+    return digest.hexdigest()
+
+
+# Rows: (sentence, library, section, style, document, position)
+
+Row = tuple[str, str, str, str, str, int]
+
+
+def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
+    """Return the rows without near duplicates, split."""
+    import pandas as pd  # here, because the command line asks for fingerprints and needs to start fast
+
+    if progress:
+        progress(0, 1, COMPARING)
+    kept = keep_first([row[0] for row in rows])
+    frame = pd.DataFrame([(*rows[i], split_of(rows[i][4])) for i in kept], columns=list(COLUMNS))
+    if progress:
+        progress(1, 1, COMPARING)
+    return frame
+
+
+def _docstring_rows(
+    libraries: dict[str, dict[str, str]], progress: Progress | None = None, workers: int | None = None
+) -> list[Row]:
+    """Return all sentences of the libraries' documentation, ordered by library, document and position."""
+    try:
+        sources = [
+            (library, str(path), module)
+            for library, packages in libraries.items()
+            for package in packages
+            for path, module in docstrings.package_sources(package)
+        ]
+    except ModuleNotFoundError as error:
+        raise CorpusError(f"{error.name} is not installed, and the corpus pydocs reads its documentation") from None
+    chunks = [sources[start : start + 50] for start in range(0, len(sources), 50)]
+    found: list[tuple[str, str, str, list[docstrings.Sentence]]] = []
+    done = 0
+    for chunk, read in zip(chunks, _read_all(chunks, workers or _workers(len(chunks))), strict=True):
+        found += read
+        done += len(chunk)
+        if progress:
+            progress(done, len(sources), EXTRACTING)
+    rank = {library: place for place, library in enumerate(libraries)}
+    found.sort(key=lambda item: (rank[item[0]], item[1]))
+    return list(_numbered(found))
+
+
+def _workers(chunks: int) -> int:
+    if chunks < 4:
+        return 1
+    import joblib
+
+    return min(joblib.cpu_count(), 8)  # all cores that this process may use
+
+
+def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterable[list]:
+    """Yield what `_read` returns for each chunk, in order.
+
+    The processes are loky's: unlike multiprocessing's they never import `__main__`, so a notebook, or a script
+    without a main guard, can call this; and unlike forked ones they are safe beside threads that hold locks.
+    """
+    if workers == 1:
+        yield from map(_read, chunks)
+        return
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        yield from pool.map(_read, chunks)
+
+
+def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[docstrings.Sentence]]]:
+    """Return (library, document, style, sentences) for each docstring in (library, path, module)."""
+    found = []
+    collecting = gc.isenabled()
+    gc.disable()  # syntax trees hold no cycles, and walking them again and again costs a sixth of the time
+    try:
+        for library, path, module in chunk:
+            for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
+                style, read = docstrings.labelled_sentences(docstring.text)
+                if read:
+                    found.append((library, f"{library}:{docstring.name}", style, read))
+    finally:
+        if collecting:
+            gc.enable()
+    return found
+
+
+def _numbered(found: Iterable[tuple[str, str, str, list[docstrings.Sentence]]]) -> Iterable[Row]:
+    """Yield rows; docstrings that share an identity follow each other, with a gap between their positions."""
+    previous, start = "", 0
+    for library, document, style, read in found:
+        start = start if document == previous else 0
+        for sentence in read:
+            yield sentence.text, library, sentence.section, style, document, start + sentence.position
+        previous, start = document, start + read[-1].position + 2
+
+
+# Text of the reader's own
+
+
+def _check_exists(source: str | os.PathLike[str]) -> None:
+    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
+        raise CorpusError(
+            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
+            "or a Hub id (organisation/name)"
+        )
+
+
+def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:
+    """Return the sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
+    rows: list[Row] = []
+    for part in sources.read(source, progress):
+        column = sources.text_column(part.frame, text_column, source)
+        for text in part.frame[column]:
+            paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
+            document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
+            found = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
+            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(found)]
+    return rows
+
+
+# Cache
+
+
+def is_cached(name: str) -> bool:
+    """Whether a shipped corpus is in the cache as the installed packages and the present code make it."""
+    return kept_digest(_cache_file(name, name)) is not None
+
+
+def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
+    """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
+    readers = () if source in SHIPPED else ("sources", "cards")
+    content = _versions_digest() if source in SHIPPED else fingerprint(source)
+    key = hashlib.sha256(f"{content} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
+    return cache_folder() / f"{stem}-{key[:16]}.parquet"

@@ -1,0 +1,1 @@
+"""Domain adaptation: shifts, and what helps against them."""

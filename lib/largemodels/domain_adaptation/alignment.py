@@ -1,0 +1,297 @@
+"""What wins back on a target domain without a label there: features made alike, examples weighted, answers trusted.
+
+Each remedy stands on an assumption about what has changed between the domains, which its docstring names; where that
+does not hold, it may do harm. Measuring the change is in `largemodels.domain_adaptation.distance`, a change of the
+labels' shares and its correction in `largemodels.domain_adaptation.label_shift`, and the training of a classifier with
+these losses in `largemodels.domain_adaptation.train`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from largemodels.domain_adaptation.distance import domain_log_odds
+from largemodels.statistics.calibration import as_distributions
+
+BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Variances of the Gaussian kernels, as multiples of the median squared distance."""
+_SINGULAR = 1e-10  # an eigenvalue below this share of the largest is taken for 0
+
+Alignment = Literal["dann", "coral", "mmd"]
+
+
+class _Reversal(torch.autograd.Function):
+    """The identity, whose gradient has its sign changed."""
+
+    @staticmethod
+    def forward(context, features: Tensor, strength: float) -> Tensor:
+        context.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        return -context.strength * gradient, None
+
+
+def reverse_gradient(features: Tensor, strength: float = 1.0) -> Tensor:
+    """The features as they are; on the way back their gradient is multiplied by −strength.
+
+    What stands above learns to lower its loss, and what stands below learns to raise the same loss (Ganin et al. 2016).
+
+    Args:
+        features: of any shape.
+        strength: λ, at least 0; with 0 nothing below learns from this loss.
+    """
+    return _Reversal.apply(features, strength)
+
+
+def reversal_schedule(progress: float, steepness: float = 10.0) -> float:
+    """The strength λ of the reversal after a share of the training: 2 / (1 + exp(−steepness · progress)) − 1.
+
+    It rises from 0 towards 1, so that the domain classifier is not listened to before it knows anything (Ganin et al.
+    2016, who take a steepness of 10).
+
+    Args:
+        progress: from 0 to 1.
+        steepness: γ of the paper.
+
+    Raises:
+        ValueError: for a progress outside 0 to 1.
+    """
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress: {progress} is not between 0 and 1")
+    return 2 / (1 + math.exp(-steepness * progress)) - 1
+
+
+class DomainCritic(nn.Module):
+    """A small network that tells source features from target features, behind a gradient reversal.
+
+    Its loss, added to the classifier's, makes a domain-adversarial network (DANN) of it: the critic tells the domains
+    apart as well as it can, and the features below learn to leave it nothing to go by (Ganin et al. 2016). It assumes
+    that features which look alike in both domains mean the same in both; where the labels' shares differ, alike
+    features cannot be right in both domains (Zhao et al. 2019).
+    """
+
+    def __init__(self, features: int, hidden_size: int = 64, seed: int = 0) -> None:
+        """Draw the weights.
+
+        Args:
+            features: numbers in a feature vector.
+            hidden_size: of the one hidden layer.
+            seed: of the weights; the generators of others are left alone.
+        """
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(nn.Linear(features, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 1))
+
+    def forward(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
+        """The domain classifier's cross-entropy, a scalar in nats; both domains count alike, whatever their sizes.
+
+        Args:
+            source: `(n, features)`.
+            target: `(m, features)`.
+            strength: of the reversal.
+        """
+        logits = [self.layers(reverse_gradient(domain, strength)).squeeze(-1) for domain in (source, target)]
+        losses = [
+            F.binary_cross_entropy_with_logits(found, torch.full_like(found, place))
+            for place, found in enumerate(logits)
+        ]
+        return (losses[0] + losses[1]) / 2
+
+
+def coral(source: ArrayLike, target: ArrayLike, ridge: float = 1.0) -> np.ndarray:
+    """The source features with the mean and the covariance of the target's, `(n, features)`: CORAL in closed form.
+
+    Centred source features are whitened by (C_S + ridge·I)^−½ and coloured by (C_T + ridge·I)^½ (Sun, Feng and Saenko
+    2016, who take a ridge of 1 on features of unit variance). A classifier is then trained on them with the source's
+    labels. With a ridge of 0 the covariances become equal. It assumes that the domains differ by a symmetric linear
+    map, such as a stretch of each feature; a rotation it cannot undo, and where the labels' shares differ, it moves
+    the classes for the wrong reason.
+
+    Args:
+        source: `(n, features)`.
+        target: `(m, features)`.
+        ridge: added to the diagonal of both covariances.
+
+    Raises:
+        ValueError: for features that do not fit each other, fewer than two rows, or a source covariance without
+            inverse.
+    """
+    source, target = _pair(np.asarray(source, dtype=float), np.asarray(target, dtype=float))
+    identity = ridge * np.eye(source.shape[1])
+    whitening = _power(np.cov(source, rowvar=False).reshape(identity.shape) + identity, -0.5)
+    colouring = _power(np.cov(target, rowvar=False).reshape(identity.shape) + identity, 0.5)
+    return (source - source.mean(0)) @ whitening @ colouring + target.mean(0)
+
+
+def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of a symmetric matrix without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(symmetric)
+    values = np.maximum(values, 0.0)
+    if exponent < 0 and values[0] <= _SINGULAR * values[-1]:
+        raise ValueError("ridge: the source's covariance has no inverse; give a ridge above 0")
+    return (vectors * values**exponent) @ vectors.T
+
+
+def coral_loss(source: Tensor, target: Tensor) -> Tensor:
+    """The squared distance of two covariances, ‖C_S − C_T‖²_F / (4·features²), a scalar: deep CORAL.
+
+    Follows Sun and Saenko 2016. It is a loss on features that learn; what `coral` says of assumptions holds here too,
+    only that the map may be anything that the network can compute. Means are left alone.
+
+    Args:
+        source: `(n, features)`.
+        target: `(m, features)`.
+
+    Raises:
+        ValueError: for features that do not fit each other, or fewer than two rows.
+    """
+    source, target = _pair(source, target)
+    first, second = (torch.cov(domain.T).reshape(source.shape[1], -1) for domain in (source, target))
+    return ((first - second) ** 2).sum() / (4 * source.shape[1] ** 2)
+
+
+def mmd_squared(source: Tensor, target: Tensor, variance: float | Tensor | None = None) -> Tensor:
+    """The squared maximum mean discrepancy of two samples, a scalar; unbiased, so that it may be below 0.
+
+    Its expectation is 0 if and only if the distributions are the same: with k the mean of Gaussian kernels
+    exp(−‖x − y‖² / 2σ²), it is the mean of k within the source, without a point's own, plus that within the target,
+    less twice the mean between them (Gretton et al. 2012, lemma 6). Variances σ² are `BANDWIDTHS` times the median
+    squared distance of all pairs. As a loss it makes features alike, under the assumption of `DomainCritic`.
+
+    Args:
+        source: `(n, features)`.
+        target: `(m, features)`.
+        variance: used in place of the median; no gradient passes through either.
+
+    Raises:
+        ValueError: for features that do not fit each other, or fewer than two rows.
+    """
+    source, target = _pair(source, target)
+    n, m = len(source), len(target)
+    rows = torch.cat([source, target])
+    distances = _squared_distances(rows)  # (n + m, n + m)
+    scale = median_squared_distance(rows) if variance is None else torch.as_tensor(variance)
+    kernel = torch.stack([torch.exp(-distances / (2 * width * scale)) for width in BANDWIDTHS]).mean(0)
+    kernel = kernel * ~torch.eye(n + m, dtype=torch.bool, device=rows.device)
+    within = kernel[:n, :n].sum() / (n * (n - 1)) + kernel[n:, n:].sum() / (m * (m - 1))
+    return within - 2 * kernel[:n, n:].mean()
+
+
+@torch.no_grad()
+def median_squared_distance(rows: Tensor) -> Tensor:
+    """The median of the squared distances of all pairs of rows, a scalar above 0; the median heuristic for a kernel."""
+    first, second = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
+    return _squared_distances(rows)[first, second].median().clamp_min(torch.finfo(torch.float32).tiny)
+
+
+def _squared_distances(rows: Tensor) -> Tensor:
+    """‖x − y‖² of all pairs, by ‖x‖² + ‖y‖² − 2xy, which makes no array of `(rows, rows, features)`."""
+    rows = rows - rows.detach().mean(0)  # small norms: less is lost by rounding
+    norms = rows.pow(2).sum(-1)
+    return (norms[:, None] + norms - 2 * rows @ rows.T).clamp_min(0.0)
+
+
+def importance_weights(
+    source: ArrayLike,
+    target: ArrayLike,
+    *,
+    largest: float | None = None,
+    strength: float = 1.0,
+    folds: int = 5,
+    seed: int = 0,
+) -> np.ndarray:
+    """How much each source example counts so that the source looks like the target: `(n,)`, of mean 1.
+
+    A logistic regression tells the domains apart, both counted alike; the odds of "target" that it gives a source
+    example are the weight, p_T(x) / p_S(x) (Bickel et al. 2009). An example is asked of a classifier that did not see
+    it. Weighted training assumes that p(y | x) is the same in both domains, that the source covers the target, and
+    it gains only where the model cannot be right everywhere (Shimodaira 2000). See `effective_sample_size`.
+
+    Args:
+        source: `(n, features)`; a sparse matrix will do, here and below.
+        target: `(m, features)`.
+        largest: weights above are cut to it, before they are scaled: less variance, some bias.
+        strength: scikit-learn's `C` of the logistic regression.
+        folds: of the cross-fitting.
+        seed: of the folds.
+
+    Raises:
+        ValueError: for features that do not fit each other, or fewer rows than folds.
+    """
+    from scipy import sparse
+    from sklearn.model_selection import StratifiedKFold
+
+    number = np.shape(source)[0]
+    if min(number, np.shape(target)[0]) < folds:
+        raise ValueError(f"folds: {folds} are more than the rows of a domain")
+    stacked = sparse.vstack([source, target]).tocsr() if sparse.issparse(source) else np.vstack([source, target])
+    domains = np.repeat([0, 1], [number, np.shape(target)[0]])
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    weights = np.exp(domain_log_odds(stacked, domains, splits, strength)[:number])
+    if largest is not None:
+        weights = np.minimum(weights, largest)
+    return weights / weights.mean()
+
+
+def effective_sample_size(weights: ArrayLike) -> float:
+    """How many equally weighted examples weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965).
+
+    Raises:
+        ValueError: for weights below 0, or none above.
+    """
+    weights = np.asarray(weights, dtype=float)
+    if not (weights >= 0).all() or not weights.any():
+        raise ValueError("weights: they are not numbers of at least 0, one of them above")
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def confident_pseudo_labels(
+    probabilities: ArrayLike, number: int, *, shares: ArrayLike | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which target examples to learn from as if their answers were labels, and these: `(places, labels)`.
+
+    Of each class the answers with the highest probability are taken, as many as its share of `number`, or all where
+    there are fewer: otherwise the easiest class crowds out the others round after round (Zou et al. 2018). Places
+    rise. Self-training (Yarowsky 1995) assumes that sure answers are mostly right; where the source's classifier is
+    surely wrong, it learns its own mistakes.
+
+    Args:
+        probabilities: of the classes for each target example, `(m, classes)`, each row a distribution.
+        number: how many to take, over all classes.
+        shares: of each class, `(classes,)`, such as the source's labels have or `label_shift` estimates of the
+            target's; those of the answers if not given.
+
+    Raises:
+        ValueError: for rows that are no distributions, or shares that do not fit the classes.
+    """
+    rows = as_distributions(probabilities)
+    answers, confidence = rows.argmax(1), rows.max(1)
+    if shares is None:
+        shares = np.bincount(answers, minlength=rows.shape[1]) / len(rows)
+    shares = as_distributions([shares], "shares")[0]
+    if len(shares) != rows.shape[1]:
+        raise ValueError(f"shares: {len(shares)} for {rows.shape[1]} classes")
+    order = np.argsort(-confidence, kind="stable")
+    taken = [order[answers[order] == label][: round(number * share)] for label, share in enumerate(shares)]
+    places = np.sort(np.concatenate(taken))
+    return places, answers[places]
+
+
+def _pair(source, target):
+    """Both as they are, after a check that they are samples of vectors of one width."""
+    for name, domain in (("source", source), ("target", target)):
+        if domain.ndim != 2 or domain.shape[0] < 2:
+            raise ValueError(f"{name}: shape {tuple(domain.shape)} is not (rows, features) with at least 2 rows")
+    if source.shape[1] != target.shape[1]:
+        raise ValueError(f"target: {target.shape[1]} features, and the source has {source.shape[1]}")
+    return source, target

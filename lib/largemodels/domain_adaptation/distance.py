@@ -1,0 +1,310 @@
+"""How far are two domains apart? By what a classifier can tell of them, by their words, and by a bound on the error.
+
+What of a difference lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`; remedies are in
+`largemodels.domain_adaptation.alignment`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from largemodels.base.errors import InputError
+from largemodels.data.deduplication import words
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_interval
+
+
+@dataclass(frozen=True)
+class ADistance:
+    """How well a classifier tells two domains apart.
+
+    Attributes:
+        distance: 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0.
+        low: the lower end of its interval.
+        high: the upper end.
+        error: the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares.
+        n: examples.
+        by_chance: distances with the domains dealt out anew, `(permutations,)`: what the same classifier makes of none.
+        p: of the permutation test that there is no difference, never 0; NaN without permutations.
+    """
+
+    distance: float
+    low: float
+    high: float
+    error: float
+    n: int
+    by_chance: np.ndarray
+    p: float
+
+    @property
+    def near_zero(self) -> bool:
+        """Whether the interval reaches down to 0: so many examples do not show that they can be told apart."""
+        return self.low <= 0
+
+
+def proxy_a_distance(
+    source: ArrayLike | Sequence[str],
+    target: ArrayLike | Sequence[str],
+    *,
+    documents: tuple[ArrayLike, ArrayLike] | None = None,
+    folds: int = 5,
+    permutations: int = 0,
+    strength: float = 1.0,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> ADistance:
+    """The proxy A-distance of two domains, from the cross-validated error of a logistic regression between them.
+
+    Both domains count alike, however many examples they have. No document has examples in training and held-out
+    folds: one that stands in both domains would else be learnt with one and asked with the other, and the error would
+    lie above a half. Without documents, equal examples are taken as one.
+
+    The interval combines the Wilson intervals of the two domains' errors (Newcombe 1998), each for as many independent
+    examples as the errors' spread over documents leaves (Kish 1965). It is of this classifier, and takes the folds'
+    errors as independent, which they nearly are; permutations test the same without that (Lopez-Paz and Oquab 2017).
+    Follows Ben-David et al. 2007.
+
+    Args:
+        source: texts, which become TF-IDF vectors, or features `(n, features)`, a sparse matrix if you like.
+        target: likewise, `(m, features)`.
+        documents: of the source's and of the target's examples.
+        folds: of the cross-validation.
+        permutations: how often whole documents are dealt out anew; each costs as much as the distance itself.
+        strength: scikit-learn's `C` of the logistic regression.
+        seed: of folds and permutations.
+        confidence: of the interval.
+
+    Raises:
+        InputError: if a domain has fewer documents than there are folds.
+        ValueError: for features or documents that do not fit each other.
+    """
+    features = _features(source, target)
+    sizes = [np.shape(domain)[0] for domain in (source, target)]
+    domains = np.repeat([0, 1], sizes)
+    groups = _groups(features, source, target, documents)
+    for place, name in enumerate(("source", "target")):
+        if (number := len(np.unique(groups[domains == place]))) < folds:
+            raise InputError(f"{name}: {number} different documents are fewer than the {folds} folds; give more text")
+    random = np.random.default_rng(seed)
+    wrong = _held_out_errors(features, domains, groups, folds, strength, seed)
+    error = _balanced_error(wrong, domains)
+    chance = []
+    for _ in range(permutations):
+        dealt = _dealt_anew(domains, groups, random)
+        mistaken = _held_out_errors(features, dealt, groups, folds, strength, seed)
+        chance.append(_a_distance(_balanced_error(mistaken, dealt)))
+    distance, by_chance = _a_distance(error), np.array(chance)
+    low, high = _error_interval(wrong, domains, groups, confidence)
+    p = (1 + int((by_chance >= distance).sum())) / (permutations + 1) if permutations else math.nan
+    return ADistance(distance, _a_distance(high), _a_distance(low), error, len(domains), by_chance, p)
+
+
+def _a_distance(error: float) -> float:
+    return 2 * (1 - 2 * error)
+
+
+def _features(source: ArrayLike | Sequence[str], target: ArrayLike | Sequence[str]) -> np.ndarray | sparse.csr_matrix:
+    """Both domains' features in one matrix, scaled alike; which row is of which domain has no say in it."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import StandardScaler
+
+    if sparse.issparse(source):
+        return sparse.vstack([source, target]).tocsr()
+    if len(source) and isinstance(next(iter(source)), str):
+        return TfidfVectorizer(sublinear_tf=True, tokenizer=words, token_pattern=None).fit_transform([*source, *target])
+    source, target = np.asarray(source, dtype=float), np.asarray(target, dtype=float)
+    if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
+        raise ValueError(f"target: shape {target.shape} does not fit the source's {source.shape}")
+    return StandardScaler().fit_transform(np.vstack([source, target]))
+
+
+def _groups(features, source, target, documents: tuple[ArrayLike, ArrayLike] | None) -> np.ndarray:
+    """Which document each row is of, as numbers `(n + m,)`; rows that are equal where no documents are given."""
+    if documents is not None:
+        rows = np.concatenate([np.asarray(names, dtype=object) for names in documents])
+        if len(rows) != features.shape[0]:
+            raise ValueError(f"documents: {len(rows)} for {features.shape[0]} examples")
+        keys: Iterable = rows
+    elif sparse.issparse(features):
+        keys = ((row.indices.tobytes(), row.data.tobytes()) for row in features)
+    else:
+        keys = (row.tobytes() for row in features)
+    numbers: dict = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+
+
+def _held_out_errors(features, domains, groups, folds: int, strength: float, seed: int) -> np.ndarray:
+    """Which examples a classifier that did not see their document puts into the wrong domain, `(n + m,)`, bool."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return (domain_log_odds(features, domains, splits, strength, groups) > 0) != domains
+
+
+def domain_log_odds(features, domains, splits, strength: float = 1.0, groups: np.ndarray | None = None) -> np.ndarray:
+    """The log-odds of domain 1 for each row, `(n + m,)`, by a logistic regression that did not see it.
+
+    Args:
+        features: of both domains, `(n + m, features)`, sparse or not.
+        domains: 0 or 1 for each row; both count alike, however many rows they have.
+        splits: one of scikit-learn's, which says what is held out together.
+        strength: scikit-learn's `C`.
+        groups: of the rows, for such splits as keep them together.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+
+    classifier = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    return cross_val_predict(classifier, features, domains, groups=groups, cv=splits, method="decision_function")
+
+
+def _balanced_error(wrong: np.ndarray, domains: np.ndarray) -> float:
+    return float((wrong[domains == 0].mean() + wrong[domains == 1].mean()) / 2)
+
+
+def _dealt_anew(domains: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The domains of the rows after whole documents changed hands; one of both domains swaps them within itself."""
+    shares = np.bincount(groups, weights=domains) / np.bincount(groups)
+    one, swapped = np.isin(shares, (0, 1)), random.random(len(shares)) < 0.5
+    dealt = shares.copy()
+    dealt[one] = random.permutation(shares[one])
+    return np.where(one[groups], dealt[groups], domains ^ swapped[groups]).astype(int)
+
+
+def _error_interval(wrong, domains, groups, confidence: float) -> tuple[float, float]:
+    """The ends of the interval of the balanced error, by squaring and adding the distances of each domain's ends."""
+    errors, below, above = [], [], []
+    for place in (0, 1):
+        own, documents = wrong[domains == place], groups[domains == place]
+        n = _independent_examples(own, documents)
+        error, low, high = proportion_interval(own.mean() * n, n, confidence)
+        errors.append(error)
+        below.append((error - low) / 2)
+        above.append((high - error) / 2)
+    middle = sum(errors) / 2
+    return float(middle - math.hypot(*below)), float(middle + math.hypot(*above))
+
+
+def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
+    """How many independent examples have as large a variance as these, which come in documents; at least 2.
+
+    Where all are right, or all wrong, the spread says nothing, and the documents are counted.
+    """
+    number, rate = len(np.unique(documents)), float(wrong.mean())
+    if number == len(wrong) or rate in (0.0, 1.0):
+        return float(max(2, number))
+    _, variance = clustered_variance(wrong, documents)
+    return float(np.clip(rate * (1 - rate) / max(variance, 1e-12), 2, len(wrong)))
+
+
+@dataclass(frozen=True)
+class VocabularyOverlap:
+    """What two domains have of each other's words.
+
+    Attributes:
+        source_types: different words of the source.
+        target_types: those of the target.
+        shared_types: those of both.
+        target_tokens: running words of the target.
+        unseen_tokens: those of them that the source has not once.
+    """
+
+    source_types: int
+    target_types: int
+    shared_types: int
+    target_tokens: int
+    unseen_tokens: int
+
+    @property
+    def jaccard(self) -> float:
+        """The share of all different words that stand in both domains."""
+        return self.shared_types / (self.source_types + self.target_types - self.shared_types)
+
+    @property
+    def unseen_types_share(self) -> float:
+        """The share of the target's different words that the source does not have."""
+        return 1 - self.shared_types / self.target_types
+
+    @property
+    def unseen_tokens_share(self) -> float:
+        """The share of the target's running words that the source does not have."""
+        return self.unseen_tokens / self.target_tokens
+
+
+def vocabulary_overlap(
+    source: Iterable[str], target: Iterable[str], *, tokenize: Callable[[str], Iterable[str]] = words
+) -> VocabularyOverlap:
+    """What words two domains share. Compare samples of one size: every number here grows or falls with the size.
+
+    Args:
+        source: texts.
+        target: texts.
+        tokenize: gives the words of a text; by default in small letters and without punctuation. A model's
+            tokenizer will do, such as `tokenizer.tokenize`.
+
+    Raises:
+        InputError: for a domain without any word.
+    """
+    counts = [Counter(word for text in texts for word in tokenize(text)) for texts in (source, target)]
+    for name, counted in zip(("source", "target"), counts, strict=True):
+        if not counted:
+            raise InputError(f"{name}: there is no word in it")
+    seen, asked = counts
+    unseen = sum(number for word, number in asked.items() if word not in seen)
+    return VocabularyOverlap(len(seen), len(asked), len(seen.keys() & asked.keys()), asked.total(), unseen)
+
+
+@dataclass(frozen=True)
+class BoundTerms:
+    """The terms of the bound on the target's error: source_error + half_distance + joint_error (Ben-David et al. 2010).
+
+    Attributes:
+        source_error: ε_S, the classifier's error on held-out source examples.
+        half_distance: ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier,
+            fitted to a sample, and so more likely too small than too large.
+        joint_error: λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN
+            where it is unknown, since it takes labels of the target.
+    """
+
+    source_error: float
+    half_distance: float
+    joint_error: float = math.nan
+
+    @property
+    def bound(self) -> float:
+        """The sum of the known terms; without the joint error it bounds nothing."""
+        known = (self.source_error, self.half_distance, self.joint_error)
+        return sum(term for term in known if not math.isnan(term))
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the bound is 1 or more, which every error keeps to."""
+        return self.bound >= 1
+
+
+def bound_terms(
+    source_right: ArrayLike,
+    distance: ADistance,
+    joint_right: tuple[ArrayLike, ArrayLike] | None = None,
+) -> BoundTerms:
+    """The terms of ε_T ≤ ε_S + ½ d_HΔH + λ that samples give; it holds for two classes and large samples.
+
+    Args:
+        source_right: which held-out source examples the classifier in question gets right, `(n,)`, bool.
+        distance: of the domains, in the features that the classifier reads; below 0 it counts as 0.
+        joint_right: which held-out examples of source and of target a classifier gets right that learnt from both.
+
+    Raises:
+        ValueError: if there are no examples.
+    """
+    for right in (source_right, *(joint_right or ())):
+        if not np.size(right):
+            raise ValueError("right: there are no examples")
+    joint = math.nan if joint_right is None else sum(1 - float(np.mean(right)) for right in joint_right)
+    return BoundTerms(1 - float(np.mean(source_right)), max(0.0, distance.distance) / 2, joint)

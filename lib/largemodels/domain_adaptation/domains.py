@@ -1,0 +1,225 @@
+"""Two domains of one task: which texts of each may be learnt from, with a label or without, and which judge.
+
+The remedies of `largemodels.domain_adaptation.remedies` take nothing else, so that none of them sees a label of the
+target by accident.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from largemodels.base.errors import InputError
+from largemodels.data import corpora, tasks
+from largemodels.data.deduplication import resembling
+from largemodels.fine_tuning.trials import draw, fixed
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A task's examples in one domain.
+
+    Attributes:
+        name: of the domain, for people.
+        train: text and label, with document where the data have it.
+        validation: likewise; what settings are chosen by, in the source alone.
+        test: likewise; what is reported on.
+        labels: names of the classes.
+        reading: sentence, document and library: all text of the domain that may be read without a label, which is that
+            of the training examples or, for the documentation, every sentence of the training documents.
+        held_out: likewise, text that nothing reads, of the validation examples or documents.
+    """
+
+    name: str
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    labels: tuple[str, ...]
+    reading: pd.DataFrame
+    held_out: pd.DataFrame
+
+
+def load_domain(
+    dataset: str, libraries: Sequence[str] = (), *, text_column: str | None = None, label_column: str | None = None
+) -> Domain:
+    """A domain from a data set; of the documentation, from some of its libraries.
+
+    Data whose test labels are secret are judged by their validation split, and settings are chosen by some of the
+    training examples.
+
+    Args:
+        dataset: as for `tasks.load`.
+        libraries: keys of `corpora.LIBRARIES`, for `pydocs-sections` alone; all if none are given.
+        text_column: as for `tasks.load`.
+        label_column: likewise.
+
+    Raises:
+        InputError: for data that are no task, or libraries of other data.
+    """
+    shipped = dataset in tasks.SHIPPED
+    task = tasks.load(
+        dataset,
+        text_column=None if shipped else text_column,
+        label_column=None if shipped else label_column,
+        library=list(libraries) if shipped and libraries else None,
+    )
+    train, test = task.frames["train"], task.frames[task.evaluation_split]
+    validation = task.frames["validation"]
+    if task.evaluation_split == "validation":
+        validation = fixed(train, len(train) // 10)
+        train = train.drop(index=validation.index)
+    if shipped:
+        reading, held_out = (corpus_text("pydocs", libraries, split) for split in ("train", "validation"))
+        name = ", ".join(libraries) if libraries else "all libraries"
+    else:
+        reading, held_out = as_reading(train, dataset), as_reading(validation, dataset)
+        name = str(dataset).rstrip("/").rpartition("/")[2]
+    return Domain(name, train, validation, test, task.labels, reading, held_out)
+
+
+def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train") -> pd.DataFrame:
+    """The sentences of a corpus that stand in one split: sentence, document and library.
+
+    Args:
+        corpus: as for `corpora.sentences`.
+        libraries: of the documentation alone, some of its libraries; all if none are given.
+        split: "train", "validation" or "test".
+
+    Raises:
+        InputError: if there are none.
+    """
+    everything = corpora.sentences(corpus)
+    kept = everything["split"] == split
+    if libraries and corpus in corpora.SHIPPED:
+        kept &= everything["library"].isin(list(libraries))
+    if not kept.any():
+        raise InputError(f"{corpus}: it has no text to read")
+    return everything.loc[kept, ["sentence", "document", "library"]].reset_index(drop=True)
+
+
+def as_reading(examples: pd.DataFrame, library: str = "") -> pd.DataFrame:
+    """The texts of examples as a corpus without labels, each a document of its own: sentence, document, library."""
+    texts = tasks.joined_texts(examples).to_numpy()
+    documents = [f"example {number}" for number in range(len(texts))]
+    return pd.DataFrame({"sentence": texts, "document": documents, "library": library})
+
+
+def with_labels_of(source: Domain, target: Domain) -> Domain:
+    """The target with its classes numbered as the source's are.
+
+    Raises:
+        InputError: unless both have the same classes, and each has some training and some test examples of two.
+    """
+    if set(source.labels) != set(target.labels):
+        raise InputError(
+            f"target: its labels are {_few(target.labels)}, and the source's are {_few(source.labels)}; adaptation "
+            "needs the same task in both"
+        )
+    for name, domain in (("source", source), ("target", target)):
+        for split, frame in (("training", domain.train), ("test", domain.test)):
+            if frame.empty:
+                raise InputError(f"{name}: {domain.name} has no {split} examples")
+            if frame["label"].nunique() < 2:
+                only = domain.labels[frame["label"].iloc[0]]
+                raise InputError(f"{name}: all {split} examples of {domain.name} are {only}; two classes are needed")
+    places = {place: source.labels.index(label) for place, label in enumerate(target.labels)}
+    frames = {
+        split: getattr(target, split).assign(label=getattr(target, split)["label"].map(places))
+        for split in ("train", "validation", "test")
+    }
+    return dataclasses.replace(target, **frames, labels=source.labels)
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:6]) + (" …" if len(labels) > 6 else "")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one seed learns from, and what judges it.
+
+    Attributes:
+        labels: names of the classes.
+        labelled: source examples to learn from.
+        validation: source examples that settings are chosen by, the same for every seed.
+        unlabelled: target texts without a label: `remedies` never asks for one.
+        few: target examples with their labels, for the remedy that is given some.
+        ceiling: as many target examples with their labels as the source has, for the comparison that knows them.
+        judged: target examples that answers are counted on, the same for every seed.
+        target_text: sentence, document and library: what the target domain has to read.
+        task_text: likewise, the texts of `labelled` and `unlabelled` alone.
+        control_text: likewise, of a domain that has nothing to do with the target.
+        held_text: likewise, of the target, which nothing reads: what reading is judged by.
+    """
+
+    labels: tuple[str, ...]
+    labelled: pd.DataFrame
+    validation: pd.DataFrame
+    unlabelled: pd.DataFrame
+    few: pd.DataFrame
+    ceiling: pd.DataFrame
+    judged: pd.DataFrame
+    target_text: pd.DataFrame
+    task_text: pd.DataFrame
+    control_text: pd.DataFrame
+    held_text: pd.DataFrame
+
+
+def draw_pair(
+    source: Domain,
+    target: Domain,
+    control_text: pd.DataFrame,
+    *,
+    labelled: int,
+    unlabelled: int,
+    few: int,
+    judged: int,
+    seed: int,
+) -> Draw:
+    """The draw of a seed; the target's test examples are in no other part.
+
+    Args:
+        source: where labels are.
+        target: with the source's classes, see `with_labels_of`.
+        control_text: sentence, document and library.
+        labelled: source examples.
+        unlabelled: target texts.
+        few: target labels.
+        judged: test examples of the target, and validation examples of the source.
+        seed: of what is drawn.
+
+    Raises:
+        InputError: if too few of two classes are drawn.
+    """
+    learnt, texts = draw(source.train, labelled, seed), _sample(target.train, unlabelled, seed)
+    return Draw(
+        labels=source.labels,
+        labelled=learnt,
+        validation=fixed(source.validation, judged),
+        unlabelled=texts.drop(columns="label"),
+        few=_sample(target.train, few, seed),
+        ceiling=_sample(target.train, labelled, seed),
+        judged=fixed(target.test, judged),
+        target_text=target.reading,
+        task_text=as_reading(pd.concat([learnt, texts])),
+        control_text=control_text,
+        held_text=target.held_out,
+    )
+
+
+def _sample(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
+    return examples.sample(min(number, len(examples)), random_state=seed)
+
+
+def leaked(source: Domain, judged: pd.DataFrame) -> pd.Series:
+    """Which of the target's test examples resemble an example of the source, of any split: bool, by row.
+
+    Such an example measures memory (`deduplication.resembling`); a pair of domains that shares its texts is no pair.
+    """
+    everything = pd.concat([source.train, source.validation, source.test])
+    found = resembling(list(tasks.joined_texts(judged)), list(tasks.joined_texts(everything)))
+    return pd.Series(np.isin(np.arange(len(judged)), found), index=judged.index)

@@ -1,0 +1,313 @@
+"""Domains in the plane where it is known what has changed, so that each remedy can be seen to help, or to harm.
+
+The remedies are those of `largemodels.domain_adaptation.alignment` and `largemodels.domain_adaptation.label_shift`, on
+points instead of texts: the lines are the same, and a boundary can be drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from torch import nn
+
+from largemodels.domain_adaptation.alignment import (
+    DomainCritic,
+    confident_pseudo_labels,
+    coral,
+    coral_loss,
+    importance_weights,
+    mmd_squared,
+    reversal_schedule,
+)
+from largemodels.domain_adaptation.label_shift import estimate_by_likelihood, with_shares
+from largemodels.figures.style import MARKERS, PALETTE
+from largemodels.statistics.intervals import mean_interval
+
+Linear = Literal["nothing", "coral", "weights", "self-training", "shares"]
+Network = Literal["network", "dann", "deep coral", "mmd"]
+Predictor = Callable[[np.ndarray], np.ndarray]
+"""From points `(n, 2)` to the probability of class 1, `(n,)`."""
+
+METHODS: tuple[str, ...] = (*get_args(Linear), *get_args(Network))
+_WEIGHT = {"dann": 1.0, "deep coral": 10.0, "mmd": 10.0}  # of the added loss, the same for every pair of domains
+_STEPS = 600  # of a network's training
+
+
+@dataclass(frozen=True)
+class ToyDomains:
+    """Points of two domains.
+
+    Attributes:
+        name: what has changed from one to the other.
+        source: `(n, 2)`.
+        source_labels: 0 or 1, `(n,)`.
+        target: `(n, 2)`.
+        target_labels: likewise, for judging alone.
+    """
+
+    name: str
+    source: np.ndarray
+    source_labels: np.ndarray
+    target: np.ndarray
+    target_labels: np.ndarray
+
+
+def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:
+    """Two long Gaussians side by side, and the same turned about the point between them.
+
+    The best boundary turns with them, and the gap between the classes stays: what self-training asks for, until the
+    source's answers are wrong more often than right, beyond a quarter turn.
+    """
+
+    def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        labels = random.permutation(np.arange(n) % 2)
+        return random.normal(size=(n, 2)) * (0.5, 1.0) + np.stack([3.0 * labels - 1.5, np.zeros(n)], 1), labels
+
+    (source, source_labels), (target, target_labels) = (draw(random) for random in _generators(seed))
+    return ToyDomains(f"turned by {degrees:g}°", source, source_labels, _turned(target, degrees), target_labels)
+
+
+def rotated_moons(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:
+    """Two half moons, one in the other's arms, and the same turned; so Ganin et al. 2016 show their method."""
+    from sklearn.datasets import make_moons
+
+    drawn = [make_moons(n, noise=0.1, random_state=int(random.integers(2**31))) for random in _generators(seed)]
+    (source, source_labels), (target, target_labels) = [(points - (0.5, 0.25), labels) for points, labels in drawn]
+    return ToyDomains(f"turned by {degrees:g}°", source, source_labels, _turned(target, degrees), target_labels)
+
+
+def stretched_gaussians(factor: float = 4.0, n: int = 200, seed: int = 0) -> ToyDomains:
+    """Two Gaussians on the diagonal, of unit covariance together, and the same stretched along one axis.
+
+    The other axis is pressed together as much. That is a symmetric map, which is what CORAL undoes exactly.
+    """
+    middle = np.array([0.9, 0.9]) / np.sqrt(2)  # of class 1; the other lies opposite
+    spread = np.linalg.cholesky(np.eye(2) - np.outer(middle, middle))
+
+    def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        labels = random.permutation(np.arange(n) % 2)
+        return random.normal(size=(n, 2)) @ spread.T + np.outer(2 * labels - 1, middle), labels
+
+    (source, source_labels), (target, target_labels) = (draw(random) for random in _generators(seed))
+    stretch = np.array([factor, 1 / factor])
+    return ToyDomains(f"stretched {factor:g} times", source, source_labels, target * stretch, target_labels)
+
+
+def bent_boundary(n: int = 200, seed: int = 0) -> ToyDomains:
+    """A bent boundary that is the same in both domains, of which the target's points lie along one part.
+
+    p(y | x) stays and p(x) changes, and no line fits the whole: the covariate shift where weights gain (Shimodaira
+    2000).
+    """
+
+    def draw(random: np.random.Generator, place: float, width: float) -> tuple[np.ndarray, np.ndarray]:
+        points = np.stack([random.normal(place, width, n), random.normal(0.0, 1.0, n)], 1)
+        return points, (points[:, 1] > points[:, 0] ** 2 / 2 - 1).astype(int)
+
+    first, second = _generators(seed)
+    return ToyDomains("other points, same boundary", *draw(first, 0.0, 1.2), *draw(second, 1.5, 0.5))
+
+
+def misleading_feature(n: int = 200, seed: int = 0) -> ToyDomains:
+    """Across, a feature that tells the classes apart in both domains; upwards, one that does so in the source alone.
+
+    There it is the better one. In the target it is the same for both classes, and says "class 1". Features that look
+    alike in both domains can only come from the first, which is what `DomainCritic` and `mmd_squared` hope for.
+    """
+
+    def draw(random: np.random.Generator, says: bool) -> tuple[np.ndarray, np.ndarray]:
+        labels = random.permutation(np.arange(n) % 2)
+        sides = 2.0 * labels - 1
+        middles = np.stack([sides, 1.5 * (sides if says else np.ones(n))], 1)
+        return middles + random.normal(size=(n, 2)) * (0.6, 0.3), labels
+
+    first, second = _generators(seed)
+    return ToyDomains("a feature that misleads", *draw(first, True), *draw(second, False))
+
+
+def shifted_labels(share: float = 0.9, n: int = 200, seed: int = 0) -> ToyDomains:
+    """Two Gaussians that touch, equally frequent in the source, and class 1 with another share in the target.
+
+    Each class looks the same in both domains. Correcting the shares is right; making the domains look alike is wrong.
+    """
+
+    def draw(random: np.random.Generator, ones: float) -> tuple[np.ndarray, np.ndarray]:
+        labels = random.permutation((np.arange(n) < round(ones * n)).astype(int))
+        return random.normal(size=(n, 2)) + np.stack([2.0 * labels - 1, np.zeros(n)], 1), labels
+
+    first, second = _generators(seed)
+    return ToyDomains(f"class 1 at {share:.0%}", *draw(first, 0.5), *draw(second, share))
+
+
+def _generators(seed: int) -> list[np.random.Generator]:
+    """One for the source and one for the target."""
+    return [np.random.default_rng((seed, place)) for place in (0, 1)]
+
+
+def _turned(points: np.ndarray, degrees: float) -> np.ndarray:
+    """Turned to the left about the origin."""
+    angle = np.deg2rad(degrees)
+    return points @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def adapt(domains: ToyDomains, method: str, *, seed: int = 0) -> Predictor:
+    """A classifier from the source's labels and the target's points; the target's labels are not looked at.
+
+    "nothing", "coral", "weights", "self-training" and "shares" are logistic regressions, so their boundary is a line;
+    "network", "dann", "deep coral" and "mmd" are one small network, without and with a loss on both domains.
+
+    Args:
+        domains: to learn from.
+        method: one of `METHODS`; compare with "nothing", or for a network with "network".
+        seed: of the network's weights, or of the folds that weights come from.
+
+    Raises:
+        ValueError: for an unknown method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+    if method in get_args(Network):
+        return _network(domains, method, seed)
+    source, labels, target = domains.source, domains.source_labels, domains.target
+    if method == "coral":
+        return _logistic(coral(source, target, ridge=1e-6), labels)
+    if method == "weights":
+        squares = (np.hstack([points, points**2]) for points in (source, target))  # so two Gaussians' odds are exact
+        return _logistic(source, labels, importance_weights(*squares, largest=20.0, seed=seed))
+    trained = _logistic(source, labels)
+    if method == "self-training":
+        return _self_trained(trained, target)
+    if method == "shares":
+        before = np.bincount(labels, minlength=2) / len(labels)
+        after = estimate_by_likelihood(_both_classes(trained(target)), before)
+        return lambda points: with_shares(_both_classes(trained(points)), before, after)[:, 1]
+    return trained
+
+
+def _logistic(points: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Predictor:
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=100.0).fit(points, labels, sample_weight=weights)
+    return lambda asked: fitted.predict_proba(asked)[:, 1]
+
+
+def _both_classes(of_one: np.ndarray) -> np.ndarray:
+    return np.stack([1 - of_one, of_one], 1)
+
+
+def _self_trained(trained: Predictor, target: np.ndarray, rounds: int = 10) -> Predictor:
+    """Each round learns from the surest answers of the one before, a tenth of the points more every time."""
+    for number in range(1, rounds + 1):
+        places, answers = confident_pseudo_labels(_both_classes(trained(target)), number * len(target) // rounds)
+        if len(np.unique(answers)) < 2:  # one class has crowded out the other; nothing is left to learn
+            return trained
+        trained = _logistic(target[places], answers)
+    return trained
+
+
+def _network(domains: ToyDomains, method: str, seed: int, rows: int = 64) -> Predictor:
+    """Two hidden layers, trained on batches of both domains; what the second gives are the features made alike."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        body = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU())
+        head = nn.Linear(16, 2)
+    critic = DomainCritic(16, seed=seed)
+    source, target = (torch.tensor(points, dtype=torch.float32) for points in (domains.source, domains.target))
+    labels = torch.tensor(domains.source_labels)
+    optimizer = torch.optim.Adam([*body.parameters(), *head.parameters(), *critic.parameters()], 0.01)
+    random, weight = np.random.default_rng(seed), _WEIGHT.get(method, 0.0)
+    for step in range(_STEPS):
+        drawn, opposite = random.integers(len(source), size=rows), random.integers(len(target), size=rows)
+        features, others = body(source[drawn]), body(target[opposite])  # (rows, 16)
+        loss = F.cross_entropy(head(features), labels[drawn])
+        if method == "dann":
+            loss = loss + critic(features, others, weight * reversal_schedule(step / _STEPS))
+        elif method == "deep coral":
+            loss = loss + weight * coral_loss(features, others)
+        elif method == "mmd":
+            loss = loss + weight * mmd_squared(features, others)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def predict(points: np.ndarray) -> np.ndarray:
+        return head(body(torch.tensor(points, dtype=torch.float32))).softmax(-1)[:, 1].double().numpy()
+
+    return predict
+
+
+def target_accuracy(predictor: Predictor, domains: ToyDomains) -> float:
+    """The share of the target's points that it puts into their class."""
+    return float(((predictor(domains.target) > 0.5) == domains.target_labels).mean())
+
+
+def remedy_table(
+    draw: Callable[..., ToyDomains], methods: Sequence[str] = METHODS, *, seeds: Sequence[int] = range(5)
+) -> pd.DataFrame:
+    """What each remedy changes, over several draws of the domains: one row a method.
+
+    Columns: method; accuracy, the mean on target points drawn anew; compared_with, "network" for networks and "nothing"
+    for the others; difference to that, with low and high (95%, Student's t over the draws, which are paired).
+
+    Args:
+        draw: gives the domains for a `seed`, such as `stretched_gaussians`.
+        methods: some of `METHODS`.
+        seeds: at least two.
+    """
+    wanted = dict.fromkeys([*methods, *(_baseline(method) for method in methods)])
+    found: dict[str, list[float]] = {method: [] for method in wanted}
+    for seed in seeds:
+        domains, judged = draw(seed=seed), draw(seed=seed + 1_000_000)
+        for method in wanted:
+            found[method].append(target_accuracy(adapt(domains, method, seed=seed), judged))
+    rows = []
+    for method in methods:
+        difference, low, high = mean_interval(np.subtract(found[method], found[_baseline(method)]))
+        row = {"method": method, "accuracy": float(np.mean(found[method])), "compared_with": _baseline(method)}
+        rows.append(row | {"difference": difference, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _baseline(method: str) -> str:
+    return "network" if method in get_args(Network) else "nothing"
+
+
+def boundary_figure(domains: ToyDomains, predictors: Mapping[str, Predictor], *, axes: Sequence[Axes]) -> None:
+    """Draw the boundary of each classifier over the points of both domains, one panel each, with its target accuracy.
+
+    Source points are small and pale, target points large; classes have the palette's first two colours and markers.
+
+    Args:
+        domains: the points.
+        predictors: for each name, such as "before" and "after", a classifier.
+        axes: as many, of `plots.panels`.
+
+    Raises:
+        ValueError: unless there are as many axes as classifiers.
+    """
+    if len(axes) != len(predictors):
+        raise ValueError(f"axes: {len(axes)} for {len(predictors)} classifiers")
+    every = np.vstack([domains.source, domains.target])
+    low, high = every.min(0) - 0.5, every.max(0) + 0.5
+    x, y = np.meshgrid(np.linspace(low[0], high[0], 150), np.linspace(low[1], high[1], 150))
+    grid = np.stack([x.ravel(), y.ravel()], 1)
+    for ax, (name, predictor) in zip(axes, predictors.items(), strict=True):
+        probability = predictor(grid).reshape(x.shape)
+        ax.contourf(x, y, probability, levels=[-1, 0.5, 2], colors=PALETTE[:2], alpha=0.12)
+        if probability.min() < 0.5 < probability.max():
+            ax.contour(x, y, probability, levels=[0.5], colors="black", linewidths=1.4)
+        for label in (0, 1):
+            look = {"color": PALETTE[label], "marker": MARKERS[label], "linewidths": 0}
+            ax.scatter(*domains.source[domains.source_labels == label].T, s=7, alpha=0.3, **look)
+            ax.scatter(*domains.target[domains.target_labels == label].T, s=20, alpha=0.85, **look)
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+        ax.grid(False)
+        ax.set_title(f"{name}: {target_accuracy(predictor, domains):.2f} on the target")

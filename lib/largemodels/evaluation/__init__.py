@@ -1,0 +1,1 @@
+"""Evaluation: metrics, error analysis, leakage, choosing a model."""

@@ -1,0 +1,239 @@
+"""Do intervals and tests keep their word? The tools of the evaluation chapter, tried where the truth is known.
+
+An interval of 95% should hold the true value in 95% of samples, a test at 5% should find a difference that is not there
+in at most 5%, and a calibrated model should have no calibration error. Each is counted here on samples that are drawn
+from a known truth, by the very functions that a chapter uses (`largemodels.statistics.intervals`, `.evaluation`,
+`.comparisons`, `.calibration`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from largemodels.statistics.calibration import BINS, as_distributions, expected_calibration_error
+from largemodels.statistics.comparisons import adjusted_p, mcnemar
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance
+from largemodels.statistics.spread import bootstrap_interval
+
+Interval = tuple[float, float, float]
+
+
+def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """The proportion and the ends of the textbook interval, proportion ± z·√(p(1 − p)/n): `(proportion, low, high)`.
+
+    It is here to be compared with: near 0 and 1 it is too short, and has no length at all where all answers are right.
+
+    Raises:
+        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
+    """
+    if n < 1 or not 0 <= count <= n:
+        raise ValueError(f"count: {count} of {n} is not a proportion")
+    proportion = count / n
+    margin = float(special.ndtri((1 + confidence) / 2)) * math.sqrt(proportion * (1 - proportion) / n)
+    return proportion, proportion - margin, proportion + margin
+
+
+def bootstrap_of_count(
+    count: int, n: int, *, method: Literal["BCa", "percentile"] = "percentile", resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """The proportion and the ends of its bootstrap interval, from `count` right answers and the rest wrong.
+
+    With every answer right, or wrong, each resample is like the sample, and both ends are the proportion itself.
+    """
+    right = np.arange(n) < count
+    return bootstrap_interval(np.mean, right, method=method, resamples=resamples, seed=seed)
+
+
+def coverage_of_proportion(interval: Callable[[int, int], Interval], n: int, proportions: ArrayLike) -> np.ndarray:
+    """The share of samples of size `n` whose interval holds the true proportion, for each of `proportions`.
+
+    No sample is drawn: an interval of a proportion depends on the count alone, so each of the n + 1 counts is given its
+    interval and weighted with its binomial chance (Brown, Cai and DasGupta 2001 draw the same curves).
+
+    Args:
+        interval: called as `interval(count, n)`, gives `(proportion, low, high)`.
+        n: the size of the samples.
+        proportions: `(k,)`, the true ones.
+    """
+    proportions = np.asarray(proportions, dtype=float)
+    ends = np.array([interval(count, n)[1:] for count in range(n + 1)])  # (n + 1, 2)
+    holds = (ends[:, :1] <= proportions) & (proportions <= ends[:, 1:])  # (n + 1, k)
+    chance = stats.binom.pmf(np.arange(n + 1)[:, None], n, proportions)
+    return (chance * holds).sum(0)
+
+
+def clustered_answers(
+    documents: int, mean_size: float, accuracy: float, correlation: float, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answers that are right or wrong together: `(right, document)`, both `(n,)`.
+
+    Each document has its own accuracy, drawn from a beta distribution, so that any two answers of one document have the
+    given correlation and answers of two documents none; its size is 1 and a geometric number of further examples.
+
+    Args:
+        documents: how many.
+        mean_size: examples in a document, on average.
+        accuracy: the true accuracy, over all documents.
+        correlation: of two answers of one document, from 0 to below 1.
+        random: what is drawn with.
+    """
+    if not 0 < accuracy < 1 or not 0 <= correlation < 1:
+        raise ValueError(f"accuracy, correlation: {accuracy}, {correlation} are not both shares below 1")
+    sizes = random.geometric(1 / mean_size, documents)
+    strength = (1 - correlation) / correlation if correlation else math.inf
+    own = (
+        random.beta(accuracy * strength, (1 - accuracy) * strength, documents)
+        if correlation
+        else np.full(documents, accuracy)
+    )
+    document = np.repeat(np.arange(documents), sizes)
+    return random.random(len(document)) < own[document], document
+
+
+def clustered_coverage(
+    intervals: Mapping[str, Callable[[np.ndarray, np.ndarray], Interval]],
+    *,
+    documents: int,
+    mean_size: float,
+    accuracy: float,
+    correlation: float,
+    draws: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How often intervals hold the true accuracy where answers come in documents: one row for each kind of interval.
+
+    Columns: `count` of the `draws` test sets whose interval holds the truth, and their mean `length`.
+
+    Args:
+        intervals: by name, called as `interval(right, document)`.
+        documents: as for `clustered_answers`, with the next three.
+        mean_size: likewise.
+        accuracy: likewise.
+        correlation: likewise.
+        draws: test sets; all kinds of interval are given the same ones.
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    held, lengths = dict.fromkeys(intervals, 0), dict.fromkeys(intervals, 0.0)
+    for _ in range(draws):
+        right, document = clustered_answers(documents, mean_size, accuracy, correlation, random)
+        for name, interval in intervals.items():
+            _, low, high = interval(right, document)
+            held[name] += low <= accuracy <= high
+            lengths[name] += (high - low) / draws
+    return pd.DataFrame({"count": held, "n": draws, "length": lengths})
+
+
+def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
+    """How many times the variance of a mean grows because the values come in clusters: 1 where that does not matter.
+
+    The variance is that of `intervals.clustered_mean_interval` over that of independent values (Kish 1965),
+    so that n values in clusters are worth n / design effect independent ones.
+
+    Raises:
+        ValueError: for fewer than two clusters, or values that are all the same.
+    """
+    values = np.asarray(values, dtype=float).ravel()
+    if np.ptp(values) == 0:
+        raise ValueError("values: a design effect needs two different values")
+    _, clustered = clustered_variance(values, clusters)
+    return clustered / (float(values.var(ddof=1)) / len(values))
+
+
+def mcnemar_rejections(
+    n: int, discordant_share: float, difference: float, *, draws: int, alpha: float = 0.05, seed: int = 0
+) -> dict[str, int]:
+    """In how many of `draws` test sets McNemar's test finds a difference, by the kind of its p value: "exact", "mid-p".
+
+    With a difference of 0 that is how often it is wrong, its level; otherwise how often it is right, its power.
+
+    Args:
+        n: examples in a test set.
+        discordant_share: the share that exactly one of the two models gets right.
+        difference: of the true accuracies.
+        draws: how many test sets.
+        alpha: the p value at which it rejects.
+        seed: of the draws.
+    """
+    only_a, only_b = (discordant_share + difference) / 2, (discordant_share - difference) / 2
+    shares = np.clip([only_a, only_b, 1 - discordant_share], 0, 1)
+    drawn = np.random.default_rng(seed).multinomial(n, shares / shares.sum(), draws)
+    rejected = {"exact": 0, "mid-p": 0}
+    for (first, second, rest), times in zip(*np.unique(drawn, axis=0, return_counts=True), strict=True):
+        found = mcnemar(
+            np.repeat([True, False, True], [first, second, rest]), np.repeat([False, True, True], [first, second, rest])
+        )
+        rejected["exact"] += int(times) * (found.p <= alpha)
+        rejected["mid-p"] += int(times) * (found.mid_p <= alpha)
+    return rejected
+
+
+def false_discoveries(
+    models: int, *, n: int, accuracy: float, draws: int, alpha: float = 0.05, seed: int = 0
+) -> dict[str, int]:
+    """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
+
+    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most `alpha`: as it is
+    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
+    example; some examples are easier than others for all, with chances spread evenly around `accuracy`.
+
+    Args:
+        models: how many, each compared with each.
+        n: examples in a test set.
+        accuracy: the true one, of every model.
+        draws: how many test sets.
+        alpha: the level.
+        seed: of the draws.
+    """
+    random = np.random.default_rng(seed)
+    reach = min(accuracy, 1 - accuracy)
+    found = {"uncorrected": 0, "holm": 0, "benjamini-hochberg": 0}
+    for _ in range(draws):
+        chance = random.uniform(accuracy - reach, accuracy + reach, n)
+        right = random.random((models, n)) < chance
+        p = np.array([mcnemar(right[one], right[other]).mid_p for one, other in combinations(range(models), 2)])
+        found["uncorrected"] += bool(p.min() <= alpha)
+        for method in ("holm", "benjamini-hochberg"):
+            found[method] += bool(adjusted_p(p, method).min() <= alpha)
+    return found
+
+
+def calibration_errors_of_the_calibrated(
+    probabilities: ArrayLike,
+    sizes: Sequence[int],
+    *,
+    bins: int = BINS,
+    adaptive: bool = False,
+    draws: int = 50,
+    seed: int = 0,
+) -> np.ndarray:
+    """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`; what is above 0 is the error's own.
+
+    Each draw takes so many of the rows, with replacement, and gives each example a class by the very probabilities that
+    forecast it: whatever calibration error is then measured is bias.
+
+    Args:
+        probabilities: `(n, classes)`, the forecasts that are drawn from.
+        sizes: of the test sets.
+        bins: as for `expected_calibration_error`.
+        adaptive: likewise.
+        draws: test sets of each size.
+        seed: of the draws.
+    """
+    rows = as_distributions(probabilities)
+    random = np.random.default_rng(seed)
+    errors = np.empty((len(sizes), draws))
+    for place, size in enumerate(sizes):
+        for draw in range(draws):
+            forecast = rows[random.integers(0, len(rows), size)]
+            labels = (random.random((size, 1)) > forecast.cumsum(1)[:, :-1]).sum(1)
+            errors[place, draw] = expected_calibration_error(forecast, labels, bins=bins, adaptive=adaptive)
+    return errors

@@ -1,0 +1,211 @@
+"""What is wrong where: slices, confusions, and classifiers that collapsed to one class.
+
+Intervals of the numbers are in `largemodels.statistics.intervals` and `largemodels.statistics.spread`, comparisons of
+two models in `largemodels.statistics.comparisons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from largemodels.statistics.comparisons import adjusted_p
+from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
+
+
+def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.ndarray:
+    """Classes as int64, `(n,)`, after a check that they are some.
+
+    Args:
+        values: `(n,)`, whole numbers from 0.
+        name: what the caller calls them, for the message.
+        classes: how many classes there are, where that is known.
+
+    Raises:
+        ValueError: if there are none, they are not whole numbers, or one is outside the range.
+    """
+    ids = np.asarray(values)
+    if not ids.size:
+        raise ValueError(f"{name}: there are none")
+    if ids.ndim != 1 or ids.dtype.kind not in "iub":
+        raise ValueError(f"{name}: {ids.dtype} of shape {ids.shape} is not whole numbers of shape (n,)")
+    outside = ids[(ids < 0) | (ids >= (np.inf if classes is None else classes))]
+    if outside.size:
+        expected = "at least 0" if classes is None else f"a class from 0 to {classes - 1}"
+        raise ValueError(f"{name}: {outside[0]} is not {expected}")
+    return ids.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class MajorityBaseline:
+    """What always predicting the most frequent class scores.
+
+    Attributes:
+        label: that class, the first of several as frequent.
+        count: examples of it.
+        n: examples.
+        classes: how many classes the labels have.
+    """
+
+    label: int
+    count: int
+    n: int
+    classes: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the most frequent class."""
+        return self.count / self.n
+
+    @property
+    def f1(self) -> float:
+        """The F1 of that class: all of it is found, and `accuracy` of what is called so is right."""
+        return 2 * self.accuracy / (1 + self.accuracy)
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 over the classes: the others have 0."""
+        return self.f1 / self.classes
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A classifier that predicts one class whatever it reads; as a string, one sentence that says so.
+
+    Attributes:
+        label: that class.
+        name: its name, or its number where names were not given.
+        count: how many predictions are that class.
+        n: predictions.
+        baseline: what always predicting the most frequent class scores.
+    """
+
+    label: int
+    name: str
+    count: int
+    n: int
+    baseline: MajorityBaseline
+
+    @property
+    def to_majority(self) -> bool:
+        """Whether the class is the most frequent one, so that the accuracy looks better than chance."""
+        return self.label == self.baseline.label
+
+    def __str__(self) -> str:
+        kind = "majority-class collapse" if self.to_majority else "collapse to one class"
+        baseline = f"accuracy {self.baseline.accuracy:.3f} and F1 {self.baseline.f1:.3f}"
+        return f"{kind}: {self.name} in {self.count}/{self.n} predictions; the majority class alone has {baseline}"
+
+
+def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
+    """What always predicting the most frequent of these labels scores: the least that a classifier has to beat.
+
+    Args:
+        labels: `(n,)`, classes from 0.
+
+    Raises:
+        ValueError: for no labels, or labels that are no classes.
+    """
+    counts = np.bincount(class_ids(labels, "labels"))
+    return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()), int((counts > 0).sum()))
+
+
+def collapsed_class(
+    predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, share: float = 0.95
+) -> Collapse | None:
+    """The class that a classifier predicts nearly always, whatever the label; None where there is no such class.
+
+    A class counts when it is predicted for at least `share` of its own examples and of all others. So a good classifier
+    on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
+
+    Args:
+        predictions: `(n,)`, classes from 0.
+        labels: `(n,)`, likewise.
+        names: of the classes, by number.
+        share: from which on a class is predicted nearly always.
+
+    Raises:
+        ValueError: for what are no classes, unequal lengths, or a `share` that is not above ½ and at most 1.
+    """
+    predictions, labels = _answers(predictions, labels, None if names is None else len(names))
+    if not 0.5 < share <= 1:
+        raise ValueError(f"share: {share} is not above 0.5 and at most 1")
+    label = int(np.bincount(predictions).argmax())
+    predicted, own = predictions == label, labels == label
+    if own.all() or any(predicted[group].mean() < share for group in (own, ~own) if group.any()):
+        return None
+    name = str(label) if names is None else names[label]
+    return Collapse(label, name, int(predicted.sum()), len(predicted), majority_baseline(labels))
+
+
+def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
+    """How often each class (rows, by name) was taken for each (columns); the diagonal is what was right.
+
+    Args:
+        predictions: `(n,)`, classes from 0.
+        labels: `(n,)`, likewise.
+        names: of all classes, by number.
+
+    Raises:
+        ValueError: for what are no classes with a name, or unequal lengths.
+    """
+    from sklearn.metrics import confusion_matrix
+
+    predictions, labels = _answers(predictions, labels, len(names))
+    counts = confusion_matrix(labels, predictions, labels=range(len(names)))
+    return pd.DataFrame(counts, index=pd.Index(names, name="label"), columns=pd.Index(names, name="prediction"))
+
+
+def _answers(predictions: ArrayLike, labels: ArrayLike, classes: int | None) -> tuple[np.ndarray, np.ndarray]:
+    predictions, labels = class_ids(predictions, "predictions", classes), class_ids(labels, "labels", classes)
+    if len(predictions) != len(labels):
+        raise ValueError(f"predictions: {len(predictions)} for {len(labels)} labels")
+    return predictions, labels
+
+
+def slices(
+    frame: pd.DataFrame, by: str | Sequence[str], *, right: str = "right", confidence: float = CONFIDENCE
+) -> pd.DataFrame:
+    """The accuracy of each slice of the examples, one row a slice, in the order of the slices' names.
+
+    Columns: `n`; `count`, how many are right; `accuracy` with the ends `low` and `high` of its Wilson interval;
+    `difference` from the accuracy of all other examples; `p`, of Fisher's exact test of that difference; `adjusted_p`,
+    which is Holm's for as many slices as there are. The tests take the examples as independent. With one slice there
+    are no others: its difference is NaN, its p 1.
+
+    Args:
+        frame: one row an example.
+        by: the column that names the slice, or several; a missing value is a slice of its own.
+        right: the boolean column of what was right.
+        confidence: of the intervals.
+
+    Raises:
+        ValueError: for columns that are not there, answers that are not boolean, or an empty table.
+    """
+    columns = [by] if isinstance(by, str) else list(by)
+    if not columns:
+        raise ValueError("by: it names no column")
+    for column in (*columns, right):
+        if column not in frame:
+            raise ValueError(f"frame: it has no column {column!r}")
+    if not len(frame) or not pd.api.types.is_bool_dtype(frame[right]) or frame[right].isna().any():
+        raise ValueError(f"frame: its column {right!r} is not one boolean an example")
+    grouped = frame[right].astype(bool).groupby([frame[column] for column in columns], dropna=False, observed=True)
+    table = grouped.agg(n="size", count="sum")
+    n, count = len(frame), int(frame[right].sum())
+    ends = [
+        proportion_interval(int(c), int(size), confidence) for c, size in zip(table["count"], table["n"], strict=True)
+    ]
+    table[["accuracy", "low", "high"]] = np.array(ends)
+    others = pd.DataFrame({"n": n - table["n"], "count": count - table["count"]})
+    table["difference"] = table["accuracy"] - others["count"] / others["n"].where(others["n"] > 0)
+    table["p"] = [
+        float(stats.fisher_exact([[c, size - c], [o, rest - o]]).pvalue)
+        for c, size, o, rest in zip(table["count"], table["n"], others["count"], others["n"], strict=True)
+    ]
+    return table.assign(adjusted_p=adjusted_p(table["p"]))

@@ -1,0 +1,57 @@
+"""What a test measures when some of its sentences stood in the training data: leaks planted on purpose, to be found.
+
+`largemodels.data.deduplication` finds look-alikes, and `largemodels.data.tasks` counts them between the splits of any
+task.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from largemodels.data.deduplication import WORDS, words
+
+LONG_ENOUGH = 10
+"""Distinct words, from which on a text with one word changed still resembles itself: 9 of 11 words in common."""
+
+
+def with_planted(
+    training: pd.DataFrame, test: pd.DataFrame, number: int, *, seed: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Training examples with `number` test examples planted among them, and which these are: bool, `(test,)`.
+
+    Every other one is planted word for word; the rest have one word changed to a word of another test text. They
+    keep their labels, as a leak does.
+
+    Args:
+        training: text and label.
+        test: text and label.
+        number: how many; only texts with `LONG_ENOUGH` distinct words are taken.
+        seed: of the choice.
+
+    Raises:
+        ValueError: if the test examples have not so many texts that are long enough.
+    """
+    random = np.random.default_rng(seed)
+    (long,) = np.nonzero(test["text"].map(lambda text: len(set(words(text))) >= LONG_ENOUGH).to_numpy())
+    if number > len(long):
+        raise ValueError(f"number: {number} is more than the {len(long)} test texts of {LONG_ENOUGH} words or more")
+    chosen = random.choice(long, number, replace=False)
+    copies = test.iloc[chosen][["text", "label"]].copy()
+    others = np.unique([word for text in test["text"] for word in words(text)])
+    texts = copies["text"].tolist()
+    texts[1::2] = [_with_another_word(text, others, random) for text in texts[1::2]]
+    copies["text"] = texts
+    planted = pd.concat([training[["text", "label"]], copies]).sample(frac=1, random_state=int(random.integers(2**32)))
+    where = np.zeros(len(test), dtype=bool)
+    where[chosen] = True
+    return planted.reset_index(drop=True), where
+
+
+def _with_another_word(text: str, others: np.ndarray, random: np.random.Generator) -> str:
+    """The text with one of its words replaced by a word that it does not have."""
+    found = list(WORDS.finditer(text))
+    place = found[random.integers(len(found))]
+    own = set(words(text))
+    new = next(word for word in random.permutation(others) if word not in own)
+    return text[: place.start()] + new + text[place.end() :]

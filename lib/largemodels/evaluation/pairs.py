@@ -1,0 +1,112 @@
+"""Tables of predictions made ready to be judged, and every pair of their models compared.
+
+`largemodels.data.predictions` is the format, `largemodels.statistics.comparisons` has the tests.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from largemodels.base.errors import InputError
+from largemodels.data.predictions import LOG_P, class_names, log_probabilities_in
+from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap, paired_permutation
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """The predictions of two or more models that can be compared, sorted by model, seed and example.
+
+    Only examples that every model was asked about with every seed of its own are kept, each once (a text that stands
+    twice in a test set is one example), so that all models and seeds have the same examples in the same order. A table
+    without the column `seed` is of seed 0, one without `document` has each example for its own.
+
+    Raises:
+        InputError: for fewer than two models or two classes, labels or log-probabilities that do not fit the classes,
+            a model that answers one example in two ways, or no example that all were asked about.
+    """
+    classes = class_names(table)
+    if len(classes) < 2:
+        raise InputError(f"predictions: {len(classes)} classes have log-probabilities; two or more are needed")
+    if unknown := sorted({*table["label"].astype(str), *table["answer"].astype(str)} - set(classes)):
+        raise InputError(f"predictions: {unknown[0]} has no log-probabilities; there are those of {', '.join(classes)}")
+    table = table.astype({f"{LOG_P}{name}": np.float64 for name in classes})  # they are kept with three digits
+    if not np.isfinite(log_probabilities_in(table)).all():
+        raise InputError("predictions: not all log-probabilities are finite numbers")
+    defaults = {} if "seed" in table else {"seed": 0}
+    table = table.assign(**defaults, right=table["right"].astype(bool))
+    table = table if "document" in table else table.assign(document=table["example"])
+    run = ["model", "seed"]
+    table = table.drop_duplicates([*run, "example", "answer"])
+    if (twice := table.duplicated([*run, "example"])).any():
+        row = table[twice].iloc[0]
+        raise InputError(
+            f"predictions: {row['model']} answers an example in two ways with seed {row['seed']}; "
+            "give one run of each model and seed"
+        )
+    models = table["model"].unique()
+    if len(models) < 2:
+        raise InputError(f"predictions: {' '.join(map(str, models))} is one model only; a comparison needs two")
+    asked = table.groupby("example")["model"].transform("size")
+    table = table[asked == len(table.drop_duplicates(run))]
+    if table.empty:
+        raise InputError("predictions: there is no example that every model was asked about with every seed")
+    return table.sort_values([*run, "example"], kind="stable").reset_index(drop=True)
+
+
+def answers_of(table: pd.DataFrame, model: str, seed: int | None = None) -> pd.DataFrame:
+    """One model's answers with one seed (its first, if not given), a row an example, in the order of all others.
+
+    Raises:
+        InputError: for a model or a seed that is not there.
+    """
+    own = table[table["model"] == model]
+    if own.empty:
+        raise InputError(f"there is no model {model}; there is {', '.join(table['model'].unique())}")
+    seed = own["seed"].min() if seed is None else seed
+    own = own[own["seed"] == seed]
+    if own.empty:
+        raise InputError(f"{model} has no seed {seed}")
+    return own.reset_index(drop=True)
+
+
+def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Every pair of models, each with its first seed, compared on the same examples: one row a pair.
+
+    Columns: `better` and `other`, by accuracy; `difference` of the accuracies, with the ends `low` and `high` of its
+    interval by paired bootstrap over documents; the p values `mcnemar` (mid-p; examples taken as independent),
+    `bootstrap` and `permutation` (documents drawn, or flipped, as a whole); and `holm` and `bh`, those of the
+    permutation test adjusted for all pairs (`comparisons.adjusted_p`). Smallest p first.
+
+    Args:
+        table: as `judged` gives it.
+        resamples: of the bootstrap and of the permutation test.
+        seed: of the draws.
+    """
+    answers = {model: answers_of(table, model) for model in table["model"].unique()}
+    names = sorted(answers, key=lambda model: -answers[model]["right"].mean())
+    rows = []
+    for better, other in combinations(names, 2):
+        first, second = (answers[name]["right"].to_numpy() for name in (better, other))
+        documents = answers[better]["document"].to_numpy()
+        drawn = {"clusters": documents, "resamples": resamples, "seed": seed}
+        bootstrap = paired_bootstrap(first, second, **drawn)
+        permutation = paired_permutation(first, second, **drawn)
+        rows.append(
+            {
+                "better": better,
+                "other": other,
+                "difference": bootstrap.difference,
+                "low": bootstrap.low,
+                "high": bootstrap.high,
+                "mcnemar": mcnemar(first, second).mid_p,
+                "bootstrap": bootstrap.p,
+                "permutation": permutation.p,
+            }
+        )
+    pairs = pd.DataFrame(rows)
+    pairs = pairs.assign(
+        holm=adjusted_p(pairs["permutation"], "holm"), bh=adjusted_p(pairs["permutation"], "benjamini-hochberg")
+    )
+    return pairs.sort_values(["permutation", "difference"], ascending=[True, False], ignore_index=True)

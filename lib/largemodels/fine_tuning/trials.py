@@ -1,0 +1,287 @@
+"""One fine-tuning with what it cost and what it answered, and several of them in one table.
+
+The fine-tuning chapter changes one thing at a time: the start, the weights that learn, the rate, the number of labels.
+Each change is a `Trial`, judged on the same examples, so that it can be compared with the first one pair by pair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+from largemodels.base.errors import InputError
+from largemodels.data.predictions import example_ids
+from largemodels.data.tasks import joined_texts
+from largemodels.models.batches import plan_batches
+from largemodels.models.checkpoints import longest_text
+from largemodels.models.classifiers import fine_tune, mean_cross_entropy, predict, recipe_for, word_classifier
+from largemodels.models.trainable import trained_parameters
+from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
+from largemodels.statistics.intervals import proportion_interval
+
+NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A classifier that was trained, and what came of it.
+
+    Attributes:
+        name: of the setting.
+        log_probabilities: of each class for each example that it is judged on, `(examples, classes)`.
+        history: the table of `training.train`; empty for a classifier that was not trained in steps.
+        trained: numbers that the training may change.
+        epoch_seconds: time of each pass in optimizer steps, without evaluation.
+        seconds: of the training, evaluation on validation examples included.
+    """
+
+    name: str
+    log_probabilities: np.ndarray
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trained: int = 0
+    epoch_seconds: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+    def right(self, examples: pd.DataFrame) -> np.ndarray:
+        """Which of the examples that it is judged on it gets right, `(examples,)`."""
+        return self.log_probabilities.argmax(1) == examples["label"].to_numpy()
+
+    def loss(self, examples: pd.DataFrame) -> float:
+        """The mean cross-entropy on the examples that it is judged on, nats."""
+        return mean_cross_entropy(self.log_probabilities, examples["label"].to_numpy())
+
+    @property
+    def validation_accuracy(self) -> float:
+        """The accuracy on validation examples at the end of the training."""
+        return float(self.history["validation_accuracy"].dropna().iloc[-1])
+
+
+def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Refuse a limit that is beyond the model's, before anything is trained.
+
+    Raises:
+        InputError: with the limit that the model has.
+    """
+    if max_length > (longest := longest_text(tokenizer, model)):
+        raise InputError(f"max_length: {max_length} is more than the {longest} tokens that the model reads")
+    if max_length <= (special := tokenizer.num_special_tokens_to_add()):
+        raise InputError(f"max_length: {max_length} leaves no room for text beside {special} special tokens")
+
+
+def check_classes(labels: Sequence[str]) -> None:
+    """Refuse labels that are measurements: a file of text has them as texts, so that they look like classes.
+
+    Raises:
+        InputError: if all labels are numbers and one has a fraction.
+    """
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return
+    if fractions := [label for label, number in zip(labels, numbers, strict=True) if not number.is_integer()]:
+        raise InputError(
+            f"label_column: its {len(labels)} different values are numbers such as {fractions[0]}, a target for "
+            "regression, and this is classification; name another column, or cut the numbers into classes"
+        )
+
+
+def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
+    """Some of the examples, or all of them where there are no more, at random; a smaller draw is part of a larger one.
+
+    A rare class may be missing. A classifier still has an answer for it, which it learns never to give.
+
+    Raises:
+        InputError: unless two classes are drawn three times each, without which nothing can be learnt or validated.
+    """
+    drawn = examples.sample(min(number, len(examples)), random_state=seed)
+    if (drawn["label"].value_counts() >= 3).sum() < 2:
+        raise InputError(
+            f"labelled: {len(drawn)} drawn examples hold fewer than two classes three times each; draw more"
+        )
+    return drawn
+
+
+def fixed(examples: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Some of the examples, or all of them: the same for every seed, those whose digests come first."""
+    return examples.iloc[np.argsort(example_ids(examples), kind="stable")[:number]]
+
+
+def run_trial(
+    name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    judged: pd.DataFrame,
+    *,
+    epochs: int,
+    max_length: int,
+    validation: pd.DataFrame | None = None,
+    folder: str | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    **recipe: object,
+) -> Trial:
+    """The trial of training `model`, in place, on the examples, once it is judged on others.
+
+    Args:
+        name: of the setting.
+        model: a sequence classifier; `trainable.train_only` says which of its weights learn.
+        tokenizer: the model's.
+        examples: to learn from.
+        judged: held-out examples for the answers.
+        epochs: passes; the model is evaluated on `validation` after each.
+        max_length: tokens of an example at most.
+        validation: held-out examples, others than those it is judged on.
+        folder: for checkpoints, as for `training.train`.
+        callbacks: of the `Trainer`.
+        **recipe: rates, batch_tokens, seed and the rest of `training.Recipe`.
+    """
+    trained, clock, start = trained_parameters(model), _StepClock(), time.perf_counter()
+    history = fine_tune(
+        model,
+        tokenizer,
+        examples,
+        recipe_for(tokenizer, examples, epochs, max_length=max_length, **recipe),
+        max_length=max_length,
+        validation=validation,
+        evaluations=epochs,
+        folder=folder,
+        callbacks=[clock, *callbacks],
+    )
+    seconds = time.perf_counter() - start
+    log_probabilities = predict(model, tokenizer, judged, max_length=max_length)
+    passes = np.array_split(clock.seconds, epochs)
+    return Trial(name, log_probabilities, history, trained, tuple(float(part.sum()) for part in passes), seconds)
+
+
+def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes: int) -> Trial:
+    """The trial of the baseline that counts words, `fine_tuning.word_classifier`; texts of a pair are joined."""
+    start = time.perf_counter()
+    found = word_classifier(examples.assign(text=joined_texts(examples)))
+    seconds = time.perf_counter() - start
+    logs = np.full((len(judged), classes), np.log(NEVER))
+    logs[:, found.classes_] = found.predict_log_proba(joined_texts(judged))
+    numbers = found[-1].best_estimator_.coef_.size
+    return Trial(name, logs, trained=int(numbers), seconds=seconds)
+
+
+class _StepClock(TrainerCallback):
+    """How long each optimizer step took, evaluation and logging left out."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._start = 0.0
+
+    def on_step_begin(self, *arguments, **options) -> None:
+        self._start = time.perf_counter()
+
+    def on_step_end(self, *arguments, **options) -> None:
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
+    """One row for each trial, judged on the same examples; the differences are to the first trial.
+
+    Columns: setting, trained (numbers that learn), seconds, loss (nats), right (count), accuracy with low and high
+    (95%, Wilson), difference with difference_low and difference_high (95%, paired bootstrap; documents as clusters
+    where the examples have some), and p (exact McNemar test, Holm's correction for all rows).
+    """
+    first = trials[0].right(judged)
+    rows, p_values = [], []
+    clusters = judged["document"].to_numpy() if "document" in judged else None
+    for trial in trials:
+        right = trial.right(judged)
+        accuracy, low, high = proportion_interval(int(right.sum()), len(right))
+        row = {"setting": trial.name, "trained": trial.trained, "seconds": trial.seconds, "loss": trial.loss(judged)}
+        row |= {"right": int(right.sum()), "accuracy": accuracy, "low": low, "high": high}
+        if trial is not trials[0]:
+            found = paired_bootstrap(right, first, clusters=clusters, resamples=resamples)
+            row |= {"difference": found.difference, "difference_low": found.low, "difference_high": found.high}
+            p_values.append(mcnemar(right, first).p)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.assign(p=[np.nan, *adjusted_p(p_values)])
+
+
+def readable(table: pd.DataFrame, examples: int, names: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The table of `trial_table` as people read it: counts of so many examples, differences with their intervals."""
+    difference = [
+        "" if np.isnan(row.p) else f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(
+        {
+            "trained": [f"{number:,}" for number in table["trained"]],
+            "seconds": [f"{seconds:.1f}" for seconds in table["seconds"]],
+            "loss": [f"{loss:.2f}" for loss in table["loss"]],
+            "right": [f"{count}/{examples}" for count in table["right"]],
+            "difference (95%)": difference,
+            "p": ["" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
+        },
+        index=pd.Index([(names or {}).get(name, name) for name in table["setting"]], name="setting"),
+    )
+
+
+def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: float) -> float:
+    """How many labels it takes to come to an accuracy, by a learning curve of so many sizes and accuracies.
+
+    Between two sizes the curve is a line over the logarithm of the size, and it is taken as rising: a size counts as
+    good as the best up to it. Infinite where the curve never comes so far; the smallest size where it begins above.
+    """
+    order = np.argsort(sizes)
+    logs = np.log(np.asarray(sizes, dtype=float)[order])
+    best = np.maximum.accumulate(np.asarray(accuracies, dtype=float)[order])
+    if wanted > best[-1]:
+        return float("inf")
+    place = int(np.searchsorted(best, wanted))
+    if place == 0:
+        return float(np.exp(logs[0]))
+    share = (wanted - best[place - 1]) / (best[place] - best[place - 1])
+    return float(np.exp(logs[place - 1] + share * (logs[place] - logs[place - 1])))
+
+
+def padding_table(lengths: Sequence[int], batch_size: int, longest: int, seed: int = 0) -> pd.DataFrame:
+    """What share of the places in a batch holds padding, by four ways of making batches of texts of these lengths.
+
+    Rows: to the model's longest, to 128 (the default of the Hugging Face example script), to the longest in a random
+    batch, and by length, with as many tokens in a batch on average. Columns: batches, places, padding (share).
+    """
+    lengths = np.asarray(lengths)
+    random = np.random.default_rng(seed)
+    shuffled = np.array_split(random.permutation(lengths), max(1, round(len(lengths) / batch_size)))
+    budget = max(int(lengths.max()), round(batch_size * lengths.mean()))
+    by_length = [lengths[members] for members in plan_batches(lengths, budget, random)]
+    ways = {
+        f"to the model's {longest}": [(part.clip(max=longest), longest) for part in shuffled],
+        "to 128": [(part.clip(max=128), 128) for part in shuffled],
+        "to the longest of a random batch": [(part, part.max()) for part in shuffled],
+        "by length, as here": [(part, part.max()) for part in by_length],
+    }
+    rows = []
+    for way, batches in ways.items():
+        places = int(sum(len(part) * width for part, width in batches))
+        tokens = int(sum(part.sum() for part, _ in batches))
+        rows.append({"padded": way, "batches": len(batches), "places": places, "padding": 1 - tokens / places})
+    return pd.DataFrame(rows)
+
+
+def surest_errors(
+    judged: pd.DataFrame, log_probabilities: np.ndarray, labels: Sequence[str], number: int = 8
+) -> pd.DataFrame:
+    """The wrong answers that a classifier was surest of: text, label, answer and the probability of that answer."""
+    names = np.array(labels, dtype=object)
+    answer = log_probabilities.argmax(1)
+    table = pd.DataFrame(
+        {
+            "text": joined_texts(judged).to_numpy(),
+            "label": names[judged["label"].to_numpy()],
+            "answer": names[answer],
+            "probability": np.exp(log_probabilities.max(1)),
+        }
+    )
+    wrong = table[answer != judged["label"].to_numpy()]
+    return wrong.sort_values("probability", ascending=False, kind="stable").head(number).reset_index(drop=True)

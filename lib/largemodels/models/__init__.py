@@ -1,0 +1,1 @@
+"""What every chapter does with a network: load, batch, train, measure."""

@@ -1,0 +1,185 @@
+"""Fine-tuning an encoder to tell classes of texts apart, beside the baseline that has read nothing before.
+
+`fine_tune` trains all weights through `largemodels.models.training`, `predict` gives log-probabilities, and
+`word_classifier` is the TF-IDF with logistic regression that a pretrained network has to beat.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
+from largemodels.models.training import Recipe, train
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    max_length: int,
+    validation: pd.DataFrame | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """The history of a training to classify; all weights of `model` are trained in place.
+
+    Args:
+        model: a sequence classifier, such as `checkpoints.load_classifier` gives.
+        tokenizer: the model's.
+        examples: to learn from: text, for pairs text_pair, and label (the class, from 0).
+        recipe: steps, rates and seed.
+        max_length: tokens of a text at most, special ones included; longer ones are cut at the end.
+        validation: held-out examples.
+        **options: evaluations, folder, saves and callbacks, as for `training.train`.
+
+    Returns:
+        The table that `training.train` gives.
+    """
+
+    def batches(number: int) -> LabelledBatches:
+        return LabelledBatches(
+            examples,
+            tokenizer,
+            max_length=max_length,
+            batch_tokens=recipe.batch_tokens,
+            seed=recipe.seed,
+            token_types=reads_token_types(model),
+            batches=number,
+        )
+
+    def evaluate(model: PreTrainedModel) -> dict[str, float]:
+        return held_out_metrics(model, tokenizer, validation, max_length=max_length)
+
+    return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
+
+
+def recipe_for(
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    epochs: float,
+    *,
+    max_length: int | None = None,
+    batch_tokens: int = 512,
+    **options: Any,
+) -> Recipe:
+    """The recipe that passes over these examples so many times, with at least one step.
+
+    Args:
+        tokenizer: says how long they are.
+        examples: to learn from: text and, for pairs, text_pair.
+        epochs: passes.
+        max_length: tokens of an example at most; what the tokenizer states if not given.
+        batch_tokens: tokens in a batch at most.
+        **options: the rest of the recipe: rates, schedule, seed.
+    """
+    longest = max_length or tokenizer.model_max_length
+    in_an_epoch = len(LabelledBatches(examples, tokenizer, max_length=longest, batch_tokens=batch_tokens))
+    return Recipe(steps=max(1, round(epochs * in_an_epoch)), batch_tokens=batch_tokens, **options)
+
+
+def predict(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    *,
+    max_length: int,
+    batch_tokens: int = 2048,
+) -> np.ndarray:
+    """The log-probability of each class for each example, `(examples, classes)`.
+
+    Args:
+        model: a sequence classifier; it is left in evaluation mode.
+        tokenizer: the model's.
+        examples: text and, for pairs, text_pair.
+        max_length: tokens of an example at most.
+        batch_tokens: tokens that are computed at a time; the results do not depend on it.
+    """
+    batches = LabelledBatches(
+        examples, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
+    )
+    return class_log_probabilities(model, batches)
+
+
+def held_out_metrics(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: pd.DataFrame, *, max_length: int
+) -> dict[str, float]:
+    """The mean cross-entropy "loss" (nats) and the "accuracy" on held-out examples, as `training.train` asks for them.
+
+    Arguments are those of `predict`; the examples have labels.
+    """
+    labels = examples["label"].to_numpy()
+    log_probabilities = predict(model, tokenizer, examples, max_length=max_length)
+    return {
+        "loss": mean_cross_entropy(log_probabilities, labels),
+        "accuracy": float((log_probabilities.argmax(1) == labels).mean()),
+    }
+
+
+def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The mean of −log p of the true classes, in nats, from `(examples, classes)` and the classes `(examples,)`."""
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
+def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:
+    """A logistic regression on the TF-IDF of words and pairs of words, fitted; `predict` takes texts.
+
+    How strongly it is regularised is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on
+    the examples alone: so the baseline is a tuned one, and no held-out text helps it.
+
+    Args:
+        examples: text and label.
+        strengths: the choices.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    classifier = GridSearchCV(LogisticRegression(max_iter=1000, tol=1e-3), {"C": list(strengths)}, cv=3)
+    return make_pipeline(words, classifier).fit(examples["text"], examples["label"])
+
+
+def classifier_on(
+    encoder: PreTrainedModel, labels: Sequence[str], *, pretrained: bool = True, seed: int = 0
+) -> PreTrainedModel:
+    """A sequence classifier with a copy of the encoder's network; the encoder is left as it is.
+
+    A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
+    a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
+    starts at random. So it is with `from_pretrained` and `checkpoints.load_classifier`.
+
+    Args:
+        encoder: gives the configuration and, unless told not to, the weights.
+        labels: names of the classes; the position is the id.
+        pretrained: whether the network gets the encoder's weights; if not, it starts at random, as from scratch.
+        seed: of the random weights; the generators of others are left alone.
+
+    Raises:
+        ValueError: if the encoder's weights are not those of the network that its configuration describes.
+    """
+    config = copy.deepcopy(encoder.config)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: place for place, label in enumerate(labels)}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_config(config)
+    if pretrained:
+        missing, unexpected = model.base_model.load_state_dict(encoder.base_model.state_dict(), strict=False)
+        if left := [name for name in (*missing, *unexpected) if not name.startswith("pooler.")]:
+            raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(left[:3])})")
+        own, given = model.state_dict(), encoder.state_dict()
+        alike = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
+        model.load_state_dict({name: given[name] for name in alike}, strict=False)
+    return model

@@ -1,0 +1,99 @@
+"""The files of a model's folder: which are loaded, which are refused, and what their headers say.
+
+`largemodels.models.checkpoints` finds the folder; nothing here imports torch but the check of a model that brings a
+program.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from largemodels.base.errors import InputError
+
+_WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+_PICKLES = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|pkl)")
+_BESIDE = re.compile(
+    r"(config|generation_config|.*tokenizer.*|.*vocab.*|special_tokens_map|added_tokens)\.(json|txt|model)"
+    r"|adapter_config\.json|adapter_model\.safetensors"
+    r"|merges\.txt|spiece\.model|sentencepiece.*\.model|.*\.jinja|model\.safetensors\.index\.json"
+)
+
+
+class CheckpointError(InputError):
+    """A model that cannot be had, with what was given and what to do in one sentence."""
+
+
+def is_weights(name: str) -> bool:
+    """Return whether a file of this name holds a model's weights, or a part of them."""
+    return bool(_WEIGHTS.fullmatch(name))
+
+
+def is_loaded(name: str) -> bool:
+    """Return whether a file of this name is loaded: weights, configuration or tokenizer."""
+    return is_weights(name) or bool(_BESIDE.fullmatch(name))
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files of a model's folder that are loaded, sorted."""
+    return [path for path in sorted(folder.iterdir()) if is_loaded(path.name) and path.is_file()]
+
+
+def refuse_unsafe(name: str, files: Iterable[str]) -> None:
+    """Refuse files that are no model, or hold weights only in a form that can run code when it is read.
+
+    Raises:
+        CheckpointError: naming the model by `name`, as the other functions do.
+    """
+    files = list(files)
+    if "config.json" not in files:
+        raise CheckpointError(f"{name}: holds no config.json, so it is no model that Transformers can read")
+    if any(map(is_weights, files)):
+        return
+    pickles = [file for file in files if _PICKLES.fullmatch(file)]
+    holds = f"only {few(pickles)}, which can run code when it is read" if pickles else "and no other weights either"
+    raise CheckpointError(f"{name}: holds no model.safetensors, {holds}; choose a revision or a model that has it")
+
+
+def refuse_programs(name: str, folder: Path) -> None:
+    """Refuse a model that Transformers itself does not know and that brings a program instead."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind, brings_program = config.get("model_type"), bool(config.get("auto_map"))
+    except (OSError, ValueError, AttributeError):
+        raise CheckpointError(f"{name}: its config.json cannot be read") from None
+    if not brings_program:
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # imports torch
+
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise CheckpointError(
+            f"{name}: needs a program that comes with it (remote code), which is never run; choose another model"
+        )
+
+
+def parameters_in(path: Path) -> int:
+    """Return the number of parameters that the header of a safetensors file lists.
+
+    Raises:
+        CheckpointError: for a file that is damaged or has not the length that its header promises.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, size)))
+        tensors = [entry for tensor, entry in header.items() if tensor != "__metadata__"]
+        if size != 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0):
+            raise ValueError("cut off")
+        return sum(math.prod(entry["shape"]) for entry in tensors)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(f"{path}: damaged or cut off; copy or download the model again") from None
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,1 @@
+"""Pretraining: tokenizers, encoders, masked language modelling, next-sentence prediction."""

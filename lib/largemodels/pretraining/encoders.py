@@ -1,0 +1,222 @@
+"""The two encoders that the book pretrains, and what they cost: parameters, arithmetic, memory.
+
+`"bert"` normalises after each block and learns its positions (Devlin et al. 2019); `"modern"` normalises before,
+rotates queries and keys, and gates its feed-forward layers (ModernBERT: Warner et al. 2024). Both are `transformers`'.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForPreTraining,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.modeling_outputs import MaskedLMOutput
+from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
+
+from largemodels.base.errors import InputError
+from largemodels.models.checkpoints import FLOAT_BYTES, TRAINING_COPIES
+from largemodels.models.cost import count_saved_bytes
+from largemodels.pretraining.masked_lm import IGNORED
+
+Architecture = Literal["modern", "bert"]
+TRAINING_BYTES = FLOAT_BYTES * TRAINING_COPIES  # a parameter
+
+
+class SparseBertForMaskedLM(BertForMaskedLM):
+    """BERT whose prediction head sees the masked positions only, as ModernBERT's does with `sparse_prediction`.
+
+    The head multiplies by the whole vocabulary, which for a small network is most of the work, and the loss needs the
+    masked positions only. The weights are those of `BertForMaskedLM`.
+    """
+
+    def forward(self, input_ids, attention_mask=None, labels=None, num_items_in_batch=None, **kwargs) -> MaskedLMOutput:
+        """The loss and, with labels, the logits of the masked positions alone, `(masked, vocabulary)`."""
+        hidden = self.bert(
+            input_ids, attention_mask=attention_mask, **kwargs
+        ).last_hidden_state  # (batch, length, size)
+        if labels is None:
+            return MaskedLMOutput(logits=self.cls(hidden))
+        masked = labels != IGNORED
+        logits = self.cls(hidden[masked])  # (masked, vocabulary)
+        loss = self.loss_function(
+            logits, labels[masked], vocab_size=self.config.vocab_size, num_items_in_batch=num_items_in_batch
+        )
+        return MaskedLMOutput(loss=loss, logits=logits)
+
+
+class SparseBertForPreTraining(BertForPreTraining):
+    """BERT with both of its heads: masked tokens, at the masked positions only, and whether the second text is next.
+
+    The weights are those of `BertForPreTraining`, and so is the loss, the sum of the two means.
+    """
+
+    def forward(
+        self, input_ids, attention_mask=None, token_type_ids=None, labels=None, next_sentence_label=None
+    ) -> BertForPreTrainingOutput:
+        """The loss, and the logits of both heads; `next_sentence_label` is 0 where the second text is next."""
+        outputs = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+        hidden = outputs.last_hidden_state if labels is None else outputs.last_hidden_state[labels != IGNORED]
+        logits, relation = self.cls(hidden, outputs.pooler_output)  # (masked, vocabulary), (batch, 2)
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(logits, labels[labels != IGNORED]) + F.cross_entropy(relation, next_sentence_label)
+        return BertForPreTrainingOutput(loss=loss, prediction_logits=logits, seq_relationship_logits=relation)
+
+
+def build_encoder(
+    architecture: Architecture,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    hidden_size: int,
+    num_layers: int,
+    num_heads: int,
+    max_length: int,
+    next_sentence: bool = False,
+    seed: int = 0,
+) -> PreTrainedModel:
+    """A masked language model with random weights, the same for the same seed; the generators of others are left alone.
+
+    Given `labels`, it predicts the masked positions only. Its attention is PyTorch's fused kernel, over all tokens in
+    every layer: ModernBERT's local windows save nothing on texts this short.
+
+    Args:
+        architecture: "modern" or "bert".
+        tokenizer: gives the size of the vocabulary and the ids of `[PAD]`, `[CLS]` and `[SEP]`.
+        hidden_size: numbers a token; a multiple of `num_heads`, for "modern" of twice that, since positions turn pairs.
+        num_layers: blocks of attention and feed-forward layer.
+        num_heads: attention heads.
+        max_length: the longest text, in tokens, that has a position.
+        next_sentence: give it BERT's second head too; there is none for "modern".
+        seed: of the random weights.
+
+    Raises:
+        InputError: for sizes that do not fit each other or the free memory, or an unknown architecture.
+    """
+    if architecture not in ("modern", "bert"):
+        raise InputError(f"architecture: {architecture} is not one of modern, bert")
+    if next_sentence and architecture != "bert":
+        raise InputError("next_sentence: only the architecture bert has a head for it")
+    step = num_heads * (2 if architecture == "modern" else 1)
+    if hidden_size % step:
+        raise InputError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
+    shared = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": hidden_size,
+        "num_hidden_layers": num_layers,
+        "num_attention_heads": num_heads,
+        "max_position_embeddings": max_length,
+        "pad_token_id": tokenizer.pad_token_id,
+        "cls_token_id": tokenizer.cls_token_id,
+        "sep_token_id": tokenizer.sep_token_id,
+        "bos_token_id": tokenizer.cls_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+        "attn_implementation": "sdpa",
+    }
+    bert = SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM
+    build, config = (
+        (ModernBertForMaskedLM, _modern_config(shared)) if architecture == "modern" else (bert, _bert_config(shared))
+    )
+    _check_size(build, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build(config)
+
+
+def _check_size(build: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """Refuse a network whose training the free memory cannot hold; it is drawn up without memory for its weights."""
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in build(config).parameters())
+    if (needed := TRAINING_BYTES * parameters) > (free := _free_memory()):
+        raise InputError(
+            f"hidden_size: {config.hidden_size} in {config.num_hidden_layers} layers makes {parameters / 1e6:,.0f} "
+            f"million parameters, whose training needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are "
+            "free; give less"
+        )
+
+
+def _free_memory() -> int:
+    """Bytes that are free where models are trained."""
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
+
+
+def _modern_config(shared: dict) -> PreTrainedConfig:
+    return ModernBertConfig(
+        **shared,
+        intermediate_size=shared["hidden_size"]
+        * 3
+        // 2,  # two matrices into it, so as large as BERT's factor of 4 × 3/4
+        layer_types=["full_attention"] * shared["num_hidden_layers"],
+        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
+        sparse_prediction=True,
+        classifier_pooling="mean",  # nothing is ever asked at [CLS], so it is learnt least
+    )
+
+
+def _bert_config(shared: dict) -> PreTrainedConfig:
+    return BertConfig(**shared, intermediate_size=4 * shared["hidden_size"])
+
+
+def matrix_parameters(model: PreTrainedModel) -> tuple[int, int]:
+    """Parameters that every token is multiplied by, and those of the prediction head: `(body, head)`.
+
+    Embeddings are looked up, not multiplied; their matrix counts once, in the head, where it is tied to the decoder.
+    """
+    body = sum(p.numel() for p in model.base_model.parameters() if p.ndim == 2)
+    body -= sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Embedding))
+    everything = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
+    return body, everything - body
+
+
+def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, masked: int) -> float:
+    """Useful floating-point operations of one training step: forward, and twice as much backward.
+
+    6 · body · tokens + 6 · head · masked + 12 · layers · hidden_size · Σ length²,
+
+    where body and head are `matrix_parameters`, and a multiply-add counts as two. The last term is attention's two
+    matrix products. Padding is not useful and is left out, and so is everything that is no matrix product.
+    """
+    lengths = torch.as_tensor(lengths, dtype=torch.float64)
+    body, head = matrix_parameters(model)
+    config = model.config
+    attention = 12 * config.num_hidden_layers * config.hidden_size * float((lengths**2).sum())
+    return 6 * body * float(lengths.sum()) + 6 * head * masked + attention
+
+
+def training_memory(model: PreTrainedModel, batch: dict[str, Tensor], rows: int = 8) -> int:
+    """Bytes that training on such batches will need, without training: measured on a few rows and scaled up.
+
+    Weights, gradients and AdamW's two averages take `TRAINING_BYTES` a parameter. What the forward pass keeps for the
+    backward pass grows with the number of rows.
+    """
+    few = {name: tensor[:rows].to(model.device) for name, tensor in batch.items()}
+    kept = count_saved_bytes(lambda: model(**few))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    activations = max(0, kept - 4 * parameters)  # the weights are among what is kept
+    return TRAINING_BYTES * parameters + activations * len(batch["input_ids"]) // len(few["input_ids"])
+
+
+def check_memory(model: PreTrainedModel, batch: dict[str, Tensor]) -> None:
+    """Refuse a training that the free memory does not hold, before it starts.
+
+    Raises:
+        InputError: with what it needs and what is free.
+    """
+    needed = training_memory(model, batch)
+    free = _free_memory()
+    if needed > free:
+        raise InputError(
+            f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 2**30:.1f} GiB of memory "
+            f"and {free / 2**30:.1f} are free; give less, or a smaller network"
+        )

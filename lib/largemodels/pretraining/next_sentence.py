@@ -1,0 +1,132 @@
+"""Next-sentence prediction: pairs of sentences of which half follow each other (Devlin et al. 2019).
+
+The pairs decide what is learned. Where a false second sentence comes from anywhere, its topic often gives it away,
+which Lan et al. 2020 (ALBERT) blame for how little the task helps; from the same library it is harder to tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from largemodels.base.errors import InputError
+from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
+from largemodels.pretraining.masked_lm import Masking, mask_tokens
+
+IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
+
+
+def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed: int = 0) -> pd.DataFrame:
+    """A pair for each two consecutive sentences; half of the pairs (rounded up) keep the second, the others lose it.
+
+    Sentences are consecutive where their positions in one document are. A false second sentence is the second of
+    another pair, from another document: so by itself it says nothing about the label.
+
+    Args:
+        sentences: as `largemodels.data.corpora.sentences` gives them: sentence, library, document, position.
+        same_library: take false second sentences from the same library, which is harder to tell.
+        seed: of which pairs are false, and of their second sentences.
+
+    Returns:
+        A table of first, second, label (`IS_NEXT` or `NOT_NEXT`), library, document and second_document, in the order
+        of the first sentences.
+
+    Raises:
+        InputError: if no two sentences are consecutive, or all that are stand in one document.
+    """
+    following = sentences.shift(-1)
+    starts = (sentences["document"] == following["document"]) & (sentences["position"] + 1 == following["position"])
+    first, second = sentences[starts], following[starts]
+    if first.empty:
+        raise InputError("sentences: no document has two consecutive ones, and next-sentence prediction needs some")
+    generator = np.random.default_rng(seed)
+    false = generator.permutation(len(first)) >= (len(first) + 1) // 2
+    groups = first["library"].to_numpy() if same_library else np.zeros(len(first))
+    partner = _partners(false, first["document"].to_numpy(), groups, generator)
+    return pd.DataFrame(
+        {
+            "first": first["sentence"].to_numpy(),
+            "second": second["sentence"].to_numpy()[partner],
+            "label": np.where(false, NOT_NEXT, IS_NEXT),
+            "library": first["library"].to_numpy(),
+            "document": first["document"].to_numpy(),
+            "second_document": first["document"].to_numpy()[partner],
+        }
+    )
+
+
+def _partners(
+    false: np.ndarray, documents: np.ndarray, groups: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Whose second sentence each pair gets: its own, or for a false pair that of another document of its group."""
+    partner = np.arange(len(documents))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        if len(set(documents[members])) < 2:
+            raise InputError(
+                f"sentences: only one document{f' of {group}' if isinstance(group, str) else ''} has consecutive ones, "
+                "and a false pair needs another"
+            )
+        waiting = members[false[members]]
+        while len(waiting):
+            partner[waiting] = generator.choice(members, len(waiting))
+            waiting = waiting[documents[partner[waiting]] == documents[waiting]]
+    return partner
+
+
+class PairBatches(LabelledBatches):
+    """Batches of pairs, `[CLS] first [SEP] second [SEP]`, cut to `max_length` where the longer of the two is.
+
+    Without masking, for a classifier, they are as those of `LabelledBatches`. With masking, for BERT with both heads,
+    `labels` `(batch, length)` are the masked tokens and `next_sentence_label` `(batch,)` is the pair's.
+    """
+
+    def __init__(
+        self,
+        pairs: pd.DataFrame,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        masking: Masking | None = None,
+        **options: Any,
+    ) -> None:
+        """Plan the batches; `options` are those of `LabelledBatches`."""
+        super().__init__(pairs.rename(columns={"first": "text", "second": "text_pair"}), tokenizer, **options)
+        self.tokenizer, self.masking = tokenizer, masking
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some pairs, with masks, if any, from the generator."""
+        batch = super().make(members, generator)
+        if self.masking is None:
+            return batch
+        batch["next_sentence_label"] = batch["labels"]
+        batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
+        return batch
+
+
+def judged_pairs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: pd.DataFrame,
+    *,
+    max_length: int = 128,
+    batch_tokens: int = 2048,
+) -> pd.DataFrame:
+    """The pairs with what the model makes of them: probability (of `IS_NEXT`), loss (nats) and correct.
+
+    The model has two classes, or both of BERT's heads; it is left in evaluation mode.
+    """
+    batches = PairBatches(
+        pairs, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
+    )
+    log_probabilities = class_log_probabilities(model, batches)  # (pairs, 2)
+    labels = pairs["label"].to_numpy()
+    return pairs.assign(
+        probability=np.exp(log_probabilities[:, IS_NEXT]),
+        loss=-log_probabilities[np.arange(len(pairs)), labels],
+        correct=log_probabilities.argmax(-1) == labels,
+    )

@@ -1,0 +1,241 @@
+"""Are probabilities worth what they say? Reliability, calibration error and its bias, and the temperature against it.
+
+A model is calibrated when, of all answers that it gives with confidence 0.8, it gets 80% right. Losses are in
+`largemodels.models.losses`, whose `cross_entropy` has the label smoothing that keeps a model from growing too sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+from scipy import optimize, special
+
+from largemodels.evaluation.error_analysis import class_ids
+from largemodels.figures.style import MARKERS, PALETTE
+from largemodels.statistics.comparisons import portions
+from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
+
+BINS = 15
+"""As many as Guo et al. 2017 have, and most after them."""
+TEMPERATURES = (0.01, 100.0)
+"""Where the best temperature is looked for."""
+_SUM = 1e-4  # how far a row may sum from 1: a float32 softmax over many classes rounds
+_ROUNDING = 1e-6  # how far above 1 the exponential of a float32 logarithm may come
+
+
+def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> np.ndarray:
+    """Probabilities as float64, `(n, classes)`, after a check that each row is a distribution.
+
+    Args:
+        probabilities: `(n, classes)`.
+        name: what the caller calls them, for the message.
+
+    Raises:
+        ValueError: if there are none, or a row has not at least two numbers from 0 to 1 that sum to 1.
+    """
+    try:
+        rows = np.asarray(probabilities, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: they are not rows of as many numbers each") from None
+    if not rows.size:
+        raise ValueError(f"{name}: there are none")
+    if rows.ndim != 2 or rows.shape[1] < 2:
+        raise ValueError(f"{name}: shape {rows.shape} is not (n, classes) with at least 2 classes")
+    outside = np.argwhere(~((rows >= 0) & (rows <= 1 + _ROUNDING)))
+    if len(outside):
+        row, column = outside[0]
+        raise ValueError(f"{name}: row {row} has {rows[row, column]:g}, which is not between 0 and 1")
+    sums = rows.sum(1)
+    (wrong,) = np.nonzero(np.abs(sums - 1) > _SUM)
+    if len(wrong):
+        raise ValueError(f"{name}: row {wrong[0]} sums to {sums[wrong[0]]:g}, not to 1")
+    return np.minimum(rows, 1.0)
+
+
+def reliability_table(
+    probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS, adaptive: bool = False
+) -> pd.DataFrame:
+    """How often answers are right, by how sure the model is of them: one row for each bin that holds some.
+
+    An answer is the most probable class, and its probability is the confidence. Bins are equally wide, with their upper
+    end but not their lower one (Guo et al. 2017); or, if `adaptive`, hold equally many answers, give or take one
+    (Nguyen and O'Connor 2015; Nixon et al. 2019). Equal confidences always share a bin, so that the order of the
+    examples does not matter.
+
+    Columns: `low` and `high`, the ends of the bin (if adaptive, its least and greatest confidence); `n` answers; their
+    mean `confidence` and their `accuracy`, with the ends `accuracy_low` and `accuracy_high` of its Wilson interval.
+
+    Args:
+        probabilities: `(n, classes)`, each row a distribution.
+        labels: `(n,)`, the true classes.
+        bins: how many at most.
+        adaptive: bins of equal mass instead of equal width.
+
+    Raises:
+        ValueError: for rows that are no distributions, labels that are not their classes, or no bins.
+    """
+    confidence, right = _answers(probabilities, labels)
+    bin_of = _bin_of(confidence, bins, adaptive)
+    answers = pd.DataFrame({"bin": bin_of, "confidence": confidence, "right": right})
+    table = answers.groupby("bin").agg(
+        low=("confidence", "min"),
+        high=("confidence", "max"),
+        n=("right", "size"),
+        confidence=("confidence", "mean"),
+        count=("right", "sum"),
+    )
+    if not adaptive:
+        table["low"], table["high"] = table.index / bins, (table.index + 1) / bins
+    ends = [proportion_interval(int(count), int(n)) for count, n in zip(table["count"], table["n"], strict=True)]
+    table[["accuracy", "accuracy_low", "accuracy_high"]] = np.array(ends)
+    return table.drop(columns="count").reset_index(drop=True)
+
+
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS, adaptive: bool = False
+) -> float:
+    """The mean distance of confidence and accuracy, from 0 to 1: Σ n_b/n · |accuracy_b − confidence_b| over the bins.
+
+    Follows Guo et al. 2017; adaptive bins make it the adaptive calibration error of the most probable class (Nguyen and
+    O'Connor 2015; Nixon et al. 2019). It is biased upwards: even a perfectly calibrated model has one above 0, the more
+    so the more bins there are and the fewer examples; see `expected_ece_of_perfect_calibration`. Arguments and errors
+    are those of `reliability_table`.
+    """
+    confidence, right = _answers(probabilities, labels)
+    gaps = np.bincount(_bin_of(confidence, bins, adaptive), weights=right - confidence)  # n_b · (accuracy − confidence)
+    return float(np.abs(gaps).sum()) / len(right)
+
+
+def expected_ece_of_perfect_calibration(
+    probabilities: ArrayLike, *, bins: int = BINS, adaptive: bool = False, draws: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """The calibration error that these confidences would show if they were perfectly calibrated: `(mean, low, high)`.
+
+    By simulation: in each draw an answer of confidence c is right with probability c, and `low` and `high` hold 95% of
+    the draws. So the mean is the bias of the error at this size and with these bins, and an error above `high` is more
+    than chance (Bröcker and Smith 2007 draw reliability diagrams so; Vaicenavicius et al. 2019 test with it).
+
+    Args:
+        probabilities: `(n, classes)`, each row a distribution.
+        bins: as for `expected_calibration_error`.
+        adaptive: likewise.
+        draws: how many test sets to draw.
+        seed: of the draws.
+
+    Raises:
+        ValueError: for rows that are no distributions, no bins or no draws.
+    """
+    if draws < 1:
+        raise ValueError(f"draws: {draws} is not at least 1")
+    confidence = as_distributions(probabilities).max(1)
+    bin_of = _bin_of(confidence, bins, adaptive)
+    order = np.argsort(bin_of, kind="stable")
+    confidence, starts = confidence[order], np.unique(bin_of[order], return_index=True)[1]
+    random, errors = np.random.default_rng(seed), []
+    for size in portions(draws, len(confidence)):
+        right = random.random((size, len(confidence))) < confidence
+        gaps = np.add.reduceat(right - confidence, starts, axis=1)  # (draws, bins)
+        errors.append(np.abs(gaps).sum(1) / len(confidence))
+    error = np.concatenate(errors)  # (draws,)
+    low, high = np.quantile(error, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(error.mean()), float(low), float(high)
+
+
+def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature T for which softmax(log_probabilities / T) has the smallest log loss on these examples.
+
+    Above 1 it makes a model less sure, below 1 surer; the most probable class stays the same. The loss is convex in
+    1/T, so there is one best T. It is looked for in `TEMPERATURES` only: the lower end is returned where every answer
+    is right (the surer the better), and what is nearly the upper end where the model knows no more than chance.
+
+    Follows Guo et al. 2017, section 4.2. Fit it on validation examples: on the test set it would flatter the model.
+
+    Args:
+        log_probabilities: `(n, classes)`, logits or log-probabilities, finite.
+        labels: `(n,)`, the true classes.
+
+    Raises:
+        ValueError: for what is not finite, or labels that are not the classes of the columns.
+    """
+    logits = _logits(log_probabilities)
+    labels = class_ids(labels, "labels", logits.shape[1])
+    if len(labels) != len(logits):
+        raise ValueError(f"labels: {len(labels)} for {len(logits)} rows of log_probabilities")
+    logits = logits - logits[np.arange(len(labels)), labels, None]  # how far each class is above the true one
+    if logits.max() <= 0:
+        return TEMPERATURES[0]
+
+    def log_loss(log_temperature: float) -> float:
+        return float(special.logsumexp(logits / np.exp(log_temperature), axis=1).mean())
+
+    found = optimize.minimize_scalar(
+        log_loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-8, "maxiter": 500}
+    )
+    return float(np.exp(found.x))
+
+
+def apply_temperature(log_probabilities: ArrayLike, temperature: float) -> np.ndarray:
+    """The probabilities softmax(log_probabilities / temperature), `(n, classes)`; with 1, those of the model itself.
+
+    Raises:
+        ValueError: for what is not finite, or a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature: {temperature} is not above 0")
+    return special.softmax(_logits(log_probabilities) / temperature, axis=1)
+
+
+def reliability_figure(tables: Mapping[str, pd.DataFrame], *, ax: Axes, title: str = "") -> Axes:
+    """Draw accuracy against confidence, with the intervals of the accuracies; a calibrated model is on the diagonal.
+
+    Args:
+        tables: for each name, such as "raw" and "scaled", what `reliability_table` gives.
+        ax: where to draw.
+        title: above it.
+    """
+    ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", marker="", linewidth=1, label="calibrated")
+    for place, (name, table) in enumerate(tables.items()):
+        middle = table["accuracy"]
+        errors = np.abs(np.stack([middle - table["accuracy_low"], table["accuracy_high"] - middle]))
+        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+        ax.errorbar(
+            table["confidence"], middle, errors, color=colour, marker=marker, capsize=2.5, elinewidth=1, label=name
+        )
+    lowest = min((float(table["low"].min()) for table in tables.values()), default=0.0)
+    ax.set(xlim=(lowest, 1.01), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy")
+    ax.set_title(title)
+    ax.legend()
+    return ax
+
+
+def _answers(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each answer, and whether it is right, both `(n,)`."""
+    rows = as_distributions(probabilities)
+    labels = class_ids(labels, "labels", rows.shape[1])
+    if len(labels) != len(rows):
+        raise ValueError(f"labels: {len(labels)} for {len(rows)} rows of probabilities")
+    return rows.max(1), rows.argmax(1) == labels
+
+
+def _bin_of(confidence: np.ndarray, bins: int, adaptive: bool) -> np.ndarray:
+    """The number of each answer's bin, `(n,)`, from 0."""
+    if bins < 1:
+        raise ValueError(f"bins: {bins} is not at least 1")
+    if adaptive:
+        below = np.searchsorted(np.sort(confidence), confidence)  # answers less sure than this one
+        return below * bins // len(confidence)
+    ends = np.arange(1, bins + 1) / bins  # each the float nearest to k/bins, so that 0.7 ends the seventh of ten
+    return np.searchsorted(ends, confidence)
+
+
+def _logits(log_probabilities: ArrayLike) -> np.ndarray:
+    logits = np.asarray(log_probabilities, dtype=float)
+    if logits.ndim != 2 or not logits.size:
+        raise ValueError(f"log_probabilities: shape {logits.shape} is not (n, classes)")
+    if not np.isfinite(logits).all():
+        raise ValueError("log_probabilities: not all are finite")
+    return logits

@@ -1,0 +1,121 @@
+"""Runs compared pair by pair: each model of a run with the same model of another run, on the examples of both.
+
+`largemodels.data.predictions` is the format of what they answered, `largemodels.statistics.comparisons` has the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
+
+_KNOWN_BY = ["example", "label", "occurrence"]  # a pair of answers
+
+Tables = Mapping[str, pd.DataFrame]
+"""A run's tables of predictions, by the names of their files."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One model of one run beside the same model of the first run.
+
+    Attributes:
+        run: the place of the other run among those given; the first run itself is 0.
+        file: the name of the file that both runs keep the answers in.
+        model: the model's name.
+        n: examples that both were asked about.
+        right_first: how many of them the first run's model got right.
+        right: how many the other run's got right.
+        only_first: how many only the first run's got right.
+        only_other: how many only the other run's got right.
+        difference: of the accuracies, the other run's less the first run's.
+        low: the lower end of its 95% interval; None where no example, or only one document, tells the two apart.
+        high: the upper end.
+        p: of McNemar's exact test, which takes each example for itself.
+        mid_p: its mid-p value.
+        p_holm: p adjusted for all pairs of the comparison.
+        documents: how many documents the examples are of, drawn as a whole for the interval; None where nobody knows.
+    """
+
+    run: int
+    file: str
+    model: str
+    n: int
+    right_first: int
+    right: int
+    only_first: int
+    only_other: int
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    mid_p: float
+    p_holm: float
+    documents: int | None
+
+
+def paired(first: Tables, others: Sequence[Tables], *, resamples: int = 2000) -> list[Pair]:
+    """Each model of each other run compared with its counterpart in the first run, in the order of the runs.
+
+    Two answers are a pair where file, model, example and label are the same; of a text that stands twice in a file, the
+    first answers are a pair and the second ones. Models without a counterpart, or without a common example, are left
+    out. The interval is that of the paired bootstrap over documents, or over examples that name none.
+    """
+    pairs = [pair for place, other in enumerate(others, 1) for pair in _pairs(place, first, other, resamples)]
+    adjusted = adjusted_p([pair.p for pair in pairs])
+    return [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def _pairs(place: int, first: Tables, other: Tables, resamples: int) -> Iterator[Pair]:
+    for file in [file for file in first if file in other]:
+        mine, its = _answers(first[file]), _answers(other[file])
+        for model in mine:
+            if model in its and len(both := mine[model].merge(its[model], on=_KNOWN_BY, suffixes=("", "_other"))):
+                yield _pair(place, file, model, both, resamples)
+
+
+def _answers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Whether each model got each example right, and of which document it is, with what an example is known by."""
+    names = ["model", "example", "label"]
+    table = table[[*names, "right", *(["document"] if "document" in table else [])]].astype(dict.fromkeys(names, str))
+    table["occurrence"] = table.groupby(names).cumcount()
+    return {str(model): own for model, own in table.groupby("model", sort=False)}
+
+
+def _pair(place: int, file: str, model: str, both: pd.DataFrame, resamples: int) -> Pair:
+    right_first, right = both["right"].to_numpy(), both["right_other"].to_numpy()
+    test = mcnemar(right, right_first)
+    clusters = _clusters(both["document"]) if "document" in both else None
+    documents = None if clusters is None else len(np.unique(clusters))
+    low = high = None
+    if test.only_a + test.only_b and (len(both) if documents is None else documents) > 1:
+        drawn = paired_bootstrap(right, right_first, clusters=clusters, resamples=resamples)
+        low, high = drawn.low, drawn.high
+    return Pair(
+        run=place,
+        file=file,
+        model=model,
+        n=len(both),
+        right_first=int(right_first.sum()),
+        right=int(right.sum()),
+        only_first=test.only_b,
+        only_other=test.only_a,
+        difference=test.difference,
+        low=low,
+        high=high,
+        p=test.p,
+        mid_p=test.mid_p,
+        p_holm=test.p,
+        documents=documents,
+    )
+
+
+def _clusters(documents: pd.Series) -> np.ndarray:
+    """A number for each document; an example without one stands for itself."""
+    numbers, _ = pd.factorize(documents.map(str, na_action="ignore"))
+    alone = numbers < 0
+    return np.where(alone, len(numbers) + np.arange(len(numbers)), numbers)

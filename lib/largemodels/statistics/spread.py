@@ -1,0 +1,212 @@
+"""What a number on a test set is worth: exact and bootstrap intervals, and the spread over seeds and test sets.
+
+The other intervals of the book are in `largemodels.statistics.intervals`, comparisons of two models in
+`largemodels.statistics.comparisons`, metrics in `largemodels.evaluation.metrics`, what probabilities are worth in
+`largemodels.statistics.calibration`, and which answers are wrong in `largemodels.evaluation.error_analysis`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from largemodels.statistics.comparisons import PairedDifference
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance
+
+_AT_ONCE = 2_000_000  # row numbers drawn at a time, so that memory does not grow with the resamples
+
+
+def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """The proportion `count / n` and the ends of its exact interval: `(proportion, low, high)`.
+
+    It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
+    Wilson interval (`intervals.proportion_interval`) is shorter and right on average (Clopper and Pearson 1934).
+
+    Raises:
+        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
+    """
+    if n < 1 or not 0 <= count <= n:
+        raise ValueError(f"count: {count} of {n} is not a proportion")
+    tail = (1 - confidence) / 2
+    low = float(special.betaincinv(count, n - count + 1, tail)) if count else 0.0
+    high = float(special.betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
+    return count / n, low, high
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *columns: ArrayLike,
+    clusters: ArrayLike | None = None,
+    method: Literal["BCa", "percentile"] = "BCa",
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> tuple[float, float, float]:
+    """A statistic and the ends of its bootstrap interval: `(value, low, high)`.
+
+    Rows are drawn with replacement; what stands in one row of the columns stays together. The percentile interval takes
+    the quantiles of the resampled statistic; BCa (Efron 1987) corrects them for bias and skew. Where every resample
+    gives the same value, as when every answer is right, both ends are that value, which says nothing about
+    others: `exact_interval` does.
+
+    Args:
+        statistic: called as `statistic(*columns)` with arrays of as many rows, and gives one number.
+        *columns: `(n, ...)` each, such as labels and predictions.
+        clusters: `(n,)`, such as the document of each row: whole clusters are drawn, since their rows are not
+            independent (Field and Welsh 2007).
+        method: "BCa" or "percentile".
+        resamples: how many.
+        seed: of the draws.
+        confidence: the share of such intervals that hold the true value, for many rows.
+
+    Raises:
+        ValueError: for columns of unequal length, fewer than two rows or clusters, a resample in which the
+            statistic is not a number, or one to which BCa does not apply.
+    """
+    arrays = [np.asarray(column) for column in columns]
+    if not arrays or len({len(array) for array in arrays}) > 1:
+        raise ValueError(f"columns: lengths {[len(array) for array in arrays]} are not one and the same")
+    if method not in ("BCa", "percentile"):
+        raise ValueError(f"method: {method!r} is not 'BCa' or 'percentile'")
+    units = _units(len(arrays[0]), clusters)
+
+    def of_units(drawn: np.ndarray) -> float:
+        rows = np.concatenate([units[unit] for unit in drawn]) if clusters is not None else drawn
+        return float(statistic(*(array[rows] for array in arrays)))
+
+    numbers = np.arange(len(units))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # what is undefined is told below, in words
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (numbers,),
+            of_units,
+            vectorized=False,
+            method=method,
+            n_resamples=resamples,
+            batch=max(1, _AT_ONCE // len(units)),
+            confidence_level=confidence,
+            rng=np.random.default_rng(seed),
+        )
+    value, resampled = of_units(numbers), found.bootstrap_distribution
+    if undefined := int((~np.isfinite(resampled)).sum()):
+        raise ValueError(f"statistic: it is not a finite number in {undefined} of {resamples} resamples")
+    if np.ptp(resampled) == 0:
+        return value, value, value
+    low, high = found.confidence_interval
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("method: BCa does not apply to this statistic on these rows; take 'percentile'")
+    return value, float(low), float(high)
+
+
+def _units(n: int, clusters: ArrayLike | None) -> list[np.ndarray]:
+    """The rows of what is drawn as a whole: of each cluster, or each row by itself."""
+    if clusters is None:
+        if n < 2:
+            raise ValueError(f"columns: a bootstrap needs at least 2 rows, not {n}")
+        return list(np.arange(n)[:, None])
+    _, membership, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)
+    if len(membership) != n:
+        raise ValueError(f"clusters: {len(membership)} for {n} rows")
+    if len(sizes) < 2:
+        raise ValueError(f"clusters: a bootstrap needs at least 2, not {len(sizes)}")
+    return np.split(np.argsort(membership, kind="stable"), np.cumsum(sizes)[:-1])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`.
+
+    Attributes:
+        accuracy: the mean over seeds.
+        observed_sd: the standard deviation of the seeds' accuracies on this test set, as it is.
+        seed_sd: the standard deviation between seeds, were the test set without end.
+        test_sd: the standard deviation of one model's accuracy over test sets of this size.
+    """
+
+    accuracy: float
+    observed_sd: float
+    seed_sd: float
+    test_sd: float
+
+
+def seed_and_test_spread(right: ArrayLike) -> Spread:
+    """The spread of an accuracy between seeds, and between test sets, told apart.
+
+    Every seed answers the same examples, so that how hard these are moves all accuracies together and is not in the
+    spread between seeds; that seeds err on different examples is, and shrinks with the test set. With
+    `right[i, j]` = μ + seed i + example j + rest ij, all independent, the two-way analysis of variance gives three mean
+    squares, and from their expected values the variances
+
+    - between seeds, (MS_seeds − MS_rest) / n, the `seed_sd` squared;
+    - between examples, (MS_examples − MS_rest) / seeds;
+    - of the rest, MS_rest;
+
+    and one model's accuracy over test sets of n examples has the variance (examples + rest) / n, the `test_sd` squared.
+    A variance that comes out negative is 0 (Searle, Casella and McCulloch 1992, chapter 4; the design is
+    persons × items in Brennan 2001; why to tell the two apart: Bouthillier et al. 2021).
+
+    Args:
+        right: `(seeds, examples)`, bool: which examples the model of each seed gets right.
+
+    Raises:
+        ValueError: unless it is boolean with at least two seeds and two examples.
+    """
+    right = np.asarray(right)
+    if right.dtype != bool or right.ndim != 2 or min(right.shape) < 2:
+        raise ValueError(f"right: {right.dtype} of shape {right.shape} is not bool of at least (2 seeds, 2 examples)")
+    seeds, examples = right.shape
+    mean, by_seed, by_example = right.mean(), right.mean(1), right.mean(0)
+    rest = right - by_seed[:, None] - by_example + mean  # (seeds, examples)
+    rest_variance = float((rest**2).sum()) / ((seeds - 1) * (examples - 1))
+    observed_variance = float(by_seed.var(ddof=1))  # MS_seeds / n
+    seed_variance = max(0.0, observed_variance - rest_variance / examples)
+    example_variance = max(0.0, float(by_example.var(ddof=1)) - rest_variance / seeds)
+    return Spread(
+        accuracy=float(mean),
+        observed_sd=math.sqrt(observed_variance),
+        seed_sd=math.sqrt(seed_variance),
+        test_sd=math.sqrt((example_variance + rest_variance) / examples),
+    )
+
+
+def seed_and_test_interval(
+    differences: ArrayLike, clusters: ArrayLike | None = None, confidence: float = CONFIDENCE
+) -> PairedDifference:
+    """The mean difference of two methods over seeds and examples, and how far another draw of both might move it.
+
+    A seed moves all examples together and an example all seeds, so the numbers are dependent in two ways. The variance
+    of their mean is that over seeds, plus that over clusters of examples, less that over both at once, which would else
+    count twice (Cameron, Gelbach and Miller 2011), and no less than either of the two. Student's t has one degree of
+    freedom less than there are seeds, or clusters if these are fewer.
+
+    Args:
+        differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
+        clusters: `(examples,)`, such as the document of each; each for itself if not given.
+        confidence: of the interval.
+
+    Raises:
+        ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
+    """
+    differences = np.asarray(differences, dtype=float)
+    if differences.ndim != 2 or min(differences.shape) < 2:
+        raise ValueError(f"differences: shape {differences.shape} is not at least (2 seeds, 2 examples)")
+    seeds, examples = differences.shape
+    of_example = np.arange(examples) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if len(of_example) != examples:
+        raise ValueError(f"clusters: {len(of_example)} for {examples} examples")
+    seed, cluster = np.repeat(np.arange(seeds), examples), np.tile(of_example, seeds)
+    _, over_seeds = clustered_variance(differences, seed)
+    number, over_clusters = clustered_variance(differences, cluster)
+    _, over_both = clustered_variance(differences, seed * number + cluster)
+    error = math.sqrt(max(over_seeds + over_clusters - over_both, over_seeds, over_clusters))
+    mean, freedom = float(differences.mean()), min(seeds, number) - 1
+    margin = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
+    return PairedDifference(mean, p, mean - margin, mean + margin)

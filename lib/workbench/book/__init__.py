@@ -1,0 +1,1 @@
+"""The book: pages, the Sphinx extension, the check of its chapters."""

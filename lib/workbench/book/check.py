@@ -1,0 +1,115 @@
+"""Checks of the committed chapters: their contract, their claims, their outputs; then nbval, which runs them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.chapter import claim_line
+from workbench.kernels.warm import warm_kernels
+from workbench.parameters.contract import Contract, python_of, tags
+from workbench.runs.environment import Secrets
+from workbench.runs.executed import claim_problem, parse_executed, recorded_in
+from workbench.runs.notebooks import INSTALLED, QUOTES
+
+COMPARED = "nbval-check-output"
+
+
+def problems_of(contract: Contract) -> list[str]:
+    """What is wrong with a committed chapter, one sentence each, without running it."""
+    found = [f"{name}: it has no comment" for name, parameter in contract.parameters.items() if not parameter.comment]
+    for cell in contract.code_cells:
+        found += [f"cell {cell.get('id')}: {problem}" for problem in (*_of_the_source(cell), *_of_the_outputs(cell))]
+    executed = parse_executed(contract.notebook)
+    found += executed.problems
+    found += [
+        f"the committed claim does not hold: {claim['statement']} {claim['bound']}"
+        for claim in executed.claims
+        if not claim["holds"]
+    ]
+    return [f"{contract.path.name}: {problem}" for problem in found]
+
+
+def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ()) -> int:
+    """Run notebooks under nbval in this environment, in warm kernels, and return pytest's exit code.
+
+    Every cell must run; outputs are compared in cells tagged `nbval-check-output`. The kernels will import `libraries`.
+    """
+    options = [
+        "--nbval-lax",
+        "--nbval-current-env",
+        f"--nbval-cell-timeout={cell_limit}",
+        "-p",
+        "workbench.book.nbval_plugin",
+        "-q",
+    ]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, notebooks)]
+    with warm_kernels(libraries):
+        return subprocess.run(command, env=Secrets().kernel_environment(), check=False).returncode
+
+
+def _of_the_source(cell: dict[str, Any]) -> Iterator[str]:
+    """Where a cell's tags and what it calls do not fit."""
+    calls = list(_chapter_calls(cell))
+    statements = ast.parse(python_of(cell)).body
+    only_claims = bool(statements) and all(map(_is_claim, statements))
+    if COMPARED in tags(cell) and not only_claims:
+        yield f"it is tagged {COMPARED} and holds something else than claims"
+    if "claim" in calls and COMPARED not in tags(cell):
+        yield f"it makes a claim and is not tagged {COMPARED}"
+    if QUOTES in tags(cell) and calls:
+        yield f"it is tagged {QUOTES}, so its outputs are not kept, and it records or claims"
+
+
+def _is_claim(statement: ast.stmt) -> bool:
+    """Whether a statement is a claim, or a condition on which some are made."""
+    if isinstance(statement, ast.If):
+        return all(map(_is_claim, [*statement.body, *statement.orelse]))
+    is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    return is_call and _method(statement.value) == "claim"
+
+
+def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
+    """What committed outputs must not be, or must have."""
+    outputs = cell.get("outputs", [])
+    if outputs and cell.get("execution_count") is None:
+        yield "it has outputs and no execution count, and nbval would not look at them"
+    if QUOTES in tags(cell) and outputs:
+        yield f"it is tagged {QUOTES} and has outputs"
+    if "papermill" in cell["metadata"]:
+        yield "it has Papermill's metadata; `workbench accept` leaves them out"
+    if any(output["output_type"] == "error" for output in outputs):
+        yield "its output is an error"
+    if str(Path.home()) in json.dumps(outputs) and len(str(Path.home())) > 1:
+        yield "its output names the home folder"
+    if INSTALLED in json.dumps(outputs):
+        yield "its output names a file of the installation; `workbench accept` leaves such warnings out"
+    if any("image/png" in output.get("data", {}) for output in outputs):
+        shown = cell["metadata"].get("mystnb", {})
+        if not shown.get("figure", {}).get("caption") or not shown.get("image", {}).get("alt"):
+            yield "its figure has no caption or no text alternative"
+    for output in outputs:
+        claim = recorded_in(output).get("claim")
+        if not claim_problem(claim) and "".join(output["data"]["text/plain"]) != claim_line(claim):
+            yield f"what it shows is not the claim that it holds: {claim['statement']}"
+
+
+def _chapter_calls(cell: dict[str, Any]) -> Iterator[str]:
+    """The names of the chapter's methods that a cell calls."""
+    for node in ast.walk(ast.parse(python_of(cell))):
+        if isinstance(node, ast.Call) and (name := _method(node)):
+            yield name
+
+
+def _method(call: ast.Call) -> str | None:
+    """`record` or `claim` where that is what is called on `chapter`."""
+    function = call.func
+    ours = (
+        isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "chapter"
+    )
+    return function.attr if ours and function.attr in ("record", "claim") else None

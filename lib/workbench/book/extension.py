@@ -1,0 +1,233 @@
+"""The book's own Sphinx extension: the ledger of claims, and on each chapter's page the run behind its outputs.
+
+Both are read from the executed notebooks themselves (`workbench.runs.executed`). What cannot be read is a warning,
+which fails a `-W` build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from workbench.book import offline, recorded_directive
+from workbench.chapter import claim_html
+from workbench.runs.executed import Executed, read_executed
+
+logger = logging.getLogger(__name__)
+
+
+def chapters(env: BuildEnvironment) -> list[tuple[str, Executed]]:
+    """The book's notebooks as `(docname, what it tells)`, in the order of the table of contents."""
+    site_map = getattr(env.config, "external_site_map", None) or {}
+    order = {name.removesuffix(".ipynb"): place for place, name in enumerate(site_map)}
+    names = (name for name in env.found_docs if env.doc2path(name).endswith(".ipynb"))
+    names = sorted(names, key=lambda name: (order.get(name, len(order)), name))
+    return [(name, read_executed(Path(env.doc2path(name)))) for name in names]
+
+
+# The ledger
+
+
+class ClaimsLedger(SphinxDirective):
+    """`{claims-ledger}`: one table of every claim of every chapter, under a sentence with the totals."""
+
+    def run(self) -> list[nodes.Node]:
+        """The totals and the table, or a sentence where no chapter has made a claim."""
+        self.env.note_reread()  # any notebook may have changed, or be new
+        found = chapters(self.env)
+        for docname, executed in found:
+            for problem in executed.problems:
+                logger.warning("%s: %s", docname, problem, location=docname, type="workbench", subtype="metadata")
+        claiming = [(docname, executed) for docname, executed in found if executed.claims]
+        if not claiming:
+            return [_paragraph("No chapter of this book has been executed yet, so there is nothing to list.")]
+        return [_totals(claiming, sum(len(executed.problems) for _, executed in found)), _table(claiming)]
+
+
+def _totals(claiming: list[tuple[str, Executed]], problems: int) -> nodes.paragraph:
+    """Such as "23 claims in 2 chapters: 22 hold, 1 does not."."""
+    claims = [claim for _, executed in claiming for claim in executed.claims]
+    fails = sum(not claim["holds"] for claim in claims)
+    text = f"{_count(len(claims), 'claim')} in {_count(len(claiming), 'chapter')}: "
+    text += f"{len(claims) - fails} hold, {fails} {'does' if fails == 1 else 'do'} not." if fails else "all hold."
+    if problems:
+        text += f" {_count(problems, 'entry', 'entries')} could not be read."
+    return _paragraph(text, classes=["workbench-ledger-totals"])
+
+
+_COLUMNS = (("Claim", 46), ("Bound", 20), ("Measured", 12), ("n", 8), ("Result", 14))
+
+
+def _table(claiming: list[tuple[str, Executed]]) -> nodes.table:
+    body = nodes.tbody()
+    for docname, executed in claiming:
+        body += _chapter_row(docname, executed)
+        body += [_claim_row(docname, number, claim) for number, claim in enumerate(executed.claims, start=1)]
+    head = nodes.thead("", nodes.row("", *(nodes.entry("", _paragraph(title)) for title, _ in _COLUMNS)))
+    widths = [nodes.colspec(colwidth=width) for _, width in _COLUMNS]
+    group = nodes.tgroup("", *widths, head, body, cols=len(_COLUMNS))
+    return nodes.table("", group, classes=["workbench-ledger"])
+
+
+def _chapter_row(docname: str, executed: Executed) -> nodes.row:
+    """A row across the table: the chapter's title, linked, and the run its claims come from."""
+    link = addnodes.pending_xref(
+        "",
+        nodes.inline(text=docname),
+        refdomain="std",
+        reftype="doc",
+        refexplicit=False,
+        reftarget=f"/{docname}",
+        refwarn=True,
+    )
+    line = nodes.paragraph("", "", nodes.strong("", "", link))
+    if executed.run:
+        line += nodes.inline(text=f" {_origin(executed.run)}", classes=["workbench-ledger-run"])
+    return nodes.row("", nodes.entry("", line, morecols=len(_COLUMNS) - 1), classes=["workbench-ledger-chapter"])
+
+
+def _claim_row(docname: str, number: int, claim: dict[str, Any]) -> nodes.row:
+    statement = addnodes.pending_xref(
+        "",
+        nodes.inline(text=claim["statement"]),
+        refdomain="std",
+        reftype="ref",
+        refexplicit=True,
+        reftarget=_label(docname, number),
+        refwarn=False,  # a claim in a cell whose output the page hides is listed without a link
+    )
+    mark = "✓ holds" if claim["holds"] else "✗ fails"
+    cells = [
+        nodes.paragraph("", "", statement),
+        _paragraph(claim["bound"]),
+        _paragraph(_number(claim.get("value"))),
+        _paragraph("–" if claim.get("n") is None else str(claim["n"])),
+        _paragraph(mark),
+    ]
+    row = nodes.row("", *(nodes.entry("", cell) for cell in cells))
+    row["classes"] = ["holds" if claim["holds"] else "fails"]
+    return row
+
+
+# The claims and the run on a chapter's own page
+
+
+def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
+    """Number the claims of a chapter's page, so that the ledger can lead there, and end it with its run."""
+    env = app.env
+    path = Path(env.doc2path(env.docname))
+    if path.suffix != ".ipynb":
+        return
+    executed = read_executed(path)
+    for number, raw in _shown_claims(doctree, executed.claims):
+        raw[:] = [nodes.Text(raw.astext().replace("<div", f'<div id="claim-{number}"', 1))]
+        label = _label(env.docname, number)
+        env.get_domain("std").note_hyperlink_target(label, env.docname, f"claim-{number}", "claim")
+    if executed.run:
+        section = next(doctree.findall(nodes.section), doctree)
+        section += provenance(executed.run)
+
+
+def _shown_claims(doctree: nodes.document, claims: list[dict[str, Any]]) -> Iterator[tuple[int, nodes.raw]]:
+    """The number of each claim that a page shows, from one, and its node.
+
+    Both are in the notebook's order, but a page lacks the claims of cells whose output it hides. So a node is counted
+    as the next claim that looks like it.
+    """
+    start = 0
+    for raw in list(doctree.findall(nodes.raw)):
+        text = raw.astext().strip()
+        place = next((place for place in range(start, len(claims)) if claim_html(claims[place]) == text), None)
+        if place is not None:
+            start = place + 1
+            yield start, raw
+
+
+def provenance(run: dict[str, Any]) -> nodes.admonition:
+    """The box that ends a chapter: when, where and with which parameters its outputs were made."""
+    box = nodes.admonition("", nodes.title(text="How this page was made"), classes=["workbench-provenance"])
+    if not run.keys() - {"run", "started"}:
+        box += _paragraph(_sentence(_origin(run)))
+        return box
+    when = _when(run["started"]) if run.get("started") else None
+    seconds = None if run.get("seconds") is None else _duration(run["seconds"])
+    facts = [
+        ("Run", nodes.literal(text=run["run"])),
+        ("Started", when),
+        ("Took", seconds),
+        ("Machine", run.get("machine")),
+        ("Python", run.get("python")),
+        ("Commit", run.get("commit")),
+        ("Parameters", _parameters(run.get("parameters") or {})),
+    ]
+    fields = nodes.field_list()
+    for name, value in facts:
+        if value:
+            line = nodes.paragraph("", "", nodes.Text(str(value)) if isinstance(value, str) else value)
+            fields += nodes.field("", nodes.field_name(text=name), nodes.field_body("", line))
+    box += fields
+    return box
+
+
+def _parameters(parameters: dict[str, Any]) -> nodes.inline | None:
+    """`name = value`, each set as code, as it would be written in Python."""
+    line = nodes.inline()
+    for place, (name, value) in enumerate(parameters.items()):
+        line += [nodes.Text(", ")] * bool(place) + [nodes.literal(text=f"{name} = {value!r}")]
+    return line if parameters else None
+
+
+def _origin(run: dict[str, Any]) -> str:
+    """Such as "run 2026…, 23 November 2026" and, for a committed notebook, that its outputs are the committed ones."""
+    origin = f"run {run['run']}"
+    if run.get("started"):
+        origin += f" of {_when(run['started'])}"
+    return origin if run.keys() - {"run", "started"} else f"outputs as committed, from {origin}"
+
+
+def _when(started: str) -> str:
+    time = datetime.fromisoformat(started)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s" if rest else f"{seconds:.1f} s"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else "not a number"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _label(docname: str, number: int) -> str:
+    return f"claim-{nodes.make_id(docname)}-{number}"
+
+
+def _paragraph(text: str, classes: list[str] | None = None) -> nodes.paragraph:
+    return nodes.paragraph("", text, classes=classes or [])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the ledger, the end of each chapter, and what makes the pages read offline."""
+    offline.setup(app)
+    recorded_directive.setup(app)
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("doctree-read", note_chapter)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

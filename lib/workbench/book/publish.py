@@ -1,0 +1,222 @@
+"""The book: which chapters with which parameters, staged with the outputs of their runs and built as HTML.
+
+A build goes into a fresh place and replaces the old book only when it succeeded without a warning. Where nothing that a
+page is made of has changed, nothing is built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from workbench.core.project import (
+    Project,
+    RequestError,
+    RunError,
+    nearest,
+    nearest_or_all,
+    sentences_of,
+    write_atomically,
+)
+from workbench.parameters.contract import Contract, load_contract
+from workbench.parameters.request import read_mapping
+from workbench.parameters.types import shown
+from workbench.runs.notebooks import staged
+from workbench.runs.store import Run
+from workbench.runs.syntax import our_packages
+
+if TYPE_CHECKING:
+    from sphinx_external_toc.api import SiteMap
+
+DEFAULT_EDITION = "offline"
+_CHAPTERS = PurePosixPath("notebooks")
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A name, and each chapter's parameters where they differ from the defaults."""
+
+    name: str
+    chapters: dict[str, dict[str, Any]]
+
+
+def read_edition(project: Project, name: str) -> Edition:
+    """An edition from `book/editions/NAME.yml`.
+
+    Raises:
+        RequestError: for an unknown edition, a malformed file, or a chapter that is not in the table of contents.
+    """
+    known = sorted(path.stem for path in project.editions.glob("*.yml"))
+    if name not in known:
+        raise RequestError(f"no edition {shown(name)}{nearest_or_all(name, known)}")
+    path = project.editions / f"{name}.yml"
+    chapters = read_mapping(path).get("chapters")
+    if not isinstance(chapters, dict) or not all(isinstance(given, dict) for given in chapters.values()):
+        raise RequestError(f"{path}: expected `chapters:` with a mapping of parameters for each chapter")
+    for chapter in chapters.keys() - set(chapters_of_book(project)):
+        raise RequestError(f"{path}: {shown(chapter)} is not in _toc.yml{nearest(chapter, chapters_of_book(project))}")
+    return Edition(name, chapters)
+
+
+def chapters_of_book(project: Project) -> list[str]:
+    """The chapters that the table of contents names, in its order.
+
+    Raises:
+        RequestError: for a table of contents that cannot be read, or that names chapters in a folder of `notebooks/`
+            or by a pattern.
+    """
+    contents = _table_of_contents(project.root / "_toc.yml")
+    pages = [PurePosixPath(name) for name in contents]
+    chapters = [page for page in pages if _CHAPTERS in page.parents]
+    patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
+    mistakes = [
+        f"_toc.yml: {page} is not in {_CHAPTERS}/ itself, where chapters are"
+        for page in chapters
+        if page.parent != _CHAPTERS
+    ]
+    mistakes += [
+        f"_toc.yml: {pattern} is a pattern; name each chapter" for pattern in patterns if _CHAPTERS in pattern.parents
+    ]
+    if mistakes:
+        raise RequestError(*mistakes)
+    return [page.name.removesuffix(".ipynb") for page in chapters]
+
+
+def _table_of_contents(path: Path) -> SiteMap:
+    """The documents of a table of contents as Jupyter Book reads it, in its order.
+
+    Raises:
+        RequestError: where it is not YAML, or not a table of contents.
+    """
+    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+    read_mapping(path)
+    try:
+        return parse_toc_yaml(path)
+    except (MalformedError, TypeError, ValueError, AttributeError) as error:
+        raise RequestError(f"{path}: it is not a table of contents: {error}") from None
+
+
+def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, dict[str, Any]]]:
+    """Every chapter of the book with the parameters of the edition. All are checked before the first is run."""
+    chosen = [(load_contract(project, name), edition.chapters.get(name, {})) for name in chapters_of_book(project)]
+    for contract, given in chosen:
+        contract.resolve(given)
+    return chosen
+
+
+def publish(
+    project: Project, edition: Edition, runs: dict[str, Run], repository: str | None, log: Any
+) -> tuple[Path, bool]:
+    """The first page of the built book, and whether it was built anew.
+
+    Chapters without a run keep their committed outputs.
+
+    Raises:
+        RequestError: for a repository address that cannot be used.
+        RunError: when the build fails or warns; the old book stays, and the messages are in `_build/NAME.log`.
+    """
+    target = project.build / ("html" if edition.name == DEFAULT_EDITION else f"{edition.name}/html")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=project.build, prefix=".stage-") as temporary:
+        source = Path(temporary) / "book"
+        _stage(project, runs, repository, source)
+        digest = _digest(source)
+        page, mark = target / "index.html", target.parent / "html.digest"
+        if mark.is_file() and mark.read_text() == f"{digest} {_state(target)}":
+            return page, False
+        with log.busy("building the pages"):
+            built = _build(source, project.build / f"{edition.name}.log")
+        mark.unlink(missing_ok=True)
+        _replace(built, target)
+        write_atomically(mark, f"{digest} {_state(target)}")
+    return page, True
+
+
+def _stage(project: Project, runs: dict[str, Run], repository: str | None, folder: Path) -> None:
+    """Lay out what the pages are made of, as a checkout has it, with the runs' outputs in the chapters."""
+    shutil.copytree(project.root / "book", folder / "book")
+    shutil.copy(project.root / "_toc.yml", folder)
+    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    if repository:
+        from workbench.book.repository import with_repository
+
+        with sentences_of(ValueError):
+            config = with_repository(config, repository)
+    (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / "notebooks").mkdir()
+    for chapter in chapters_of_book(project):
+        contract = load_contract(project, chapter)
+        notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
+        (folder / "notebooks" / f"{chapter}.ipynb").write_text(
+            json.dumps(notebook, ensure_ascii=False), encoding="utf-8"
+        )
+
+
+def _digest(folder: Path) -> str:
+    """A digest of all that pages depend on: the staged files, our packages, and every installed version.
+
+    A page shows whether a recorded result is current, so its words depend on far more than on what formats them.
+    """
+    digest = hashlib.sha256(_installed().encode())
+    for root in [folder, *our_packages().values()]:
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _installed() -> str:
+    """The name and version of every installed distribution."""
+    return repr(sorted({(each.name, each.version) for each in importlib.metadata.distributions()}))
+
+
+def _state(pages: Path) -> str:
+    """A digest of the built files' names, sizes and times: plain `jupyter-book build .` writes to the same place."""
+    stats = [(str(path.relative_to(pages)), path.stat()) for path in sorted(pages.rglob("*")) if path.is_file()]
+    return hashlib.sha256(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]).encode()).hexdigest()
+
+
+def _build(source: Path, log: Path) -> Path:
+    """The folder of the pages that Jupyter Book makes of a staged book. A warning is an error."""
+    options = ["build", str(source), "-n", "-W", "--keep-going"]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *options]
+    with log.open("w", encoding="utf-8") as output:
+        failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    if failed:
+        raise RunError("\n".join([f"the pages were not built; {log} has the whole log", *_complaints(log, source)]))
+    return source / "_build" / "html"
+
+
+def _complaints(log: Path, source: Path) -> Iterator[str]:
+    """The lines of a build's log that say what is wrong, without colours and with paths inside the book."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
+    lines = [line.replace(f"{source}/", "") for line in text.splitlines()]
+    found = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
+    return iter(found[:20] or lines[-10:])
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Put a folder in the place of another; a reader finds one of them but for the moment between two renames."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)

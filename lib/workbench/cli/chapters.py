@@ -1,0 +1,191 @@
+"""Commands that work on chapters: `run`, `book`, `check`, `accept` and `lab`.
+
+Heavy imports stand inside the commands, so that a bad request is refused before they cost anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench.cli import completion
+from workbench.cli.shared import ChapterName, print_json, start_jupyterlab
+from workbench.core.project import RunError, find_project
+from workbench.sweeps.interrupts import hang_up_is_an_interrupt
+
+
+def run(
+    chapter: ChapterName,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--parameter",
+            metavar="NAME=VALUE",
+            help="A parameter; may be repeated.",
+            autocompletion=completion.parameters,
+        ),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--file", metavar="FILE", help="A YAML file of `name: value` lines."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compute again, even where a completed run exists.")] = False,
+    cell_limit: Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)] = 1800,
+    run_limit: Annotated[float | None, typer.Option(help="Seconds that the whole run may take.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as JSON.")] = False,
+) -> None:
+    """Run a chapter with its default parameters, or with others.
+
+    Every value is checked against its declared type before anything starts. A completed run of the same code, data and
+    parameters is reused. Exit codes: 0 completed, 1 failed in a cell, 2 bad request, 130 interrupted.
+
+    **Examples**
+
+    ```
+    workbench run attention
+    workbench run attention -p d_k=128 -p seed=3
+    workbench run attention -f my-parameters.yml --force
+    ```
+    """
+    from workbench.parameters.contract import load_contract
+    from workbench.parameters.request import given_parameters
+
+    project = find_project()
+    contract = load_contract(project, chapter)
+    given = given_parameters(parameter or [], file or [])
+    contract.resolve(given)  # a bad value is refused before the heavy imports
+    from workbench.cli.console import RichReporter, print_outcome
+    from workbench.runs.runner import Limits, run_chapter
+
+    with RichReporter() as reporter:
+        limits = Limits(cell=cell_limit, run=run_limit)
+        done, reused = run_chapter(project, contract, given, reporter, force=force, limits=limits)
+    if as_json:
+        print_json(done.as_json())
+    print_outcome(done, reused, quiet=as_json)
+    raise typer.Exit(0 if done.status == "completed" else 1)
+
+
+def book(
+    edition: Annotated[
+        str,
+        typer.Option(
+            "--edition",
+            metavar="NAME",
+            help="An edition from book/editions/.",
+            autocompletion=completion.editions,
+        ),
+    ] = "offline",
+    repository: Annotated[
+        str | None,
+        typer.Option("--repository", metavar="URL", help="Where the source lives: turns on the launch buttons."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="At most this many chapters at a time.", min=1)
+    ] = None,
+    committed: Annotated[
+        bool,
+        typer.Option("--committed", help="Run nothing: publish the outputs that are committed with the chapters."),
+    ] = False,
+) -> None:
+    """Run the chapters that are stale, as many at a time as there is room for, build the HTML and print where it is.
+
+    **Examples**
+
+    ```
+    workbench book
+    workbench book --edition offline --repository https://github.com/me/my-fork
+    ```
+    """
+    from workbench.book.publish import publish, read_edition, staged_chapters
+    from workbench.cli.console import RichReporter, print_outcome
+    from workbench.sweeps.chapters import run_chapters
+
+    project = find_project()
+    chosen = read_edition(project, edition)
+    staged = staged_chapters(project, chosen)
+    finished = {}
+    with hang_up_is_an_interrupt():
+        for done, reused in [] if committed else run_chapters(project, staged, workers):
+            print_outcome(done, reused)
+            finished[done.chapter] = done
+    if failed := [f"{done.chapter} {done.status}" for done in finished.values() if done.status != "completed"]:
+        raise RunError(*(f"the book is not built, because the run of {one}" for one in failed))
+    with RichReporter() as reporter:
+        page, fresh = publish(project, chosen, finished, repository, reporter)
+    print(f"{'The book is at' if fresh else 'Nothing has changed. The book is at'} {page}")
+
+
+def check(
+    chapter: Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Only these chapters.")] = None,
+    cell_limit: Annotated[int, typer.Option(help="Seconds that one cell may take.", min=1)] = 600,
+) -> None:
+    """Run the chapters under nbval: every cell must run, and the claims shown must be the committed ones.
+
+    Before that, the committed notebooks themselves are checked: their contract, their claims and the state of their
+    outputs.
+
+    **Examples**
+
+    ```
+    workbench check
+    workbench check attention
+    ```
+    """
+    from workbench.book.check import nbval, problems_of
+    from workbench.parameters.contract import load_contract
+    from workbench.runs.keys import libraries
+
+    project = find_project()
+    contracts = [load_contract(project, name) for name in chapter or project.chapters()]
+    problems = [problem for contract in contracts for problem in problems_of(contract)]
+    if problems:
+        raise RunError(*problems)
+    needed = {name for contract in contracts for name in libraries(contract)}
+    raise typer.Exit(nbval([contract.path for contract in contracts], cell_limit, needed))
+
+
+def accept(
+    chapter: ChapterName,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="A run of its default parameters; the newest if not given."),
+    ] = None,
+) -> None:
+    """Make a run's outputs the committed ones.
+
+    Volatile metadata and the outputs of cells that quote the corpus are left out.
+
+    **Examples**
+
+    ```
+    workbench run attention && workbench accept attention
+    ```
+    """
+    from workbench.parameters.contract import load_contract
+    from workbench.runs.notebooks import accept_run
+
+    project = find_project()
+    contract = load_contract(project, chapter)
+    done = accept_run(project, contract, name)
+    print(f"{contract.path.relative_to(project.root)} now has the outputs of {done.id}")
+
+
+def lab(context: typer.Context) -> None:
+    """Open the chapters in JupyterLab, in this environment, on this machine only.
+
+    Further options go to JupyterLab.
+
+    **Examples**
+
+    ```
+    workbench lab
+    workbench lab --no-browser --port 8899
+    ```
+    """
+    project = find_project()
+    names = project.chapters()
+    start_jupyterlab(project.root, f"notebooks/{names[0]}.ipynb" if names else None, context.args)

@@ -1,0 +1,47 @@
+"""What several commands share: arguments, JSON on standard output, and JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.cli import completion
+
+ChapterName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHAPTER", help="A chapter's name, such as `attention`.", autocompletion=completion.chapters
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """Print values as a JSON list, a line each as soon as it is there: a long list takes no more memory than one."""
+    separator = "["
+    for value in values:
+        print(f"{separator}\n{json.dumps(value, ensure_ascii=False)}", end="")
+        separator = ","
+    print("[]" if separator == "[" else "\n]")
+
+
+def start_jupyterlab(root: Path, page: str | None, options: Sequence[str]) -> None:
+    """Become a JupyterLab that serves a folder on this machine only, with a page of it open."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}"]
+    if page is not None:
+        command.append(f"--LabApp.default_url=/lab/tree/{page}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    os.execv(sys.executable, [*command, *options])

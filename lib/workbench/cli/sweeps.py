@@ -1,0 +1,177 @@
+"""The command for many runs of one chapter: `sweep`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.cli.shared import ChapterName, Json, print_json
+from workbench.core.project import find_project
+from workbench.sweeps.interrupts import hang_up_is_an_interrupt
+
+
+def sweep(
+    chapter: ChapterName,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; may be repeated."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of every point; may be repeated."),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each of `name: value` lines."),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option("--random", metavar="N", help="Draw this many of the points.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The seed of the draw.", min=0)] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs already.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.")
+    ] = None,
+    cell_limit: Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)] = 1800,
+    run_limit: Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points and estimate the time.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a chapter at many points, as many at a time as the machine has room for.
+
+    Values are `a,b,c`, or a range such as `0:5` (0 to 4) or `0:10:2`; with `--random`, also `1e-5..1e-3` for anything
+    between. Every value is checked before anything starts. A failed point stops no other. The same line again does only
+    what is missing or has failed, also after Ctrl-C or a crash. Exit codes: 0 all points completed, 1 some failed, 2
+    bad request, 130 interrupted.
+
+    **Examples**
+
+    ```
+    workbench sweep attention -g d_k=16,32,64 -g seed=0:5
+    workbench sweep attention -g d_k=16,32,64 -g seed=0:5 --dry-run
+    workbench sweep attention -f points.yml -p seed=3
+    workbench sweep attention -g d_k=8:129:8 -g heads=1,2,4 --random 10
+    workbench sweep attention -g seed=0:20 --scheduler tcp://10.0.0.5:8786
+    ```
+    """
+    from workbench.core.project import RequestError
+    from workbench.parameters.contract import load_contract
+    from workbench.sweeps.grid import points_of
+
+    project = find_project()
+    contract = load_contract(project, chapter)
+    if not grid and not file:
+        raise RequestError("a sweep needs -g NAME=VALUES, or -f with a file of points")
+    if scheduler and workers:
+        raise RequestError("--workers is for this machine; a scheduler has the workers that it has")
+    points = points_of(contract, grid or [], parameter or [], file or [], sample=sample, seed=seed)
+    if points.dropped:
+        print(f"{points.dropped} duplicate points are left out", file=sys.stderr)
+    from workbench.cli.console import RichReporter
+    from workbench.runs.runner import build_shipped
+    from workbench.sweeps.sweep import Sweep
+
+    with RichReporter() as reporter:
+        build_shipped(contract.resolve(points.points[0].given), reporter)
+    asked = Sweep.of(project, contract, points)
+    if dry_run:
+        _dry_run(asked, workers, bool(scheduler), as_json)
+        return
+    _run(asked, scheduler, workers, (cell_limit, run_limit))
+    folder, found = _report(asked, metric or [], as_json)
+    failed = len(asked.missing())
+    if as_json:
+        print_json({**_facts(asked), "folder": str(folder), "summary": [_summary_json(one) for one in found]})
+    else:
+        print(folder)
+    if failed:
+        from workbench.core.project import RunError
+
+        raise RunError(f"{failed} of {len(asked.points)} points failed; the same line tries them again")
+
+
+def _run(asked: Any, scheduler: str | None, workers: int | None, limits: tuple[float, float | None]) -> None:
+    """Run what is missing, with the view; one process at a time."""
+    missing = asked.missing()
+    if not missing:
+        print(f"all {len(asked.points)} points are done, nothing was run", file=sys.stderr)
+        return
+    from workbench.sweeps.execute import run_sweeps
+    from workbench.sweeps.sweep import alone
+    from workbench.sweeps.view import SweepView
+
+    done = len(asked.points) - len(missing)
+    print(f"{len(missing)} points to run" + (f", {done} are done" if done else ""), file=sys.stderr)
+    view = SweepView(len(missing), asked.ledger.usual_seconds())
+    with alone(asked), hang_up_is_an_interrupt(), view:
+        run_sweeps([asked], view, scheduler=scheduler, workers=workers, limits=limits)
+
+
+def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]]:
+    """Write the results, and print the means."""
+    from workbench.sweeps.plot import chosen_metrics, table, write_plot
+    from workbench.sweeps.summary import axes_of, metric_names, summaries, write_results
+    from workbench.sweeps.view import print_summary
+
+    found = summaries(asked)
+    if unknown := [name for name in wanted if name not in metric_names(found)]:
+        print(f"no run has recorded {', '.join(unknown)}; there is {', '.join(metric_names(found))}", file=sys.stderr)
+    folder = write_results(asked, found, shlex.join(["workbench", *sys.argv[1:]]))
+    shown = chosen_metrics(found, wanted)
+    if shown:
+        words = write_plot(asked, found, shown)
+        if not quiet:
+            print_summary(*table(axes_of(asked), found, shown), words)
+    return folder, found
+
+
+def _dry_run(asked: Any, workers: int | None, elsewhere: bool, as_json: bool) -> None:
+    """List the points, and estimate how long those to do will take."""
+    from workbench.sweeps.cluster import Share
+    from workbench.sweeps.view import in_words, print_points
+
+    missing = len(asked.missing())
+    usual = asked.ledger.usual_seconds()
+    at_once = 1 if elsewhere else Share.of_machine(max(missing, 1), workers, asked.ledger.usual_memory()).runs
+    seconds = None if usual is None else usual * -(-missing // at_once)
+    if as_json:
+        print_json({**_facts(asked), "to_run": missing, "at_a_time": at_once, "estimated_seconds": seconds})
+        return
+    print_points(asked)
+    how = f"one worker would take about {in_words(seconds or 0)}" if elsewhere else f"about {in_words(seconds or 0)}"
+    estimate = "no completed run says how long one takes" if seconds is None else f"{how}, {at_once} at a time"
+    print(f"{len(asked.points)} points, {missing} to run; {estimate}")
+
+
+def _facts(asked: Any) -> dict[str, Any]:
+    outcomes = [asked.outcome(number) for number in range(len(asked.points))]
+    return {
+        "chapter": asked.contract.chapter,
+        "name": asked.name,
+        "varied": list(asked.varied),
+        "points": [
+            {
+                "parameters": point.values,
+                "status": outcome.status if outcome else "to do",
+                "run": outcome.run if outcome else None,
+                "seconds": outcome.seconds if outcome else None,
+                "error": outcome.error if outcome else None,
+            }
+            for point, outcome in zip(asked.points, outcomes, strict=True)
+        ],
+    }
+
+
+def _summary_json(summary: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(summary)

@@ -1,0 +1,292 @@
+"""Tables on the terminal: runs, one run, several side by side, parameters, the state of chapters, the machine.
+
+What a record or a folder's name says is shown as text: it neither styles the table nor steers the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Column, Table
+
+from workbench.cli.checks import Check
+from workbench.cli.console import duration, number, out
+from workbench.core.machine import in_words
+from workbench.parameters.contract import Contract
+from workbench.runs.compare import Comparison, Difference, Row, has_changed
+from workbench.runs.record import visible
+from workbench.runs.staleness import CURRENT, State
+from workbench.runs.store import Run
+
+_COLOURS = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
+_MOST_REASONS = 8
+
+
+def print_runs(runs: Iterable[Run], chapters: Sequence[str]) -> None:
+    """The runs, a line each, printed as they are read: ten thousand of them take no more memory than ten."""
+    status_of = {status: _painted(f"{status:<11}", colour) for status, colour in _COLOURS.items()}
+    width = max(map(len, [*chapters, "chapter"]))
+    heading, defaults = True, _painted("defaults", "dim")
+    for run in runs:
+        if heading:
+            print(f"{'run':<25}  {'chapter':<{width}}  {'status':<11}  {'time':>12}  {'claims':<7}  parameters")
+            heading = False
+        took = held = ""
+        if run.problem is None:
+            claims, seconds = run.record["claims"], run.record["seconds"]
+            held = f"{sum(claim['holds'] for claim in claims)}/{len(claims)}" if claims else ""
+            took = "" if seconds is None else duration(seconds)
+            given = run.record["parameters"]["given"]
+            said = visible(", ".join(f"{name}={value}" for name, value in given.items())) or defaults
+        else:
+            said = run.problem
+        name, chapter = visible(run.id), visible(run.chapter)
+        print(f"{name:<25}  {chapter:<{width}}  {status_of[run.status]}  {took:>12}  {held:<7}  {said}")
+    if heading:
+        out.print("No runs yet; `workbench run CHAPTER` makes one.")
+
+
+def print_run(run: Run) -> None:
+    """One run: its facts, parameters, metrics and claims."""
+    record = run.record
+    out.print(f"[bold]{_text(run.chapter)}[/] {run.id}  {_status(run)}")
+    git = record["git"]
+    commit = f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git["commit"] else None
+    facts = {
+        "started": record["started"],
+        "took": None if record["seconds"] is None else duration(record["seconds"]),
+        "machine": in_words(record["machine"]),
+        "Python": record["python"],
+        "commit": commit,
+        "peak memory": record["peak_memory_bytes"] and f"{record['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        "energy": record["energy"] and f"{record['energy']['watt_hours']:g} Wh ({record['energy']['assumption']})",
+        "notebook": run.notebook,
+    }
+    for name, value in facts.items():
+        if value:
+            out.print(f"  {name:<12} {_text(value)}", soft_wrap=True)
+    given = record["parameters"]["given"]
+    _print_table(
+        "parameters",
+        ("name", "value", ""),
+        [
+            (_text(name), _text(value), "given" if name in given else "default")
+            for name, value in record["parameters"]["resolved"].items()
+        ],
+    )
+    _print_table(
+        "metrics",
+        ("name", "value", "95% interval", "n"),
+        [_metric_row(metric) for metric in record["metrics"]],
+    )
+    _print_table(
+        "claims",
+        ("", "claim", "bound", "measured"),
+        [
+            (
+                "[green]✓[/]" if claim["holds"] else "[red]✗[/]",
+                _text(claim["statement"]),
+                _text(claim["bound"]),
+                _number(claim["value"]),
+            )
+            for claim in record["claims"]
+        ],
+    )
+    if record["error"]:
+        out.print(f"\n[red]failed[/] in cell {record['error']['number']} ({_text(record['error']['cell'])})")
+        out.print("\n".join(visible(line) for line in record["error"]["traceback"]), markup=False)
+
+
+def print_parameters(contract: Contract) -> None:
+    """A chapter's parameters: name, type, default and what each is."""
+    rows = [
+        (
+            escape(parameter.name),
+            escape(parameter.type_text),
+            escape(repr(parameter.default)),
+            escape(parameter.comment),
+        )
+        for parameter in contract.parameters.values()
+    ]
+    _print_table(f"parameters of {contract.chapter}", ("name", "type", "default", "what it is"), rows)
+
+
+def print_comparison(comparison: Comparison, everything: bool) -> None:
+    """Runs side by side, with the differences to the first; with `everything`, also what is the same in all."""
+    out.print(f"[bold]{_text(comparison.runs[0].chapter)}[/]")
+    labels = [str(place) for place in range(1, len(comparison.runs) + 1)]
+    for label, run, others in zip(labels, comparison.runs, comparison.otherwise, strict=True):
+        said = f"; other than in 1: {_few(others)}" if others else ""
+        out.print(f"  {label}  {run.id}  {_status(run)}{_text(said)}", soft_wrap=True)
+    parameters = [row for row in comparison.parameters if everything or row.differs]
+    _print_table("parameters", ("name", *labels), [(_text(row.name), *map(_value, row.values)) for row in parameters])
+    if not any(row.differs for row in comparison.parameters):
+        out.print("\nAll parameters are the same.")
+    pairs = [heading for label in labels[1:] for heading in (label, f"{label} − 1")]
+    _print_table(
+        "metrics",
+        ("name", labels[0], *pairs),
+        [_compared(row, comparison.differences[row.name]) for row in comparison.metrics],
+        fold_first=False,
+    )
+    if any(found and found.low is not None for each in comparison.differences.values() for found in each):
+        out.print("Intervals are 95%, of differences as if the runs were independent of each other.", style="dim")
+    _print_pairs(comparison)
+    claims = [row for row in comparison.claims if everything or has_changed(row)]
+    _print_table(
+        "claims" if everything else "claims that changed",
+        ("claim", *labels),
+        [(_text(row.name), *map(_claim, row.values)) for row in claims],
+    )
+    if comparison.claims and not claims:
+        out.print(f"\nAll claims ({len(comparison.claims)}) are as in the first run.")
+
+
+def _print_pairs(comparison: Comparison) -> None:
+    """Models beside their counterparts in the first run, and what the numbers say and do not say."""
+    pairs, several = comparison.paired, len(comparison.runs) > 2
+    files = list(dict.fromkeys(pair.file for pair in pairs))
+    for file in files:
+        rows = [_paired(pair, several, len(pairs) > 1) for pair in pairs if pair.file == file]
+        title = f"pair by pair{f': {_text(file)}' if len(files) > 1 else ''}"
+        _print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    if pairs:
+        named = {pair.documents is not None for pair in pairs}
+        drawn = "examples" if named == {False} else "whole documents"
+        drawn += " (examples, where no document is named)" if len(named) > 1 else ""
+        corrected = f"; Holm p is corrected for all {len(pairs)} pairs" if len(pairs) > 1 else ""
+        out.print(
+            "Right answers to the examples that both runs were asked about, model by model. Intervals come from drawing"
+            f" {drawn} anew. p is the chance of so large a difference between models that are equally often right"
+            f" (McNemar's exact test, example by example){corrected}. The intervals of the metrics take the runs for"
+            " independent, which runs on the same examples are not. How other seeds would do is another question.",
+            style="dim",
+        )
+    if comparison.not_paired:
+        out.print("Not compared pair by pair:", style="dim")
+    for sentence in comparison.not_paired:
+        out.print(f"  {_text(sentence)}", style="dim", soft_wrap=True)
+
+
+def _paired(pair: Any, several: bool, corrected: bool) -> dict[str, str]:
+    """A row of the table, by its headings, for two or several runs, with or without the corrected p."""
+    return {
+        "model": _text(pair.model),
+        **({"runs": f"{pair.run + 1} − 1"} if several else {}),
+        "1": f"{pair.right_first}/{pair.n}",
+        "other" if several else "2": f"{pair.right}/{pair.n}",
+        "difference" if several else "2 − 1": f"{pair.difference:+.4f}",
+        "95% interval": _signed_interval(pair),
+        "p": _p(pair.p),
+        **({"Holm p": _p(pair.p_holm)} if corrected else {}),
+    }
+
+
+def _signed_interval(pair: Any) -> str:
+    return "–" if pair.low is None else f"{pair.low:+.4f} to {pair.high:+.4f}"
+
+
+def _p(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def print_states(states: Iterable[State]) -> None:
+    """A line for each chapter, and the reasons where its run is not current."""
+    for state in states:
+        colour = "green" if state.state == CURRENT else "red" if state.state == "broken" else "yellow"
+        name = f"  {state.run}" if state.run else ""
+        out.print(f"[bold]{_text(state.chapter)}[/]  [{colour}]{state.state}[/]{_text(name)}", soft_wrap=True)
+        reasons = () if state.reasons == (state.state,) else state.reasons
+        for reason in reasons[:_MOST_REASONS]:
+            out.print(f"  {_text(reason)}", soft_wrap=True)
+        if len(reasons) > _MOST_REASONS:
+            out.print(f"  and {len(reasons) - _MOST_REASONS} more; --json lists them")
+
+
+def print_checks(checks: Iterable[Check]) -> None:
+    """A line for each check, as it is made, and under it what to do where something is not as it should be."""
+    for check in checks:
+        mark = "[green]✓[/]" if check.fine else "[red]✗[/]" if check.needed else "[yellow]![/]"
+        out.print(f"{mark} {check.name:<13} {_text(check.found)}", soft_wrap=True)
+        if check.remedy:
+            out.print(f"  {'':<13} {_text(check.remedy)}", style="dim", soft_wrap=True)
+
+
+def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str, ...]:
+    cells = [_text(row.name), _measured(row.values[0])]
+    for metric, difference in zip(row.values[1:], differences[1:], strict=True):
+        # Two estimates that agree to the last digit are one computation, of which an interval would say nothing.
+        cells += [_measured(metric), "=" if metric == row.values[0] else _difference(difference)]
+    return tuple(cells)
+
+
+def _measured(metric: dict[str, Any] | None) -> str:
+    if metric is None:
+        return "–"
+    _, value, interval, sample = _metric_row(metric)
+    around = "; ".join(part for part in (sample, interval) if part)
+    return f"{value} ({around})" if around else value
+
+
+def _difference(difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    value = f"{difference.value:+.3g}"
+    return value if difference.low is None else f"{value} ({difference.low:+.3g} to {difference.high:+.3g})"
+
+
+def _claim(claim: dict[str, Any] | None) -> str:
+    if claim is None:
+        return "–"
+    return f"{'[green]✓[/]' if claim['holds'] else '[red]✗[/]'} {_number(claim['value'])} ({_text(claim['bound'])})"
+
+
+def _metric_row(metric: dict[str, Any]) -> tuple[str, ...]:
+    interval = "" if metric["low"] is None else f"{number(metric['low'])} to {number(metric['high'])}"
+    size = (
+        ""
+        if metric["n"] is None
+        else str(metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}")
+    )
+    return _text(metric["name"]), _number(metric["value"]), interval, size
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], *, fold_first: bool = True) -> None:
+    if not rows:
+        return
+    first = Column(columns[0], no_wrap=not fold_first, overflow="fold")
+    table = Table(
+        first, *columns[1:], box=None, pad_edge=False, title=f"\n{title}", title_justify="left", title_style="bold"
+    )
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _status(run: Run) -> str:
+    return f"[{_COLOURS[run.status]}]{run.status}[/]"
+
+
+def _painted(text: str, colour: str) -> str:
+    """Text as it is printed in a colour; plain where the output has none."""
+    with out.capture() as captured:
+        out.print(text, style=colour, end="")
+    return captured.get()
+
+
+def _text(value: Any) -> str:
+    return escape(visible(str(value)))
+
+
+def _number(value: Any) -> str:
+    return _text(number(value))
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else _text(value)
+
+
+def _few(reasons: Sequence[str], most: int = 5) -> str:
+    return ", ".join(reasons[:most]) + (f" and {len(reasons) - most} more" if len(reasons) > most else "")

@@ -1,0 +1,1 @@
+"""The checkout, the machine, errors and files."""

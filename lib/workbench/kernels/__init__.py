@@ -1,0 +1,1 @@
+"""Kernels that start within a second."""

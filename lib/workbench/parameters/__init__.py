@@ -1,0 +1,1 @@
+"""Parameters of a chapter: types, contract, requests."""

@@ -1,0 +1,236 @@
+"""The contract of a chapter: what its parameters cell declares, and whether a request keeps to it.
+
+The notebook is read as JSON and its cells with `ast` and `symtable`; nothing of it is executed. A chapter that breaks
+the rules below is refused like any bad request:
+
+- exactly one cell is tagged `parameters`;
+- that cell imports from `workbench.types` (and `typing`) and annotates literals, each of which fits its annotation;
+- no other cell binds a parameter's name again, and some other cell reads it.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import symtable
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.core.project import Project, RequestError, nearest, nearest_or_all
+from workbench.parameters.types import VOCABULARY, coerce, plain, resolved, shown
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell."""
+
+    name: str
+    type_text: str
+    annotation: Any
+    default: Any
+    comment: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A chapter's source and its parameters."""
+
+    chapter: str
+    path: Path
+    notebook: dict[str, Any]
+    parameters: dict[str, Parameter]
+
+    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter's value for a request: the given ones coerced, the others their defaults, paths absolute.
+
+        Raises:
+            RequestError: one sentence for each name or value that does not fit.
+        """
+        values, mistakes = {}, []
+        for name in given.keys() - self.parameters.keys():
+            mistakes.append(f"{self.chapter} has no parameter {shown(name)}{nearest(name, self.parameters)}")
+        for name, parameter in self.parameters.items():
+            try:
+                if name in given and _is_empty(given[name]):
+                    raise ValueError("the value is empty")
+                values[name] = resolved(coerce(parameter.annotation, given.get(name, parameter.default)))
+            except ValueError as mistake:
+                mistakes.append(f"{name}: {mistake}")
+        if mistakes:
+            raise RequestError(*mistakes)
+        return values
+
+    @property
+    def code_cells(self) -> list[dict[str, Any]]:
+        """The cells that run, in order, without what Papermill injected into a notebook that was executed."""
+        cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
+        return [cell for cell in cells if "injected-parameters" not in tags(cell)]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The parameters' defaults, as JSON has them."""
+        return {name: plain(parameter.default) for name, parameter in self.parameters.items()}
+
+
+def load_contract(project: Project, chapter: str) -> Contract:
+    """The contract of a chapter by name.
+
+    Raises:
+        RequestError: for an unknown chapter, a damaged notebook, or a chapter that breaks the contract's rules.
+    """
+    if chapter not in project.chapters():
+        raise RequestError(f"no chapter {shown(chapter)}{nearest_or_all(Path(chapter).stem, project.chapters())}")
+    return read_contract(project.notebooks / f"{chapter}.ipynb")
+
+
+def read_contract(path: Path) -> Contract:
+    """The contract of a notebook file; see `load_contract`."""
+    notebook = _read_notebook(path)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    tagged = [cell for cell in code if "parameters" in tags(cell)]
+    if len(tagged) != 1:
+        found = f"{len(tagged)} cells are" if tagged else "no cell is"
+        raise RequestError(f"{path.name}: {found} tagged `parameters`, and a chapter has exactly one")
+    parameters = {parameter.name: parameter for parameter in _declared(path.name, source(tagged[0]))}
+    others = [cell for cell in code if cell is not tagged[0] and "injected-parameters" not in tags(cell)]
+    mistakes = list(_misuse(path.name, parameters, others))
+    if mistakes:
+        raise RequestError(*mistakes)
+    return Contract(path.stem, path, notebook, parameters)
+
+
+def tags(cell: dict[str, Any]) -> list[str]:
+    """A cell's tags."""
+    return cell.get("metadata", {}).get("tags", [])
+
+
+def source(cell: dict[str, Any]) -> str:
+    """A cell's text; the file format allows a list of lines."""
+    return cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+
+
+def python_of(cell: dict[str, Any]) -> str:
+    """A cell's code as plain Python: lines of IPython magic and shell are blanked, a cell magic blanks the cell."""
+    text = source(cell)
+    if text.lstrip().startswith("%%"):
+        return ""
+    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in text.splitlines())
+
+
+def _is_empty(value: Any) -> bool:
+    return not value.strip() if isinstance(value, str) else value in (None, {})  # an empty list is a list
+
+
+def _read_notebook(path: Path) -> dict[str, Any]:
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if all("source" in cell and "cell_type" in cell for cell in notebook["cells"]):
+            return notebook
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError):
+        pass
+    raise RequestError(f"{path.name}: this is not a notebook that can be read")
+
+
+def _declared(where: str, code: str) -> Iterator[Parameter]:
+    """The parameters that a parameters cell declares."""
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError as error:
+        raise RequestError(f"{where}: the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
+    comments = _comments(code)
+    seen: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom) and statement.module in ("workbench.types", "typing"):
+            continue
+        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
+            text = ast.unparse(statement).splitlines()[0]
+            raise RequestError(f"{where}: `{text}` is not a parameter; write `name: Type = literal  # what it is`")
+        name = statement.target.id
+        if name in seen:
+            raise RequestError(f"{where}: {name} is declared twice")
+        seen.add(name)
+        lines = range(statement.lineno, statement.end_lineno + 1)
+        yield _parameter(where, name, statement, next((comments[line] for line in lines if line in comments), ""))
+
+
+def _parameter(where: str, name: str, statement: ast.AnnAssign, comment: str) -> Parameter:
+    type_text = ast.unparse(statement.annotation)
+    try:
+        annotation = eval(type_text, {"__builtins__": {}}, VOCABULARY) if _is_a_type(statement.annotation) else None
+    except TypeError:
+        annotation = None
+    if annotation is None:
+        raise RequestError(
+            f"{where}: {name}: `{type_text}` is not a type that a parameter can have ({', '.join(VOCABULARY)})"
+        )
+    try:
+        default = ast.literal_eval(statement.value)
+    except ValueError:
+        computed = ast.unparse(statement.value)
+        raise RequestError(
+            f"{where}: {name}: its default `{computed}` is computed, and a default is a literal"
+        ) from None
+    try:
+        return Parameter(name, type_text, annotation, coerce(annotation, default), comment)
+    except ValueError as mistake:
+        raise RequestError(f"{where}: {name}: its own default is refused: {mistake}") from None
+
+
+def _is_a_type(annotation: ast.expr) -> bool:
+    """Whether an annotation uses nothing but the vocabulary's names, subscripts and literals."""
+    allowed = (ast.Name, ast.Load, ast.Subscript, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub)
+    nodes = list(ast.walk(annotation))
+    named = all(node.id in VOCABULARY for node in nodes if isinstance(node, ast.Name))
+    return named and all(isinstance(node, allowed) for node in nodes)
+
+
+def _comments(code: str) -> dict[int, str]:
+    """The comment behind each line of code, by line number."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _misuse(where: str, parameters: dict[str, Parameter], cells: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """What a chapter's other cells do wrong with its parameters."""
+    bound, read = set(), set()
+    for cell in cells:
+        try:
+            table = symtable.symtable(python_of(cell), where, "exec")
+        except SyntaxError as error:
+            raise RequestError(
+                f"{where}: cell {cell.get('id')} is not Python (line {error.lineno}: {error.msg})"
+            ) from None
+        bound |= _bound_globals(table)
+        read |= _read_globals(table)
+    for name in parameters:
+        if name in bound:
+            yield f"{where}: a later cell binds the parameter {name} again, so the setup cell could not run twice"
+        if name not in read:
+            yield f"{where}: the parameter {name} is declared and never read"
+
+
+def _bound_globals(table: symtable.SymbolTable) -> set[str]:
+    """The module-level names that a piece of code assigns, imports, defines or deletes."""
+    at_module = table.get_type() == "module"
+    bound = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if (at_module or symbol.is_declared_global())
+        and (symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace())
+    }
+    return bound.union(*(_bound_globals(child) for child in table.get_children()))
+
+
+def _read_globals(table: symtable.SymbolTable) -> set[str]:
+    """The module-level names that a piece of code reads."""
+    at_module = table.get_type() == "module"
+    read = {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (at_module or symbol.is_global())
+    }
+    return read.union(*(_read_globals(child) for child in table.get_children()))

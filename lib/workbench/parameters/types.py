@@ -1,0 +1,375 @@
+"""The types of a chapter's parameters, and the one function that holds a value to its type.
+
+A chapter annotates each parameter with a name from `VOCABULARY`. The command line, `begin()` in the kernel and the
+tests all call `coerce`, so that a bad value meets the same sentence wherever it is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError, core_schema
+
+from workbench.core.project import RequestError, RunError, find_project, nearest
+from workbench.parameters import content
+
+__all__ = ["Count", "Dataset", "Fraction", "Literal", "Model", "Predictions", "Rate", "Seed"]
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number, at least 1."""
+
+Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+"""A number strictly between 0 and 1."""
+
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A finite number above 0."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed of random numbers: a whole number from 0 to 2³² − 1, which is what NumPy takes."""
+
+
+class Source(str):
+    """A name for something outside the notebook: what comes with the workbench, a path, or an id on the Hub.
+
+    It is the text that the chapter gave or was given, and knows how to check, resolve and fingerprint itself. A Hub id
+    is told by its form, and nobody is asked until its fingerprint is wanted; what exists here under the same name wins.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Validate as text, then check that the name stands for something."""
+        return core_schema.no_info_after_validator_function(cls._looked_up, core_schema.str_schema(strict=True))
+
+    @classmethod
+    def _looked_up(cls, value: str) -> Source:
+        try:
+            return cls._checked(value)
+        except (OSError, RuntimeError) as error:  # too long a name, a folder without access, the home of no user
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+            raise PydanticCustomError("path", "cannot be looked up as a path ({reason})", {"reason": reason}) from None
+
+    @classmethod
+    def _checked(cls, value: str) -> Source:
+        raise NotImplementedError
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the workbench itself carries it."""
+        raise NotImplementedError
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether it is the Hub's."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """What changes when the thing itself does: a hexadecimal SHA-256, or for the Hub its id at a commit.
+
+        Raises:
+            ValueError: for what is here and cannot be read.
+            RunError: for what only the Hub could show, or its silence; the request was in order.
+        """
+        try:
+            return self._fingerprint()
+        except ValueError as error:
+            if self.is_hub:
+                raise RunError(str(error)) from None
+            raise
+
+    def prepare(self, progress: content.Progress) -> None:
+        """Build or download what is needed, before a kernel would do it in silence. Local things need nothing."""
+        if self.is_shipped or self.is_hub:
+            self._prepare(progress)
+
+    def resolved(self) -> Source:
+        """The same thing, with a local path made absolute from the current directory."""
+        return self if self.is_shipped or self.is_hub else type(self)(Path(self).expanduser().resolve())
+
+    def _fingerprint(self) -> str:
+        raise NotImplementedError
+
+    def _prepare(self, progress: content.Progress) -> None:
+        raise NotImplementedError
+
+
+class Dataset(Source):
+    """A data set by name: a shipped one, a local file or folder, or a Hub id `organisation/name[:config][@revision]`.
+
+    The names of data sets on the Hub have an organisation, so that a bare name is a slip in a shipped one; those from
+    before organisations are known by their configuration (`glue:sst2`).
+    """
+
+    @classmethod
+    def _checked(cls, value: str) -> Dataset:
+        shipped = content.shipped_datasets()
+        exists = bool(value.strip()) and Path(value).expanduser().exists()
+        if value not in shipped and not exists and not content.is_hub_dataset(value):
+            looks_like_a_path = "/" in value or "\\" in value or Path(value).suffix
+            near = [] if looks_like_a_path else difflib.get_close_matches(value, shipped, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise PydanticCustomError(
+                "dataset",
+                "is neither a data set that comes with the workbench ({shipped}), nor a Hub id (organisation/name), "
+                "nor an existing file or folder{hint}",
+                {"shipped": ", ".join(shipped), "hint": hint},
+            )
+        return cls(value)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the workbench itself carries this data set."""
+        return str(self) in content.shipped_datasets()
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether the data set is the Hub's."""
+        return not self.is_shipped and content.is_hub_dataset(str(self))
+
+    def _fingerprint(self) -> str:
+        return content.dataset_fingerprint(str(self))
+
+    def _prepare(self, progress: content.Progress) -> None:
+        content.prepare_dataset(str(self), progress)
+
+
+class Model(Source):
+    """A model by name: a shipped one, a local folder, or a Hub id `organisation/name[@revision]`.
+
+    The oldest models on the Hub have bare names (`bert-base-uncased`), so a bare name is a Hub id too, unless it
+    resembles a shipped one: then it is refused at once as the slip that it is likely to be.
+    """
+
+    @classmethod
+    def _checked(cls, value: str) -> Model:
+        try:
+            content.check_model(value)
+        except ValueError as error:
+            said = str(error).removeprefix(value).lstrip(": ")  # the value is said by whoever reports this
+            raise PydanticCustomError("model", "{said}", {"said": said}) from None
+        return cls(value)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the workbench itself carries this model."""
+        return str(self) in content.shipped_models()
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether the model is the Hub's."""
+        return content.is_hub_model(str(self))
+
+    def _fingerprint(self) -> str:
+        return content.model_fingerprint(str(self))
+
+    def _prepare(self, progress: content.Progress) -> None:
+        if self.is_hub:
+            content.prepare_model(str(self), progress)
+
+
+class Predictions(Source):
+    """What models answered: the name of a recorded result that has predictions, a `*.parquet` file, or a folder.
+
+    The folder holds such files, or is that of a run and has them in its `predictions/`.
+    """
+
+    @classmethod
+    def _checked(cls, value: str) -> Predictions:
+        found = cls(value)
+        if not found.files():
+            raise PydanticCustomError("predictions", "{said}", {"said": found._what_is_wrong()})
+        return found
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether they are kept with a recorded result."""
+        return str(self) in _recorded_predictions()
+
+    @property
+    def is_hub(self) -> bool:
+        """The Hub has none."""
+        return False
+
+    @property
+    def path(self) -> Path:
+        """The file, or the folder of files, to read."""
+        recorded = _recorded_predictions().get(str(self))
+        if recorded is not None:
+            return recorded
+        path = Path(self).expanduser().absolute()
+        return path / "predictions" if (path / "predictions").is_dir() else path
+
+    def files(self) -> list[Path]:
+        """The files to read, sorted; none where there are no predictions."""
+        path = self.path
+        if path.is_dir():
+            return sorted(file for file in path.glob("*.parquet") if file.is_file())
+        return [path] if path.suffix == ".parquet" and path.is_file() else []
+
+    def _what_is_wrong(self) -> str:
+        """The end of a sentence on a name that no predictions have."""
+        if str(self).strip() and self.path.exists():
+            return f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)"
+        known = _recorded_predictions()
+        hint = "" if "/" in self or "\\" in self or Path(self).suffix else nearest(str(self), known)
+        return (
+            f"is neither a recorded result with predictions ({', '.join(known) or 'there is none yet'}), "
+            f"nor an existing file or folder{hint}"
+        )
+
+    def _fingerprint(self) -> str:
+        digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files()}
+        if not digests:
+            raise ValueError(f"{self} {self._what_is_wrong()}")
+        if len(digests) == 1:
+            return next(iter(digests.values()))
+        return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode()).hexdigest()
+
+    def _prepare(self, progress: content.Progress) -> None:
+        """They are here."""
+
+
+def _recorded_predictions() -> dict[str, Path]:
+    """The predictions that recorded results have, by name: in this checkout, or else in that of this very library.
+
+    A kernel that plain Papermill has started may stand in any folder.
+    """
+    try:
+        return find_project(Path.cwd(), Path(__file__)).recorded_predictions()
+    except RequestError:
+        return {}
+
+
+def named_sources(values: dict[str, Any]) -> dict[str, Source]:
+    """The data sets, models and predictions among a chapter's values, by parameter.
+
+    Those of a list have their place behind the name.
+    """
+    found: dict[str, Source] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            found |= {f"{name}[{place}]": item for place, item in enumerate(value) if isinstance(item, Source)}
+        elif isinstance(value, Source):
+            found[name] = value
+    return found
+
+
+def resolved(value: Any) -> Any:
+    """A parameter's value with the local paths in it made absolute from the current directory."""
+    if isinstance(value, list):
+        return [resolved(item) for item in value]
+    return value.resolved() if isinstance(value, Source) else value
+
+
+VOCABULARY: dict[str, Any] = {
+    "Count": Count,
+    "Fraction": Fraction,
+    "Rate": Rate,
+    "Seed": Seed,
+    "Dataset": Dataset,
+    "Model": Model,
+    "Predictions": Predictions,
+    "Literal": Literal,
+    "bool": bool,
+    "str": str,
+    "int": int,
+    "float": float,
+    "list": list,
+}
+"""Every name that an annotation in a parameters cell may use."""
+
+
+def coerce(annotation: Any, value: Any) -> Any:
+    """The value as its declared type has it.
+
+    Text is read as the declared type (`"1e-3"` is a `Rate`, `"false"` a `bool`, `"1,2,3"` a `list[Count]`), because
+    that is what a command line has; anything else must already be of the type's kind.
+
+    Raises:
+        ValueError: with a message that names the value and says what was expected, such as `-1 is not at least 1`.
+    """
+    if get_origin(annotation) is list and isinstance(value, str):
+        inside = value.strip().removeprefix("[").removesuffix("]")
+        value = [] if value.strip() == "[]" else [item.strip() for item in inside.split(",")]
+    _refuse_a_kind_that_pydantic_would_bend(annotation, value)
+    try:
+        return TypeAdapter(annotation).validate_python(_literal_of(annotation, value))
+    except ValidationError as error:
+        raise ValueError(_sentence(error.errors(include_url=False)[0])) from None
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON has it (a `Source` is text)."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def _refuse_a_kind_that_pydantic_would_bend(annotation: Any, value: Any) -> None:
+    """Pydantic takes `True` for 1 and 1 for `True`; a parameter of the wrong kind is more likely a slip."""
+    items = value if isinstance(value, list) else [value]
+    wants = _base(get_args(annotation)[0] if get_origin(annotation) is list and get_args(annotation) else annotation)
+    for item in items:
+        if isinstance(item, bool) and wants in (int, float):
+            raise ValueError(f"{str(item).lower()} is not a {'whole ' if wants is int else ''}number")
+        if isinstance(item, (int, float)) and not isinstance(item, bool) and wants is bool:
+            raise ValueError(f"{item} is not true or false")
+
+
+def _base(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _literal_of(annotation: Any, value: Any) -> Any:
+    """The choice whose text is the given text, so that `-p size=2` can choose from `Literal[1, 2]`."""
+    if get_origin(annotation) is Literal and isinstance(value, str):
+        return next((choice for choice in get_args(annotation) if str(choice) == value), value)
+    return value
+
+
+_SENTENCES = {
+    "greater_than_equal": "is not at least {ge}",
+    "greater_than": "is not above {gt}",
+    "less_than_equal": "is not at most {le}",
+    "less_than": "is not below {lt}",
+    "int_parsing": "is not a whole number",
+    "int_type": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "int_parsing_size": "is too large",
+    "float_parsing": "is not a number",
+    "float_type": "is not a number",
+    "finite_number": "is not a finite number",
+    "bool_parsing": "is not true or false",
+    "bool_type": "is not true or false",
+    "string_type": "is not text (with papermill, `-r` passes a value as text)",
+    "list_type": "is not a list",
+}
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """One plain sentence for the first thing that Pydantic found wrong."""
+    context = error.get("ctx", {})
+    if error["type"] == "literal_error":
+        said = "is not one of " + re.sub(r"'", "", context["expected"]).replace(" or ", ", ")
+    elif error["type"] in _SENTENCES:
+        said = _SENTENCES[error["type"]].format(**{name: _neat(bound) for name, bound in context.items()})
+    else:
+        said = error["msg"]
+    position = next((f" (item {place + 1})" for place in error["loc"] if isinstance(place, int)), "")
+    return f"{shown(error['input'])}{position} {said}"
+
+
+def _neat(bound: Any) -> Any:
+    """A bound as people write it: 0, not 0.0."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as an error message shows it: short, on one line, and visible when it is blank."""
+    text = str(value)
+    text = text if text.strip() and text.isprintable() else repr(text)
+    return text if len(text) <= limit else f"{text[:limit]}…"

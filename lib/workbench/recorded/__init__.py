@@ -1,0 +1,1 @@
+"""Recorded results: runs and sweeps that are kept with the book."""

@@ -1,0 +1,127 @@
+"""The definitions that code reaches, followed through our packages without importing them.
+
+A definition is what a module binds at its top level: a function, a class (with all its methods) or a constant. From the
+names that a chapter's cells use, each is followed to the definition that it stands for, and from there on. Where the
+text does not show what is meant (`globals()`, a module passed as a value, `import_module` of a computed name), the
+whole module counts. A statement that binds no name, such as a call that registers something, counts whenever its module
+is imported. A file beside a module counts where a definition names it.
+
+A definition is known by its name and the digest of its normalised syntax tree (`workbench.runs.syntax`). So a moved module,
+another way to import or a new neighbour in the module changes nothing, and another default, operator, constant or
+decorator does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named, our_packages, path_of
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What some code depends on.
+
+    Attributes:
+        definitions: digest of each definition by `module:name`.
+        links: a digest of what the names in them stand for, by name and digest.
+        files: the files that they name and that stand beside their modules, by the path below the folder of packages.
+        packages: the foreign packages that they use, by top-level name.
+    """
+
+    definitions: dict[str, str]
+    links: str
+    files: dict[str, Path]
+    packages: frozenset[str]
+
+
+def reached_by(trees: Iterable[ast.Module]) -> Reached:
+    """Everything of ours that these pieces of code, run one after another in one namespace, reach."""
+    walk = _Walk()
+    for code in cells(trees):
+        walk.start(code)
+    return walk.result()
+
+
+def digests(trees: Iterable[ast.Module]) -> list[str]:
+    """The digest of each of these pieces of code, as `reached_by` takes them."""
+    return [code.digest for code in cells(trees)]
+
+
+class _Walk:
+    """Follows references from definition to definition."""
+
+    def __init__(self) -> None:
+        self._found: dict[Target, Normalised] = {}
+        self._modules: set[str] = set()
+        self._packages: set[str] = set()
+        self._starts: list[Normalised] = []
+        self._waiting: list[Target] = []
+
+    def start(self, code: Normalised) -> None:
+        """Follow what a piece of code refers to."""
+        self._starts.append(code)
+        self._waiting += code.references
+        while self._waiting:
+            self._visit(self._waiting.pop())
+
+    def _visit(self, target: Target) -> None:
+        if not target.is_ours:
+            self._packages.add(target.module.partition(".")[0])
+        if not target.is_ours or not target.counts:
+            return
+        self._import(target.module)
+        if not target.name:
+            self._waiting += [Target(target.module, name) for name in module_named(target.module).definitions]
+        elif target not in self._found and target.name != STATEMENTS:
+            self._keep(target)
+
+    def _keep(self, target: Target) -> None:
+        self._found[target] = definition(target)
+        self._waiting += self._found[target].references
+
+    def _import(self, name: str) -> None:
+        """Note that a module is imported, with its packages and whatever it imports itself."""
+        if name in self._modules:
+            return
+        self._modules.add(name)
+        module = module_named(name)
+        if module.statements:
+            self._keep(Target(name, STATEMENTS))
+        if "." in name:
+            self._import(name.rpartition(".")[0])
+        for target in module.bindings.values():
+            if target.is_ours and target.counts:
+                self._import(target.module)
+                if target.name and path_of(inner := f"{target.module}.{target.name}"):
+                    self._import(inner)
+
+    def result(self) -> Reached:
+        """What has been reached."""
+        found = sorted(self._found.items())
+        links = [["", code.digest, self._links(code)] for code in self._starts]
+        links += sorted([target.name, code.digest, self._links(code)] for target, code in found)
+        files = sorted(file for _, code in found for file in code.files)
+        return Reached(
+            {f"{target.module}:{target.name}": code.digest for target, code in found},
+            hashlib.sha256(json.dumps(links).encode()).hexdigest(),
+            {_below_packages(file): file for file in files},
+            frozenset(self._packages - sys.stdlib_module_names - our_packages().keys()),
+        )
+
+    def _links(self, code: Normalised) -> list[list[str]]:
+        """What a piece of code refers to of ours, each with its digest."""
+        ours = (target for target in code.references if target in self._found)
+        return sorted([target.name, self._found[target].digest] for target in ours)
+
+
+def _below_packages(file: Path) -> str:
+    return next(
+        file.relative_to(folder.parent).as_posix() for folder in our_packages().values() if file.is_relative_to(folder)
+    )

@@ -1,0 +1,232 @@
+"""A Papermill engine that keeps the notebook on disk true while it runs.
+
+It differs from Papermill's own in four ways: the notebook is saved by replacement and not in place, secrets of the
+environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and somebody may
+watch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import nbformat
+import psutil
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.log import logger
+
+import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
+from workbench.core.project import RequestError, find_project, write_atomically
+from workbench.runs.environment import Secrets
+
+ENGINE = "workbench"
+
+
+class Watcher(Protocol):
+    """Somebody who follows a run."""
+
+    def cell_started(self, index: int, cell: Any) -> None:
+        """A code cell starts."""
+
+    def cell_done(self, index: int, cell: Any, seconds: float) -> None:
+        """A code cell has ended, well or not."""
+
+
+class WorkbenchEngine(NBClientEngine):
+    """The engine that `workbench run` chooses; `ENGINE` is its name among Papermill's."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: nbformat.NotebookNode,
+        kernel_name: str,
+        *,
+        destination: Path,
+        secrets: Secrets,
+        watcher: Watcher,
+        usage: Usage,
+        cell_limit: float | None = None,
+        run_limit: float | None = None,
+        start_timeout: float = 120,
+        **_: Any,
+    ) -> nbformat.NotebookNode:
+        """The executed notebook, which is also on disk at `destination` after every cell.
+
+        Raises:
+            nbclient.exceptions.CellTimeoutError: when a cell, or the run, passes its limit (seconds).
+            nbclient.exceptions.DeadKernelError: when the kernel dies.
+        """
+        manager = _Manager(nb, destination, secrets, watcher)
+        manager.notebook_start()
+        deadline = time.monotonic() + run_limit if run_limit else None
+        client = _Client(
+            manager,
+            kernel_name=kernel_name,
+            startup_timeout=start_timeout,
+            log=logger,
+            resources={"metadata": {"path": str(destination.parent)}},
+            timeout_func=lambda _cell: _seconds_left(cell_limit, deadline),
+        )
+        client.usage = usage
+        try:
+            with _log_beside(destination) as log:
+                environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
+                client.execute(env=environment, stdout=log, stderr=log)
+        finally:
+            manager.notebook_complete()
+        return manager.nb
+
+
+@contextlib.contextmanager
+def _log_beside(notebook: Path) -> Iterator[IO[bytes]]:
+    """`kernel.log` for what a kernel says of itself outside of its cells; removed when it said nothing."""
+    path = notebook.with_name("kernel.log")
+    try:
+        with path.open("wb") as log:
+            yield log
+    finally:
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def _checkout(folder: Path) -> dict[str, str]:
+    """Where a chapter finds what is recorded: the runs may stand elsewhere, and a sweep's are made in another place."""
+    try:
+        return {"WORKBENCH_ROOT": str(find_project(folder, Path.cwd()).root)}
+    except RequestError:
+        return {}
+
+
+def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | None:
+    limits = [limit for limit in (cell_limit, deadline and max(deadline - time.monotonic(), 0.1)) if limit]
+    return min(limits, default=None)
+
+
+def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbformat.NotebookNode:
+    """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
+
+    Sources stay, since no kernel wrote them.
+    """
+    cells = [_with_redacted_outputs(cell, secrets) if "outputs" in cell else cell for cell in notebook.cells]
+    metadata = dict(notebook.metadata)
+    if "widgets" in metadata:
+        metadata["widgets"] = secrets.redact(metadata["widgets"])
+    return nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata})
+
+
+def _with_redacted_outputs(cell: nbformat.NotebookNode, secrets: Secrets) -> dict[str, Any]:
+    """The cell with redacted outputs. An output's type and its stream's name are words of the file format, and stay."""
+    fixed = ("output_type", "name")
+    outputs = [
+        {part: value if part in fixed else secrets.redact(value) for part, value in output.items()}
+        for output in cell.outputs
+    ]
+    return {**cell, "outputs": outputs}
+
+
+papermill_engines.register(ENGINE, WorkbenchEngine)
+
+
+class _Manager(NotebookExecutionManager):
+    """Papermill's bookkeeping, with saves by replacement, after each code cell and at the end."""
+
+    def __init__(self, nb: Any, destination: Path, secrets: Secrets, watcher: Watcher) -> None:
+        super().__init__(nb, output_path=None, progress_bar=False)
+        self._destination = destination
+        self._secrets = secrets
+        self._watcher = watcher
+        self._cell_started_at = 0.0
+
+    def save(self, **kwargs: Any) -> None:
+        """Write the notebook as it is now."""
+        written = nbformat.writes(without_secrets(self.nb, self._secrets))
+        write_atomically(self._destination, written, durable=False)
+        self.last_save_time = self.now()
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Mark a cell as running. Nothing is saved here: a save at the end of each cell is enough."""
+        cell.metadata.papermill.update(start_time=self.now().isoformat(), status=self.RUNNING, exception=False)
+        self._cell_started_at = time.perf_counter()
+        if cell.cell_type == "code":
+            self._watcher.cell_started(cell_index, cell)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Mark a cell as done and save; a cell of prose changes nothing worth saving."""
+        if cell.cell_type == "code":
+            super().cell_complete(cell, cell_index, **kwargs)
+            self._watcher.cell_done(cell_index, cell, time.perf_counter() - self._cell_started_at)
+
+
+class _Client(PapermillNotebookClient):
+    """Papermill's client, on a kernel whose use of memory and processor is measured."""
+
+    usage: Usage
+
+    def create_kernel_manager(self) -> Any:
+        """A kernel manager that talks over IPC sockets, since concurrent kernels race for TCP ports."""
+        manager = super().create_kernel_manager()
+        if sys.platform != "win32":
+            self._sockets = tempfile.mkdtemp(prefix="workbench-")
+            manager.transport = "ipc"
+            manager.connection_file = str(Path(self._sockets) / "kernel.json")
+        return manager
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        """Start the kernel, and the measuring with it."""
+        super().start_new_kernel(**kwargs)
+        self.usage.follow(self.km.provisioner.pid)
+
+    def execute(self, **kwargs: Any) -> Any:
+        """Execute, and leave no kernel, sockets or thread behind, not even when interrupted during the start."""
+        try:
+            return super().execute(**kwargs)
+        finally:
+            self.usage.stop()
+            if self.km is not None:
+                self._cleanup_kernel()
+            shutil.rmtree(getattr(self, "_sockets", ""), ignore_errors=True)
+
+
+class Usage:
+    """Peak memory (bytes) and processor time (seconds) of a process and its children, sampled four times a second.
+
+    The time of children that have ended counts where the operating system keeps it (Linux does), in their parents.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self.cpu_seconds = 0.0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def follow(self, pid: int) -> None:
+        """Start sampling."""
+        self._thread = threading.Thread(target=self._sample, args=(pid,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sampling."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def _sample(self, pid: int) -> None:
+        with contextlib.suppress(psutil.Error):
+            parent = psutil.Process(pid)
+            while not self._stop.wait(0.25):
+                memory = cpu = 0.0
+                for process in (parent, *parent.children(recursive=True)):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        times = process.cpu_times()
+                        cpu += times.user + times.system + times.children_user + times.children_system
+                        memory += process.memory_info().rss
+                self.peak_bytes = max(self.peak_bytes, int(memory))
+                self.cpu_seconds = max(self.cpu_seconds, cpu)

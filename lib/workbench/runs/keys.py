@@ -1,0 +1,135 @@
+"""The content key of a run: what its numbers depend on, as digests.
+
+Two runs with the same key compute the same thing, so a completed one is reused. The key's ingredients stand in the run
+record one by one, so that it can be said later which of them changed.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+from functools import cache
+from typing import Any
+
+from workbench.parameters.contract import Contract, python_of, source, tags
+from workbench.runs.definitions import Reached, digests, reached_by
+from workbench.core.project import RunError
+from workbench.parameters.types import Model, named_sources, plain
+
+
+def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a run of these parameters depends on: code, parameters, definitions, versions, data and models.
+
+    Prose is left out: a corrected typo, or a paragraph that moves, computes nothing anew. `code` is a list of the code
+    cells in their order, `[id, digest]` each; the id counts because pages take a run's outputs by it. `definitions` and
+    `links` say what the cells reach in our packages (`workbench.runs.definitions`). Data sets, models and predictions are
+    there by their fingerprints, which for the Hub are an id at a commit.
+
+    Raises:
+        RunError: for a module that is not Python, or a Hub that knows no such thing or does not answer.
+        ValueError: for data or a model that is here and cannot be read.
+    """
+    sources = named_sources(parameters)
+    reached = _reached(contract)
+    return {
+        "code": _code(contract),
+        "parameters": {name: plain(value) for name, value in parameters.items()},
+        "definitions": reached.definitions,
+        "links": reached.links,
+        "package_data": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in reached.files.items()},
+        "versions": _versions(reached.packages),
+        "data": {name: source.fingerprint() for name, source in sources.items() if not isinstance(source, Model)},
+        "checkpoints": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Model)},
+    }
+
+
+def content_key(parts: dict[str, Any]) -> str:
+    """The digest of all ingredients. In which file a definition or a package's data stand is no part of it."""
+    placeless = {
+        part: sorted([name.rpartition(before)[2], digest] for name, digest in parts[part].items())
+        for part, before in (("definitions", ":"), ("package_data", "/"))
+        if part in parts
+    }
+    return _digest(parts | placeless)
+
+
+def libraries(contract: Contract) -> frozenset[str]:
+    """The foreign packages that a chapter uses, by their top-level names."""
+    return _reached(contract).packages
+
+
+def installed(contract: Contract) -> dict[str, str]:
+    """The version of every distribution that a chapter's packages bring with them.
+
+    The key has those alone that definitions use by name; these are kept for whoever looks for a reason later.
+    """
+    return _with_requirements(libraries(contract))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _trees(contract: Contract) -> list[ast.Module]:
+    return [ast.parse(python_of(cell)) for cell in contract.code_cells]
+
+
+def _reached(contract: Contract) -> Reached:
+    try:
+        return reached_by(_trees(contract))
+    except SyntaxError as error:
+        raise RunError(f"{error.filename}: line {error.lineno}: this is not Python: {error.msg}") from None
+
+
+def _code(contract: Contract) -> list[list[str | None]]:
+    """The id and digest of each code cell.
+
+    Beside its syntax tree count what Python does not see and IPython does: magics, and a `;` that hides the last value.
+    """
+    code = []
+    for cell, tree in zip(contract.code_cells, digests(_trees(contract)), strict=True):
+        python, text = python_of(cell).splitlines(), source(cell).splitlines()
+        magics = [line for number, line in enumerate(text) if line != (python[number : number + 1] or [""])[0]]
+        hides = source(cell).rstrip().endswith(";")
+        code.append([cell.get("id"), _digest([tree, magics, hides, sorted(tags(cell))])])
+    return code
+
+
+@cache
+def _owners() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+@cache
+def _versions(packages: frozenset[str]) -> dict[str, str]:
+    """Python's minor version, and that of the distribution of each of these packages."""
+    names = {owner for package in packages for owner in _owners().get(package, [])}
+    return {"python": ".".join(platform.python_version_tuple()[:2])} | {
+        _normal(name): importlib.metadata.version(name) for name in sorted(names, key=_normal)
+    }
+
+
+@cache
+def _with_requirements(packages: frozenset[str]) -> dict[str, str]:
+    waiting = {owner for package in packages for owner in _owners().get(package, [])}
+    found: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a requirement of another platform or of an extra
+        if _normal(name) in found:
+            continue
+        found[_normal(name)] = distribution.version
+        required = (requirement for requirement in distribution.requires or [] if "extra ==" not in requirement)
+        waiting |= {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
+    return dict(sorted(found.items()))
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -1,0 +1,133 @@
+"""From an executed notebook to the one that is published or committed: the source's prose, the run's outputs.
+
+Both keep the source's cells in their order and take each code cell's outputs from the run by the cell's id, so that a
+typo corrected after the run reaches the page and computes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from workbench.parameters.contract import Contract, tags
+from workbench.core.machine import in_words
+from workbench.core.project import Project, RequestError, write_atomically
+from workbench.runs.store import Run, all_runs, find_run, read_notebook
+
+QUOTES = "quotes-corpus"
+INSTALLED = "site-packages"
+"""What the path of an installed file holds, on every machine."""
+_INJECTED = "injected-parameters"
+
+
+def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
+    """The chapter's notebook with the outputs of a run, and the cell of injected parameters where the run had one.
+
+    Raises:
+        RequestError: where the run's notebook is not the one that it wrote, lacks a code cell of the chapter, or has
+            other code in it.
+    """
+    executed = read_notebook(run)
+    by_id = {cell["id"]: cell for cell in executed["cells"] if "id" in cell}
+    notebook = copy.deepcopy(contract.notebook)
+    cells = []
+    for cell in notebook["cells"]:
+        if _INJECTED in tags(cell):
+            continue  # of an earlier run
+        cells.append(cell)
+        if cell["cell_type"] == "code":
+            ran = by_id.get(cell.get("id"))
+            if ran is None or _text(ran) != _text(cell):
+                raise RequestError(
+                    f"{contract.chapter}: the code of cell {cell.get('id')} has changed since the run {run.id}"
+                )
+            cell["outputs"], cell["execution_count"] = ran["outputs"], ran["execution_count"]
+            if "parameters" in tags(cell):
+                cells += [injected for injected in executed["cells"] if _INJECTED in tags(injected)]
+    notebook["cells"] = [_clean(cell) for cell in cells]
+    notebook["metadata"] = {
+        "kernelspec": notebook["metadata"].get("kernelspec"),
+        "language_info": {"name": "python"},
+    }
+    return notebook
+
+
+def staged(contract: Contract, run: Run) -> dict[str, Any]:
+    """The notebook as the book shows it, with the facts of its run."""
+    notebook = with_outputs_of(contract, run)
+    record = run.record
+    commit = record["git"]["commit"]
+    notebook["metadata"]["workbench"] = {
+        "run": run.id,
+        "started": record["started"],
+        "seconds": record["seconds"],
+        "parameters": record["parameters"]["resolved"],
+        "machine": in_words(record["machine"]),
+        "python": record["python"],
+        "commit": commit[:7] + (" with changes" if record["git"]["dirty"] else "") if commit else None,
+    }
+    return notebook
+
+
+def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:
+    """Write a run's outputs into the chapter's own notebook, and return that run.
+
+    A run that was given a default has a cell that says so, which is not kept. What is volatile is left out, such as a
+    warning that names a file of this machine, and so are the outputs of cells tagged `quotes-corpus`: sentences of
+    other people's documentation are shown in the built book and not kept in the repository.
+
+    Raises:
+        RequestError: where there is no completed run of the chapter's default parameters and present code.
+    """
+    if name is None:
+        candidates = [run for run in all_runs(project, contract.chapter) if _is_default(contract, run)]
+        if not candidates:
+            raise RequestError(
+                f"{contract.chapter} has no completed run of its default parameters; `workbench run` makes one"
+            )
+        run = candidates[0]
+    else:
+        run = find_run(project, name, contract.chapter)
+        if run.status != "completed":
+            raise RequestError(f"{run.id} {run.status}; only a completed run can be accepted")
+        if not _is_default(contract, run):
+            raise RequestError(
+                f"{run.id} had other parameters than the chapter's defaults, which the committed outputs show"
+            )
+    notebook = with_outputs_of(contract, run)
+    notebook["cells"] = [cell for cell in notebook["cells"] if _INJECTED not in tags(cell)]
+    for cell in notebook["cells"]:
+        if QUOTES in tags(cell):
+            cell["outputs"] = []
+        elif "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if not _warns_of_a_file(output)]
+    notebook["metadata"]["workbench"] = {"run": run.id, "started": run.record["started"]}
+    write_atomically(contract.path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    return run
+
+
+def _is_default(contract: Contract, run: Run) -> bool:
+    return run.status == "completed" and run.record["parameters"]["resolved"] == contract.defaults
+
+
+def _warns_of_a_file(output: dict[str, Any]) -> bool:
+    return output.get("name") == "stderr" and INSTALLED in "".join(output["text"])
+
+
+def _text(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def _clean(cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell without what an execution leaves in its metadata and its outputs."""
+    metadata = cell.get("metadata", {})
+    for volatile in ("papermill", "execution", "collapsed", "trusted", "ExecuteTime"):
+        metadata.pop(volatile, None)
+    if metadata.get("tags") == []:
+        del metadata["tags"]
+    for output in cell.get("outputs", []):
+        if "execution_count" in output:
+            output["execution_count"] = cell["execution_count"]
+        output.get("metadata", {}).pop("papermill", None)
+    return cell

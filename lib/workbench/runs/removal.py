@@ -1,0 +1,183 @@
+"""Deleting runs so that nothing that looks whole is half gone, and the copy of a run's notebook that people may change.
+
+A run is first moved aside, in one step, under a name that no command takes for a run, and deleted there. What an
+interrupted deletion leaves is deleted by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import filelock
+
+from workbench.core.project import Project, RequestError, RunError, write_atomically
+from workbench.runs.record import visible
+from workbench.runs.store import PATIENCE, Run, all_runs, find_run, is_locked, lock_of, read_notebook
+
+_ASIDE = ".removed-"
+_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs to delete where none are named; every part that is given must fit."""
+
+    chapter: str | None = None
+    failed: bool = False
+    damaged: bool = False
+    older_than: float | None = None
+    """Days."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it chooses nothing in particular; a chapter alone would mean all of its runs."""
+        return not (self.failed or self.damaged or self.older_than is not None)
+
+    def fits(self, run: Run, now: datetime) -> bool:
+        """Whether a run is to be deleted."""
+        statuses = {"failed", "interrupted"} if self.failed else set()
+        statuses |= {"damaged"} if self.damaged else set()
+        if statuses and run.status not in statuses:
+            return False
+        return self.older_than is None or _is_older(run, now - timedelta(days=self.older_than))
+
+
+def chosen_runs(project: Project, names: Sequence[str], choice: Choice, now: datetime | None = None) -> list[Run]:
+    """The runs that a request names or describes, damaged ones included; nothing is deleted.
+
+    Raises:
+        RequestError: for unknown or ambiguous names, one sentence each, and for a request that does neither or both.
+    """
+    if bool(names) is not choice.is_empty:
+        raise RequestError("rm takes the names of runs, or options that say which (--failed, --damaged, --older-than)")
+    if choice.chapter is not None and choice.chapter not in project.chapters():
+        from workbench.parameters.contract import load_contract
+
+        load_contract(project, choice.chapter)  # says which name is near
+    found: dict[Path, Run] = {}
+    mistakes = []
+    for name in names:
+        try:
+            run = find_run(project, name, choice.chapter, damaged=True)
+            found[run.folder] = run
+        except RequestError as mistake:
+            mistakes += mistake.sentences
+    mistakes += [
+        f"{visible(run.chapter)}: {run.problem}; delete it by hand" for run in found.values() if _is_place(run)
+    ]
+    if mistakes:
+        raise RequestError(*mistakes)
+    if not names:
+        now = now or datetime.now(UTC)
+        runs = all_runs(project, choice.chapter, damaged=True)
+        # Only names and statuses are needed from here on, and records are large.
+        found = {
+            run.folder: Run(run.folder, {"status": run.record.get("status")}, run.problem)
+            for run in runs
+            if not _is_place(run) and run.status != "running" and choice.fits(run, now)
+        }
+    return list(found.values())
+
+
+def refuse_running(runs: Sequence[Run]) -> None:
+    """Refuse where one of these runs is under way.
+
+    Raises:
+        RequestError: one sentence for each.
+    """
+    running = [run for run in runs if run.problem is None and is_locked(run.folder)]
+    if running:
+        raise RequestError(*(f"{run.id} is running; nothing was deleted" for run in running))
+
+
+def remove(project: Project, runs: Sequence[Run]) -> None:
+    """Delete runs, one after the other, and what earlier deletions left.
+
+    Raises:
+        RunError: where one cannot be deleted, or has been started meanwhile; it is named.
+    """
+    _sweep_up(project)
+    for run in runs:
+        try:
+            with _held(run):
+                aside = run.folder.with_name(f"{_ASIDE}{secrets.token_hex(8)}")
+                os.replace(run.folder, aside)  # of a link, the link
+            _delete(aside)
+        except FileNotFoundError:
+            continue  # somebody else has deleted it
+        except OSError as error:
+            raise RunError(f"{visible(run.id)} cannot be deleted: {error.strerror}") from None
+
+
+def working_copy(run: Run) -> Path:
+    """A copy of a run's notebook that stands beside it and may be changed; the one that is there already is kept.
+
+    Raises:
+        RequestError: where the run has no notebook, or its folder cannot be written.
+    """
+    notebook = read_notebook(run)
+    copy = run.folder / f"{run.chapter}-opened.ipynb"
+    if copy.is_symlink() or (copy.exists() and not copy.is_file()):
+        raise RequestError(f"{run.id}: {copy.name} is a link or no file, and is not opened")
+    if not copy.exists():
+        try:
+            write_atomically(copy, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise RequestError(f"{run.id}: its folder cannot be written: {error.strerror}") from None
+    return copy
+
+
+@contextlib.contextmanager
+def _held(run: Run) -> Iterator[None]:
+    """Hold a run's lock, so that it is nobody else's while it is moved; a damaged folder has none worth holding."""
+    if run.problem is not None or not (run.folder / "lock").is_file() or (run.folder / "lock").is_symlink():
+        yield
+        return
+    try:
+        held = lock_of(run.folder).acquire(timeout=PATIENCE)
+    except filelock.Timeout:
+        raise RunError(f"{run.id} is running and was not deleted") from None
+    with held:
+        yield
+
+
+def _sweep_up(project: Project) -> None:
+    """Delete what interrupted deletions have left."""
+    with contextlib.suppress(OSError):
+        for chapter in project.runs.iterdir():
+            if not chapter.is_symlink() and chapter.is_dir():
+                for left in chapter.glob(f"{_ASIDE}*"):
+                    _delete(left)
+
+
+def _delete(aside: Path) -> None:
+    """Delete what was moved aside. Links, and links in folders, are deleted and not followed."""
+    with contextlib.suppress(FileNotFoundError):  # somebody else sweeps up
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
+
+
+def _is_place(run: Run) -> bool:
+    """Whether this stands for a chapter's folder that cannot be looked into."""
+    return run.id == "*"
+
+
+def _is_older(run: Run, limit: datetime) -> bool:
+    """Whether a run's name says that it started before this."""
+    if not _TIME.match(run.id):
+        return False
+    try:
+        return datetime.strptime(run.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) < limit
+    except ValueError:
+        return False  # a 13th month

@@ -1,0 +1,335 @@
+"""Running a chapter: from a checked request to a run folder whose record is true at every moment."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import filelock
+
+from workbench.parameters.contract import Contract
+from workbench.runs.executed import parse_executed
+from workbench.runs.keys import content_key, ingredients, installed
+from workbench.core.machine import energy, git_state, machine
+from workbench.core.project import Project, RequestError, RunError, sentences_of
+from workbench.runs.store import (
+    FORMAT,
+    Run,
+    completed_run,
+    folder_under_way,
+    iso,
+    lock_of,
+    new_run_folder,
+    notebook_facts,
+    write_record,
+)
+from workbench.runs.environment import Secrets
+from workbench.parameters.types import Source, named_sources, plain
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_ERROR_LINES = 12
+
+
+class Reporter(Protocol):
+    """Somebody who is told how a run goes."""
+
+    def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
+        """Data are prepared before the chapter starts."""
+
+    def started(self, chapter: str, cells: int) -> None:
+        """The chapter starts."""
+
+    def cell(self, number: int, title: str, seconds: float | None) -> None:
+        """A code cell starts (no seconds yet) or has ended."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Time limits in seconds; None is no limit."""
+
+    cell: float | None = 1800
+    run: float | None = None
+
+
+def run_chapter(
+    project: Project,
+    contract: Contract,
+    given: dict[str, Any],
+    reporter: Reporter,
+    *,
+    force: bool = False,
+    limits: Limits = Limits(),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> tuple[Run, bool]:
+    """The run of a chapter with these parameters, and whether it is another one that is reused.
+
+    A run of the same key that another process has under way is waited for, and reused if it completes. The run may have
+    ended badly: its record says so.
+
+    Raises:
+        RequestError: for values that do not fit, or a runs folder that cannot be written; nothing is written.
+        RunError: for data that cannot be prepared, or code that is not Python, and then nothing is written; or for a
+            disk that is full, and then the run counts as interrupted.
+        KeyboardInterrupt: on Ctrl-C, after the record says `interrupted`.
+    """
+    values = contract.resolve(given)
+    _check_writable(project.runs)
+    build_shipped(values, reporter)
+    with sentences_of(OSError, ValueError):  # a file that is no text, say
+        parts = ingredients(contract, values)
+    pinned = prepare(contract, given, parts, reporter)
+    key = content_key(parts)
+    while True:
+        with turn(project.runs, contract.chapter):
+            if not force and (earlier := completed_run(project, contract.chapter, key)):
+                return earlier, True
+            twin = None if force else folder_under_way(project, contract.chapter, key)
+            if twin is None:
+                started = now()
+                folder = new_run_folder(project.runs, contract.chapter, key, started)
+                held = lock_of(folder).acquire()
+                break
+        reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
+        with lock_of(twin):
+            pass
+    injected = {name: plain(values[name]) for name in given} | pinned
+    with held, _disk_errors(folder):
+        record = first_record(project, contract, given, values, parts, key, started)
+        write_record(folder, record)
+        _execute(contract, injected, folder, record, reporter, limits)
+    return Run(folder, record), False
+
+
+@contextlib.contextmanager
+def turn(runs: Path, chapter: str) -> Iterator[None]:
+    """One process at a time looks for a chapter's runs and makes a folder for its own; it takes milliseconds."""
+    folder = runs / chapter
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        turn = filelock.FileLock(folder / ".lock").acquire()
+    except OSError as error:
+        raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
+    with turn:
+        yield
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """A record that cannot be written any more still says `running`, which without a process reads as interrupted."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder.name} was stopped: its folder cannot be written: {error.strerror}") from None
+
+
+def _check_writable(runs: Path) -> None:
+    """Refuse early where the runs folder cannot be written."""
+    existing = next(folder for folder in (runs, *runs.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise RequestError(f"the runs folder {runs} cannot be written")
+
+
+def build_shipped(values: dict[str, Any], reporter: Reporter) -> None:
+    """Build the data that come with the workbench, once and in sight: the content key holds their fingerprints.
+
+    Raises:
+        RunError: for data that cannot be built.
+    """
+    for name, source in named_sources(values).items():
+        if source.is_shipped:
+            _prepare(name, source, reporter)
+
+
+def _prepare(name: str, source: Source, reporter: Reporter) -> None:
+    try:
+        source.prepare(reporter.preparing)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
+
+
+def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """Download what data sets and models need, once and in sight, before a kernel would do it in silence.
+
+    The kernel could not download everything: it does not get the token that a private repository asks for. Returned are
+    the values that name something on the Hub, at the commits that the key's parts were made of.
+
+    Raises:
+        RunError: for data or a model that cannot be prepared.
+    """
+    pinned = _pinned(contract.resolve(given), parts)
+    for name, source in named_sources(contract.resolve({**given, **pinned})).items():
+        _prepare(name, source, reporter)
+    return pinned
+
+
+def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """The values that name something on the Hub, at the commits that the key was made of.
+
+    The chapter is given these, so that it reads what its record says, even if the Hub has moved on meanwhile.
+    """
+    commits = parts["data"] | parts["checkpoints"]
+    on_hub = {label for label, source in named_sources(values).items() if source.is_hub}
+    pinned: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            labels = [f"{name}[{place}]" for place in range(len(value))]
+            if on_hub & set(labels):
+                pinned[name] = [
+                    commits[label] if label in on_hub else plain(item)
+                    for label, item in zip(labels, value, strict=True)
+                ]
+        elif name in on_hub:
+            pinned[name] = commits[name]
+    return pinned
+
+
+def first_record(
+    project: Project,
+    contract: Contract,
+    given: dict[str, Any],
+    values: dict[str, Any],
+    parts: dict[str, Any],
+    key: str,
+    started: datetime,
+) -> dict[str, Any]:
+    """The record of a run that has just started."""
+    return {
+        "format": FORMAT,
+        "chapter": contract.chapter,
+        "status": "running",
+        "key": key,
+        "ingredients": parts,
+        "parameters": {
+            "given": {name: plain(value) for name, value in given.items()},
+            "resolved": {name: plain(value) for name, value in values.items()},
+        },
+        "started": iso(started),
+        "ended": None,
+        "seconds": None,
+        "metrics": [],
+        "claims": [],
+        "cells": [],
+        "error": None,
+        "git": git_state(project.root),
+        "python": platform.python_version(),
+        "packages": installed(contract),
+        "machine": machine(),
+        "peak_memory_bytes": None,
+        "energy": None,
+        "notebook": None,
+    }
+
+
+def _execute(
+    contract: Contract,
+    injected: dict[str, Any],
+    folder: Path,
+    record: dict[str, Any],
+    reporter: Reporter,
+    limits: Limits,
+) -> None:
+    """Execute into the folder, and complete the record whatever happens."""
+    import nbformat
+    from papermill import execute_notebook
+    from papermill.log import logger
+
+    from workbench.runs.engine import ENGINE, Usage
+
+    for noisy in (logger, logging.getLogger("asyncio")):
+        noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
+    secrets, usage, watch = Secrets(), Usage(), _Watch(contract, reporter)
+    reporter.started(contract.chapter, len(contract.code_cells) + bool(injected))
+    notebook = nbformat.from_dict(copy.deepcopy(contract.notebook))
+    destination = folder / contract.path.name
+    record["status"] = "interrupted"  # holds for whatever ends this function without another word
+    started, clock = datetime.fromisoformat(record["started"]), time.perf_counter()
+    try:
+        execute_notebook(
+            notebook,
+            None,
+            injected,
+            engine_name=ENGINE,
+            progress_bar=False,
+            destination=destination,
+            secrets=secrets,
+            watcher=watch,
+            usage=usage,
+            cell_limit=limits.cell,
+            run_limit=limits.run,
+        )
+        record["status"] = "completed"
+    except Exception as error:  # whatever stopped the chapter is the run's outcome
+        record["status"] = "failed"
+        record["error"] = _error(error, watch, secrets)
+    finally:
+        record["seconds"] = round(time.perf_counter() - clock, 3)
+        # Counted from the start: between two readings the clock may have been set.
+        record["ended"] = iso(started + timedelta(seconds=record["seconds"]))
+        record["cells"] = watch.cells
+        record["peak_memory_bytes"] = usage.peak_bytes or None
+        record["energy"] = energy(usage.cpu_seconds) if usage.cpu_seconds else None
+        if destination.exists():
+            executed = parse_executed(nbformat.read(destination, as_version=4))
+            record["metrics"], record["claims"] = executed.metrics, executed.claims
+            record["notebook"] = notebook_facts(destination)
+        write_record(folder, record)
+
+
+@dataclass
+class _Watch:
+    """Passes cells on to the reporter under their section's title, and keeps their times."""
+
+    contract: Contract
+    reporter: Reporter
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    current: str | None = None
+
+    def __post_init__(self) -> None:
+        self._titles = _section_titles(self.contract)
+
+    def cell_started(self, index: int, cell: Any) -> None:
+        self.current = cell.get("id")
+        self.reporter.cell(len(self.cells) + 1, self._titles.get(self.current, ""), None)
+
+    def cell_done(self, index: int, cell: Any, seconds: float) -> None:
+        self.cells.append({"id": cell.get("id"), "seconds": round(seconds, 3)})
+        self.reporter.cell(len(self.cells), self._titles.get(cell.get("id"), ""), seconds)
+
+
+def _section_titles(contract: Contract) -> dict[str, str]:
+    """The heading above each code cell, by cell id."""
+    titles, heading = {}, contract.chapter
+    for cell in contract.notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            found = re.findall(r"^#+ +(.+)$", "".join(cell["source"]), re.MULTILINE)
+            heading = found[-1] if found else heading
+        elif cell["cell_type"] == "code":
+            titles[cell.get("id")] = heading
+    return titles
+
+
+def _error(error: Exception, watch: _Watch, secrets: Secrets) -> dict[str, Any]:
+    """What went wrong, where, and the end of the traceback, with colours and secrets taken out."""
+    lines = "\n".join(getattr(error, "traceback", None) or [str(error)])
+    lines = _ANSI.sub("", secrets.redact(lines)).strip().splitlines()
+    return {
+        "cell": watch.current,
+        "number": len(watch.cells),
+        "name": getattr(error, "ename", type(error).__name__),
+        "message": secrets.redact(_first_line(getattr(error, "evalue", None) or str(error))),
+        "traceback": lines[-_ERROR_LINES:],
+    }
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

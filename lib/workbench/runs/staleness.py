@@ -1,0 +1,204 @@
+"""Whether a chapter's run is current, and if not, why: what its key was made of, compared with what it is made of now.
+
+A run is current when its content key is the one that a run would have now. Otherwise the ingredients in its record say
+which module, package, cell, parameter or data set is another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.parameters.contract import Contract, load_contract
+from workbench.core.project import Project, RequestError, RunError, sentences_of
+from workbench.runs.store import Run, all_runs, completed_run
+from workbench.runs.syntax import STATEMENTS
+from workbench.parameters.types import shown
+
+if TYPE_CHECKING:
+    from workbench.runs.runner import Reporter
+
+CURRENT, STALE, NEVER_RUN, BROKEN = "current", "stale", "never run", "broken"
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a chapter, the run that it is judged by, and the reasons where it is not current."""
+
+    chapter: str
+    state: str
+    run: str | None
+    reasons: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The state as `workbench status --json` prints it."""
+        return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
+
+
+def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Reporter | None = None) -> State:
+    """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason.
+
+    A reporter is told where the data that come with the workbench have to be built first.
+    """
+    from workbench.runs.keys import content_key, ingredients
+    from workbench.runs.runner import build_shipped
+
+    try:
+        contract = load_contract(project, chapter)
+        values = contract.resolve(given)
+        if reporter:
+            build_shipped(values, reporter)
+        with sentences_of(OSError, ValueError):  # data that cannot be read
+            now = ingredients(contract, values)
+    except (RequestError, RunError) as error:
+        return State(chapter, BROKEN, None, error.sentences)
+    done = completed_run(project, chapter, content_key(now))
+    if done is not None:
+        return State(chapter, CURRENT, done.id, ())
+    earlier = _judged_by(project, contract, now["parameters"])
+    if earlier is None:
+        return State(chapter, NEVER_RUN, None, ("never run",))
+    if earlier.status != "completed":
+        return State(chapter, STALE, earlier.id, (f"no run has completed; the newest, {earlier.id}, {_said(earlier)}",))
+    reasons = tuple(changes(earlier.record["ingredients"], now)) or ("the notebook of its run is missing or another",)
+    return State(chapter, STALE, earlier.id, reasons)
+
+
+def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What differs between the ingredients of a run's key and other ones, one phrase each.
+
+    Code comes first: the chapter's cells, the definitions that they reach and the files that those name; then
+    parameters, data sets, models, versions.
+    """
+    if not then:
+        yield "its record does not say what it depended on"
+        return
+    if "definitions" not in then:
+        yield "its record is of an earlier form, which does not say what its code was"
+        then, now = ({"parameters": parts.get("parameters")} for parts in (then, now))
+    yield from _cells(then.get("code"), now.get("code"))
+    yield from _definitions(then.get("definitions", {}), now.get("definitions", {}))
+    same = then.get("code") == now.get("code") and _content(then, "definitions") == _content(now, "definitions")
+    if same and then.get("links") != now.get("links"):
+        yield "a name in its code stands for another definition"
+    for name, old, new in _different(*(_content(parts, "package_data") for parts in (then, now))):
+        yield f"`{name}` {_verb(old, new)}"
+    parameters = list(_different(then.get("parameters"), now.get("parameters")))
+    for name, old, new in parameters:
+        yield f"parameter {name} {_value(old)} → {_value(new)}"
+    for name, old, new in _different(then.get("data"), now.get("data")):
+        if not any(name == changed for changed, _, _ in parameters):
+            yield f"data: {name} {_verb(old, new)}"
+    for name, old, new in _different(then.get("checkpoints"), now.get("checkpoints")):
+        if not any(name == changed for changed, _, _ in parameters):
+            yield f"model: {name} {_verb(old, new)}"
+    for name, old, new in _different(then.get("versions"), now.get("versions")):
+        name = "Python" if name == "python" else name
+        yield f"{name} {_version(old)} → {_version(new)}"
+    for part in sorted((then.keys() | now.keys()) - _KNOWN):
+        if then.get(part) != now.get(part):
+            yield f"{part} changed"
+
+
+_KNOWN = {"code", "definitions", "links", "package_data", "parameters", "data", "checkpoints", "versions"}
+_MISSING = object()
+
+
+def _judged_by(project: Project, contract: Contract, parameters: dict[str, Any]) -> Run | None:
+    """The run that says most about what has changed since.
+
+    That is the newest completed one of the same parameters, or else of any; without one, the newest of all.
+    """
+    newest = completed = None
+    for run in all_runs(project, contract.chapter):
+        newest = newest or run
+        if run.status == "completed":
+            completed = completed or run
+            if run.record["parameters"]["resolved"] == parameters:
+                return run
+    return completed or newest
+
+
+def _said(run: Run) -> str:
+    error = run.record["error"]
+    if run.status == "failed" and error:
+        return f"failed in cell {error['cell']}: {shown(error['name'])}: {shown(error['message'])}"
+    return "is running" if run.status == "running" else f"{'was ' * (run.status == 'interrupted')}{run.status}"
+
+
+def _cells(then: Any, now: Any) -> Iterator[str]:
+    """What differs between the chapter's code cells."""
+    if then == now:
+        return
+    if not isinstance(then, list) or not isinstance(now, list):
+        yield "the chapter's code changed"  # an earlier version kept one digest for all cells
+        return
+    old, new = (dict(cells) for cells in (then, now))
+    found = False
+    for cell, was, is_now in _different(old, new):
+        found = True
+        if was is _MISSING:
+            yield f"cell {cell} is new"
+        elif is_now is _MISSING:
+            yield f"cell {cell} was removed"
+        else:
+            yield f"the code of cell {cell} changed"
+    if not found:
+        yield "the code cells stand in another order"
+
+
+def _content(parts: dict[str, Any], part: str) -> dict[str, list[str]]:
+    """Digests by name, wherever the thing of that name stands: what the content key has of definitions and files."""
+    content: dict[str, list[str]] = {}
+    for place, digest in sorted((parts.get(part) or {}).items(), key=str):
+        content.setdefault(re.split("[:/]", place)[-1], []).append(digest)
+    return {name: sorted(digests) for name, digests in content.items()}
+
+
+def _definitions(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    """What differs between the definitions of then and now, in the order of now's; one that has moved is the same."""
+    old, new = (Counter((place.partition(":")[2], digest) for place, digest in each.items()) for each in (then, now))
+    gone, come = old - new, new - old
+    for place, digest in now.items():
+        name = place.partition(":")[2]
+        if (name, digest) in come:
+            come -= Counter([(name, digest)])
+            earlier = next((known for known in gone if known[0] == name), None)
+            gone -= Counter([earlier])
+            yield f"{_named(place)} {'is used now' if earlier is None else 'changed'}"
+    for place, digest in then.items():
+        left = (place.partition(":")[2], digest)
+        if left in gone:
+            gone -= Counter([left])
+            yield f"{_named(place)} is not used any more"
+
+
+def _named(place: str) -> str:
+    """A definition as a reader of the code knows it: `module.name`, the module without its packages."""
+    module, _, name = place.partition(":")
+    module = module.rpartition(".")[2]
+    return f"the statements of `{module}`" if name == STATEMENTS else f"`{module}.{name}`"
+
+
+def _different(then: dict[Any, Any] | None, now: dict[Any, Any] | None) -> Iterator[tuple[Any, Any, Any]]:
+    """Name, old and new value of everything that is not the same in both; `_MISSING` stands for none."""
+    then, now = then or {}, now or {}
+    for name in sorted(then.keys() | now.keys(), key=str):
+        old, new = then.get(name, _MISSING), now.get(name, _MISSING)
+        if old is _MISSING or new is _MISSING or old != new:
+            yield name, old, new
+
+
+def _verb(old: Any, new: Any) -> str:
+    return "is used now" if old is _MISSING else "is not used any more" if new is _MISSING else "changed"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is _MISSING else shown(value)
+
+
+def _version(version: Any) -> str:
+    return "none" if version is _MISSING else version

@@ -1,0 +1,311 @@
+"""Running the points of sweeps on Dask: whatever stops them leaves true records, and the same line does the rest.
+
+This process alone writes into the runs folder. It makes each point's folder and holds its lock while a worker computes,
+so that a point counts as running, done, failed or interrupted just as a run of `workbench run` does; workers share no
+disk with it and send back what they made. Nothing is queued at the scheduler: a point leaves when a worker is free.
+
+A book is run in the same way: each of its chapters is a sweep of one point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from workbench.core.project import RunError, write_atomically
+from workbench.runs.keys import libraries
+from workbench.runs.store import Run, is_locked, iso, lock_of, new_run_folder, write_record
+from workbench.sweeps.cluster import Cluster, Share
+from workbench.sweeps.interrupts import Interrupts
+from workbench.sweeps.ledger import Outcome
+from workbench.sweeps.sweep import Sweep
+
+_TICK = 0.5
+_PATIENCE = 30.0  # seconds without any worker
+_STOP = object()  # arrives in place of a reply where somebody has asked the sweep to stop
+
+
+class View(Protocol):
+    """Somebody who is shown how a sweep goes."""
+
+    def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
+        """Points run (their label and since when), are done, have failed, or are left to start."""
+
+    def ended(self, label: str, outcome: Outcome) -> None:
+        """A point has ended."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth knowing."""
+
+
+@dataclass
+class _Flight:
+    """A point that a worker computes."""
+
+    sweep: Sweep
+    number: int
+    run: Run
+    held: Any
+    since: float
+    worker: str = ""
+
+    @property
+    def label(self) -> str:
+        """What its point is called."""
+        return self.sweep.label(self.number)
+
+
+class Sweeper:
+    """Runs what is missing of some sweeps, in their order."""
+
+    def __init__(
+        self, sweeps: Sequence[Sweep], cluster: Cluster, view: View, limits: tuple[float | None, float | None]
+    ) -> None:
+        self._sweeps, self._cluster, self._view, self._limits = sweeps, cluster, view, limits
+        self._waiting = deque((sweep, number) for sweep in sweeps for number in sweep.missing())
+        self._flying: dict[Any, _Flight] = {}
+        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._unfit: dict[str, str] = {}
+        self._done = self._failed = 0
+        self._idle_since = time.monotonic()
+        self._notebooks = {sweep.contract.chapter: sweep.contract.path.read_bytes() for sweep in sweeps}
+        self._first: dict[str, dict[str, Any]] = {}
+
+    def run(self) -> None:
+        """Run every missing point once.
+
+        Raises:
+            RunError: where the runs folder cannot be written, or the scheduler or all workers are lost.
+            KeyboardInterrupt: on Ctrl-C. In both cases points under way are recorded as interrupted.
+        """
+        with Interrupts(lambda: self._arrived.put(_STOP)) as interrupts:
+            try:
+                while self._waiting or self._flying:
+                    self._send_out()
+                    self._show()
+                    with contextlib.suppress(queue.Empty):
+                        self._land(self._arrived.get(timeout=_TICK))
+                        continue
+                    self._look_around()
+                self._show()
+            except OSError as error:
+                why = error.strerror or error
+                raise RunError(f"the runs folder cannot be written: {why}; {self._rest()}") from None
+            finally:
+                interrupts.ignore()  # a second Ctrl-C waits until what has arrived is kept
+                self._give_up()
+
+    def _rest(self) -> str:
+        total = sum(len(sweep.points) for sweep in self._sweeps)
+        done = total - sum(len(sweep.missing()) for sweep in self._sweeps)
+        return f"{done} of {total} points are done, and the same line does the rest"
+
+    def _show(self) -> None:
+        running = {flight.label: flight.since for flight in self._flying.values()}
+        self._view.changed(running, self._done, self._failed, len(self._waiting))
+
+    def _send_out(self) -> None:
+        """Give every free worker a point."""
+        busy = {flight.worker for flight in self._flying.values()}
+        for worker in self._cluster.workers():
+            if worker in busy or worker in self._unfit:
+                continue
+            flight = self._next_flight()
+            if flight is None:
+                return
+            self._launch(flight, worker)
+
+    def _launch(self, flight: _Flight, worker: str) -> None:
+        flight.worker, flight.since = worker, time.monotonic()
+        contract = flight.sweep.contract
+        request = {
+            "chapter": contract.chapter,
+            "notebook": self._notebooks[contract.chapter],
+            "given": flight.sweep.points[flight.number].given,
+            "ingredients": flight.run.record["ingredients"],
+            "limits": self._limits,
+        }
+        future = self._cluster.submit(request, worker)
+        self._flying[future] = flight
+        future.add_done_callback(self._arrived.put)
+
+    def _next_flight(self) -> _Flight | None:
+        """The next point, with a folder and a record of its own; those that another process computes are passed."""
+        from workbench.runs.runner import turn
+
+        for _ in range(len(self._waiting)):
+            sweep, number = self._waiting.popleft()
+            ledger, key = sweep.ledger, sweep.keys.keys[number]
+            with turn(sweep.project.runs, sweep.contract.chapter):
+                ledger.refresh()
+                folder = ledger.elsewhere.get(key)
+                if folder is not None and is_locked(folder):
+                    self._waiting.append((sweep, number))  # it is looked at again in a while
+                    continue
+                if ledger.is_done(key):
+                    self._done += 1
+                    continue
+                return self._open(sweep, number)
+        return None
+
+    def _open(self, sweep: Sweep, number: int) -> _Flight:
+        started = datetime.now(UTC)
+        point, key = sweep.points[number], sweep.keys.keys[number]
+        folder = new_run_folder(sweep.project.runs, sweep.contract.chapter, key, started)
+        held = lock_of(folder)
+        held.acquire()
+        record = {
+            **self._first_record(sweep),
+            "key": key,
+            "ingredients": sweep.keys.ingredients(point),
+            "parameters": {"given": point.given, "resolved": point.values},
+            "started": iso(started),
+        }
+        sweep.ledger.saw(run := Run(folder, record))
+        flight = _Flight(sweep, number, run, held, time.monotonic())
+        try:
+            write_record(folder, record)
+        except OSError:
+            held.release()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return flight
+
+    def _first_record(self, sweep: Sweep) -> dict[str, Any]:
+        """What the first records of a sweep's points share: asking for the commit and the machine takes a while."""
+        from workbench.runs.runner import first_record
+
+        chapter = sweep.contract.chapter
+        if chapter not in self._first:
+            now = datetime.now(UTC)
+            self._first[chapter] = first_record(sweep.project, sweep.contract, {}, {}, {}, "", now)
+        return self._first[chapter]
+
+    def _land(self, future: Any) -> None:
+        """Take in what a worker sends back, or the wish to stop."""
+        if future is _STOP:
+            raise KeyboardInterrupt
+        if future not in self._flying:
+            return
+        reply = self._cluster.reply(future)
+        flight = self._flying[future]
+        if "unfit" in reply:
+            del self._flying[future]
+            self._set_aside(flight, reply["unfit"])
+            return
+        self._close(flight, reply)
+        del self._flying[future]
+
+    def _close(self, flight: _Flight, reply: dict[str, Any]) -> None:
+        """Write a run's files, and then its record: until that is there, the run counts as interrupted."""
+        for name, content in reply.get("files", {}).items():
+            target = flight.run.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, content, durable=False)
+        self._write_end(flight, _final(flight, reply))
+
+    def _write_end(self, flight: _Flight, record: dict[str, Any]) -> None:
+        write_record(flight.run.folder, record)
+        flight.held.release()
+        run = Run(flight.run.folder, record)
+        flight.sweep.ledger.saw(run)
+        outcome = Outcome.of(run)
+        self._done += outcome.status == "completed"
+        self._failed += outcome.status == "failed"
+        if outcome.status != "interrupted":
+            self._view.ended(flight.label, outcome)
+
+    def _set_aside(self, flight: _Flight, why: str) -> None:
+        """Stop using a worker that would compute something else, and give its point to another one."""
+        self._unfit[flight.worker] = why
+        fit = [worker for worker in self._cluster.workers() if worker not in self._unfit]
+        busy = {other.worker for other in self._flying.values()}
+        if not fit:
+            self._flying[object()] = flight  # so that it is recorded as interrupted
+            raise RunError(f"no worker computes what this machine would: {why}; {self._rest()}")
+        self._view.note(f"a worker is left out: {why}")
+        free = [worker for worker in fit if worker not in busy]
+        self._launch(flight, (free or fit)[0])
+
+    def _look_around(self) -> None:
+        """Stop where the scheduler or every worker is gone."""
+        if not self._cluster.is_connected():
+            raise RunError(f"the connection to the scheduler was lost; {self._rest()}")
+        if self._cluster.workers():
+            self._idle_since = time.monotonic()
+        elif time.monotonic() - self._idle_since > _PATIENCE:
+            raise RunError(f"the scheduler has had no worker for {_PATIENCE:.0f} seconds; {self._rest()}")
+
+    def _give_up(self) -> None:
+        """Take in what has arrived, and record the rest as interrupted."""
+        while not self._arrived.empty():
+            if (future := self._arrived.get()) is not _STOP:
+                with contextlib.suppress(RunError, OSError):
+                    self._land(future)
+        self._cluster.cancel([future for future in self._flying if hasattr(future, "cancel")])
+        stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
+        for flight in self._flying.values():
+            with contextlib.suppress(OSError):  # the record says `running`, which nobody's lock makes interrupted
+                self._write_end(flight, {**flight.run.record, **stopped})
+            flight.held.release()
+        self._flying.clear()
+
+
+def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run that has come back, with this machine's clock and commit, or of one that was lost."""
+    first = flight.run.record
+    mine = {
+        **{part: first[part] for part in ("key", "ingredients", "parameters", "started", "git")},
+        "ended": iso(datetime.now(UTC)),
+    }
+    if "record" in reply:
+        return {**reply["record"], **mine}
+    sentences = [reply["killed"]] if "killed" in reply else reply["refused"]
+    error = {
+        "cell": None,
+        "number": 0,
+        "name": "WorkerKilled" if "killed" in reply else "Refused",
+        "message": "; ".join(sentences),
+        "traceback": sentences,
+    }
+    seconds = round(time.monotonic() - flight.since, 3)
+    return {**first, **mine, "status": "failed", "seconds": seconds, "error": error}
+
+
+def run_sweeps(
+    sweeps: Sequence[Sweep],
+    view: View,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    limits: tuple[float | None, float | None] = (1800, None),
+) -> None:
+    """Run what is missing of these sweeps; failures are in their ledgers.
+
+    Args:
+        sweeps: what to run.
+        view: is told how it goes.
+        scheduler: the address of a Dask scheduler; None starts a cluster in this process.
+        workers: how many runs at a time on this machine, at most.
+        limits: seconds for a cell and for a run, None for no limit.
+
+    Raises:
+        RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
+        KeyboardInterrupt: on Ctrl-C, after points under way are recorded as interrupted.
+    """
+    missing = sum(len(sweep.missing()) for sweep in sweeps)
+    if not missing:
+        return
+    memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
+    share = Share.of_machine(missing, workers, memory)
+    needed = {name for sweep in sweeps for name in libraries(sweep.contract)}
+    warm = scheduler is None and missing > 1
+    with Cluster(scheduler, share, needed if warm else ()) as cluster:
+        Sweeper(sweeps, cluster, view, limits).run()

@@ -1,0 +1,114 @@
+"""What a sweep shows: a live table of running, done and failed points on a terminal, a line for each end elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from workbench.cli.console import can_redraw
+from workbench.sweeps.ledger import Outcome
+from workbench.sweeps.sweep import Sweep
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+_MOST_ROWS = 16
+_STYLES = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "to do": "dim"}
+
+
+class SweepView:
+    """Tells a user on standard error how `total` points go, of which one usually takes `usual` seconds."""
+
+    def __init__(self, total: int, usual: float | None) -> None:
+        self._total, self._usual = total, usual
+        self._live = Live(console=err, auto_refresh=False, transient=True) if can_redraw(err) else None
+        self._seconds: list[float] = []
+        self._failures: list[str] = []
+        self._last = 0.0
+
+    def __enter__(self) -> SweepView:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
+        """Draw the table anew, at most twice a second."""
+        now = time.monotonic()
+        if self._live and (now - self._last > 0.4 or not running):
+            self._last = now
+            self._live.update(self._table(running, done, failed, left), refresh=True)
+
+    def ended(self, label: str, outcome: Outcome) -> None:
+        """Remember how long a point took; without a terminal, say so."""
+        if outcome.seconds and outcome.status == "completed":
+            self._seconds.append(outcome.seconds)
+        if outcome.status == "failed":
+            self._failures.append(f"{label}: {outcome.error}")
+        if not self._live:
+            took = f" in {outcome.seconds:.1f} s" if outcome.seconds else ""
+            said = f": {outcome.error}" if outcome.error else ""
+            err.print(f"  {label} {outcome.status}{took}{said}", markup=False, soft_wrap=True)
+
+    def note(self, sentence: str) -> None:
+        """Say something once."""
+        err.print(sentence, markup=False, soft_wrap=True)
+
+    def _table(self, running: dict[str, float], done: int, failed: int, left: int) -> Any:
+        each = sum(self._seconds) / len(self._seconds) if self._seconds else self._usual
+        now = time.monotonic()
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for label, since in list(running.items())[:_MOST_ROWS]:
+            table.add_row("[cyan]running[/]", escape(label), f"[dim]{in_words(now - since)}[/]")
+        for failure in self._failures[-3:]:
+            table.add_row("[red]failed[/]", escape(failure[:120]), "")
+        remaining = ""
+        if each is not None and running:
+            under_way = sum(max(0.0, each - (now - since)) for since in running.values())
+            remaining = f", about {in_words((left * each + under_way) / len(running))} to go"
+        counts = f"{done} done, {failed} failed, {len(running)} running, {left} to start of {self._total}{remaining}"
+        return Group(table, Text(counts))
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def print_points(sweep: Sweep) -> None:
+    """List the points and what is known of each."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", *sweep.varied, "run"):
+        table.add_column(column)
+    for number, point in enumerate(sweep.points):
+        outcome = sweep.outcome(number)
+        status = outcome.status if outcome else "to do"
+        values = [escape(str(point.values[name])) for name in sweep.varied]
+        table.add_row(f"[{_STYLES[status]}]{status}[/]", *values, outcome.run if outcome else "")
+    out.print(table)
+
+
+def print_summary(columns: list[str], rows: list[list[str]], words: str, most: int = 40) -> None:
+    """The means, of many settings the first."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(escape(column))
+    for row in rows[:most]:
+        table.add_row(*map(escape, row))
+    out.print(table)
+    if len(rows) > most:
+        out.print(f"… and {len(rows) - most:,} more settings in summary.csv")
+    out.print(words, style="dim", soft_wrap=True)

@@ -1,0 +1,48 @@
+"""The join keeps what a comparison of all pairs would keep."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from largemodels.data.deduplication import jaccard, keep_first
+
+SENTENCES = st.lists(
+    st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]), max_size=12).map(" ".join),
+    max_size=30,
+)
+
+
+@given(SENTENCES, st.sampled_from([0.5, 0.6, 0.75, 0.8, 0.9, 1.0]))
+def test_the_join_agrees_with_comparing_all_pairs(sentences, threshold):
+    kept = []
+    for position, sentence in enumerate(sentences):
+        if sentence and all(jaccard(sentence, sentences[other]) < threshold for other in kept):
+            kept.append(position)
+    assert keep_first(sentences, threshold) == kept
+
+
+def test_case_punctuation_and_order_do_not_matter():
+    assert keep_first(["The input array.", "the INPUT, array", "array the input", "the output array"]) == [
+        0,
+        3,
+    ]
+
+
+def test_the_threshold_itself_counts_as_near():
+    # 4 words of 5 in common is exactly 0.8
+    assert keep_first(["one two three four", "one two three four five"]) == [0]
+    assert keep_first(["one two three", "one two three four"]) == [0, 1]
+
+
+def test_sentences_without_words_are_dropped():
+    assert keep_first(["...", "", "a word"]) == [2]
+
+
+@pytest.mark.parametrize("threshold", [0, -0.1, 1.1])
+def test_a_senseless_threshold_is_refused(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        keep_first(["a"], threshold)
+
+
+def test_jaccard_counts_distinct_words():
+    assert jaccard("a a b", "b c") == pytest.approx(1 / 3)

@@ -1,0 +1,233 @@
+"""The Hub's real clients against a hub on loopback: what arrives is recorded and checked, a bad day is a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fake_hub import TOKEN, FakeHub, serving, tiny_model, tiny_reviews
+from largemodels.data import hub as hub_module
+from largemodels.data.hub import HubId, parse
+
+# Runs what it is given a name for, and says what came of it: the result, or the error's class and sentence.
+TRY = """
+import json, os, sys
+from largemodels.data import corpora, hub, sources, tasks; from largemodels.models import checkpoints
+def attempt(call, *given, **options):
+    try:
+        return call(*given, **options)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+
+@pytest.fixture(scope="module")
+def model_files(tmp_path_factory) -> dict[str, bytes]:
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def review_files() -> dict[str, bytes]:
+    return tiny_reviews()
+
+
+@pytest.fixture
+def hub():
+    with serving() as served:
+        yield served
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("org/name", HubId("org/name")),
+        ("bert-base-uncased", HubId("bert-base-uncased")),
+        ("org/name@v1.0", HubId("org/name", None, "v1.0")),
+        ("nyu-mll/glue:sst2@refs/convert/parquet", HubId("nyu-mll/glue", "sst2", "refs/convert/parquet")),
+    ],
+)
+def test_a_hub_id_is_told_by_its_form(text, expected):
+    assert parse(text) == expected
+    assert str(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/b/c", "/a/b", "../b", "a/..", "~/b", "a b/c", "a/b@", "a/b:", "a\\b", "a/b@../c", "-a/b", "a/b\n"]
+)
+def test_a_path_or_a_slip_is_no_hub_id(text):
+    assert parse(text) is None
+
+
+# Good days
+
+
+def test_a_model_is_downloaded_once_and_its_commit_recorded(hub: FakeHub, model_files, tmp_path):
+    repository = hub.add("models", "org/tiny", {**model_files, "pytorch_model.bin": b"a pickle", "notes.bin": b"x"})
+    code = (
+        TRY
+        + """
+labels = ["bad", "good"]
+told = []
+found = checkpoints.resolve("org/tiny", progress=lambda *call, unit: told.append([*call, unit]))
+tokenizer = checkpoints.load_tokenizer("org/tiny")
+model = checkpoints.load_masked_lm(f"org/tiny@{found.commit}")
+classifier = checkpoints.load_classifier("org/tiny", labels, seed=0)
+checkpoints.check_fit("org/tiny", tokenizer, model)
+logits = model(**tokenizer("the sum was good", return_tensors="pt")).logits
+transformers = __import__("transformers")  # itself, or this would be a test of a hub that nobody has
+assert transformers.AutoModel.from_pretrained("org/tiny").config.hidden_size == 16
+print(json.dumps([found.hub_id, found.commit, checkpoints.fingerprint("org/tiny"), list(logits.shape),
+                  classifier.config.id2label, sorted(path.name for path in found.folder.iterdir()), told]))
+"""
+    )
+    name, commit, fingerprint, shape, labels, files, told = hub.ask(code, tmp_path)
+    assert (name, commit) == ("org/tiny", repository.commit)
+    assert fingerprint == f"org/tiny@{commit}"
+    assert shape == [1, 6, 13]
+    assert labels == {"0": "bad", "1": "good"}
+    assert "model.safetensors" in files
+    size = told[-1][0]
+    assert size > len(model_files["model.safetensors"])
+    assert told[-1] == [size, size, "downloading org/tiny", "bytes"]
+    assert all(done <= size and unit == "bytes" for done, _, _, unit in told)
+    assert not [file for file in files if file.endswith(".bin")]
+    fetched = [request for request in hub.requests if request.endswith("/model.safetensors") and "GET" in request]
+    assert len(fetched) == 1
+
+    # The hub is gone, and everything is still there; what was pinned asks nobody.
+    hub.mood = "broken"
+    hub.requests.clear()
+    again = f"print(json.dumps([checkpoints.resolve('org/tiny@{commit}').commit, len(sys.modules) * 0]))"
+    assert hub.ask(TRY + again, tmp_path)[0] == commit
+    assert hub.requests == []
+    unpinned = "print(json.dumps(checkpoints.resolve('org/tiny').commit))"
+    assert hub.ask(TRY + unpinned, tmp_path) == commit
+    assert hub.ask(TRY + unpinned, tmp_path, HF_HUB_OFFLINE="1") == commit
+
+
+def test_a_data_set_is_a_task_and_a_corpus_and_needs_no_hub_a_second_time(hub: FakeHub, review_files, tmp_path):
+    repository = hub.add("datasets", "org/reviews", review_files)
+    code = (
+        TRY
+        + """
+import datasets
+films = datasets.load_dataset("org/reviews", "films")["train"]  # the library itself knows this hub for one
+task = tasks.load("org/reviews:films")
+assert films["sentence"][:] == list(task.frames["train"]["text"])
+assert films.features["label"].names == list(task.labels)
+corpus = corpora.sentences("org/reviews:books")
+print(json.dumps([task.labels, {split: len(frame) for split, frame in task.frames.items()},
+                  task.provenance["fingerprint"], task.evaluation_split, corpus["library"][0], len(corpus) > 0,
+                  attempt(tasks.load, "org/reviews"), attempt(tasks.load, "org/reviews:plays")]))
+"""
+    )
+    labels, sizes, fingerprint, evaluation, library, some, which, unknown = hub.ask(code, tmp_path)
+    assert labels == ["bad", "good"]
+    assert sizes == {"train": 30, "validation": 10}
+    assert fingerprint == f"org/reviews:films@{repository.commit}"
+    assert evaluation == "validation"
+    assert (library, some) == ("reviews", True)
+    assert which == "TaskError: org/reviews: which configuration? add one of films, books behind a colon"
+    assert unknown == "TaskError: org/reviews:plays: there is no configuration plays; there is films, books"
+    hub.mood = "broken"
+    assert hub.ask(TRY + "print(json.dumps(tasks.load('org/reviews:films').labels))", tmp_path) == ["bad", "good"]
+
+
+# Bad days
+
+
+def test_what_cannot_be_had_is_one_sentence_without_a_token_and_the_cache_stays_good(
+    hub: FakeHub, model_files, review_files, tmp_path
+):
+    config = json.loads(model_files["config.json"])
+    program = json.dumps({**config, "model_type": "mine", "auto_map": {"AutoModel": "mine.Mine"}}).encode()
+    hub.add("models", "org/gated", model_files, gated=True)
+    hub.add("models", "org/pickled", {"config.json": model_files["config.json"], "pytorch_model.bin": b"a pickle"})
+    hub.add("models", "org/program", {**model_files, "config.json": program, "mine.py": b"raise SystemExit"})
+    cut = hub.add("models", "org/cut", model_files, bad={"model.safetensors": "cut"})
+    wrong = hub.add("models", "org/wrong", model_files, bad={"model.safetensors": "wrong"})
+    hub.add("models", "org/empty", {"README.md": b"nothing"})
+    hub.add("datasets", "org/script", {"script.py": b"raise SystemExit", "README.md": b"# A program"})
+    names = ["unknown", "wrong@v9", "gated", "pickled", "program", "cut", "wrong", "empty"]
+    code = (
+        TRY
+        + f"""
+said = [attempt(checkpoints.resolve, "org/" + name) for name in {names}]
+said += [attempt(tasks.load, "org/script"), attempt(corpora.sentences, "org/unknown")]
+print(json.dumps([said, "torch" in sys.modules]))
+"""
+    )
+    said, _ = hub.ask(code, tmp_path, HF_TOKEN=TOKEN)
+    assert f"Bearer {TOKEN}" in hub.tokens, "the token went where it belongs"
+    expected = [
+        "org/unknown: neither an existing file or folder nor a model that the Hub knows",
+        "org/wrong@v9: the Hub knows this model, but no revision v9",
+        "config.json: the Hub gives this model only to those who accepted its terms",
+        "org/pickled: holds no model.safetensors, only pytorch_model.bin, which can run code when it is read",
+        "org/program: needs a program that comes with it (remote code), which is never run",
+        "model.safetensors: arrived incomplete, and nothing of it is used; run it again",
+        "model.safetensors: arrived damaged (not what the Hub's digest says) and was removed; run it again",
+        "org/empty: holds no config.json",
+        "org/script: the data set is a program, and no program of others is run",
+        "org/unknown: neither an existing file or folder nor a data set that the Hub knows",
+    ]
+    for sentence, part in zip(said, expected, strict=True):
+        assert part in sentence
+        assert sentence.split(":")[0] in ("CheckpointError", "TaskError", "CorpusError")
+        assert "\n" not in sentence
+        assert TOKEN not in sentence
+        assert "http" not in sentence
+
+    # The next day is a good one, and nothing bad was kept.
+    cut.bad.clear()
+    wrong.bad.clear()
+    code = (
+        TRY
+        + """
+print(json.dumps([checkpoints.count_parameters("org/cut"), checkpoints.count_parameters("org/wrong")]))
+"""
+    )
+    first, second = hub.ask(code, tmp_path)
+    assert first == second > 1000
+
+
+@pytest.mark.parametrize(
+    ("mood", "part"),
+    [("broken", "the Hub answered with an error (500)"), ("silent", "the Hub did not answer in time")],
+)
+def test_a_hub_that_is_ill_is_named_in_bounded_time(hub: FakeHub, tmp_path, mood, part):
+    hub.mood = mood
+    code = (
+        TRY
+        + """
+print(json.dumps([attempt(checkpoints.resolve, "org/tiny"), attempt(tasks.load, "org/reviews")]))
+"""
+    )
+    for sentence in hub.ask(code, tmp_path):
+        assert part in sentence
+        assert "\n" not in sentence
+
+
+def test_with_no_network_at_all_it_says_so_and_what_to_do(hub: FakeHub, tmp_path):
+    code = (
+        TRY
+        + """
+print(json.dumps([attempt(checkpoints.resolve, "org/tiny"), attempt(tasks.load, "org/reviews")]))
+"""
+    )
+    for sentence in hub.ask(code, tmp_path, HF_ENDPOINT="http://127.0.0.1:9"):
+        assert "not in the cache, and the Hub cannot be reached; check the network" in sentence
+        assert "give a shipped name or a local file or folder" in sentence
+    for sentence in hub.ask(code, tmp_path, HF_HUB_OFFLINE="1"):
+        assert "HF_HUB_OFFLINE forbids asking the Hub" in sentence
+
+
+def test_a_damaged_note_is_no_note(tmp_path: Path, monkeypatch):
+    for content in ("", "[]", "{", "null"):
+        (tmp_path / "note.json").write_text(content)
+        assert hub_module._read_note(tmp_path / "note.json") == {}

@@ -1,0 +1,78 @@
+"""Sequences hold whole sentences of one document, and batches hold every sequence with hardly any padding."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from largemodels.base.errors import InputError
+from largemodels.models.batches import join_sentences, pad, plan_batches
+from largemodels.pretraining.masked_lm import MaskedBatches, Masking
+from small_corpus import corpus, tokenizer
+
+
+@given(st.integers(3, 80), st.integers(0, 50))
+def test_a_document_is_its_sequences_in_order_apart_from_what_is_too_long(max_length, seed):
+    frame = corpus(documents=6, seed=seed)
+    sequences = join_sentences(frame, tokenizer(), max_length)
+    assert sequences.lengths.max() <= max_length
+    for ids in sequences.input_ids:
+        assert (ids[0], ids[-1]) == (tokenizer().cls_token_id, tokenizer().sep_token_id)
+    for document, rows in frame.groupby("document"):
+        whole = [tokenizer()(s, add_special_tokens=False)["input_ids"][: max_length - 2] for s in rows["sentence"]]
+        found = [ids for ids, owner in zip(sequences.input_ids, sequences.documents, strict=True) if owner == document]
+        assert [token for ids in found for token in ids[1:-1]] == [token for ids in whole for token in ids]
+
+
+def test_no_sentences_are_no_sequences():
+    with pytest.raises(InputError, match="sentences: there are none; give a larger text"):
+        join_sentences(corpus()[:0], tokenizer(), 20)
+
+
+def test_a_loop_over_the_batches_ends_with_the_last_one():
+    sequences = join_sentences(corpus(), tokenizer(), 20)
+    batches = MaskedBatches(sequences, tokenizer(), Masking(), batch_tokens=100, seed=0, batches=7)
+    assert sum(1 for _ in batches) == 7
+
+
+def test_sentences_are_joined_while_they_fit():
+    frame = corpus(documents=30)
+    short, long = (join_sentences(frame, tokenizer(), length) for length in (20, 128))
+    assert len(long) == frame["document"].nunique() < len(short)
+    assert set(long.libraries) == {"alpha", "beta"}
+
+
+def test_no_room_between_the_special_tokens_is_refused():
+    with pytest.raises(ValueError, match="max_length: 2 is not at least 3"):
+        join_sentences(corpus(documents=2), tokenizer(), 2)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=200), st.integers(60, 500), st.integers(0, 2**31))
+def test_batches_hold_every_sequence_once_and_not_too_many_tokens(lengths, batch_tokens, seed):
+    planned = plan_batches(lengths, batch_tokens, np.random.default_rng(seed))
+    assert sorted(np.concatenate(planned)) == list(range(len(lengths)))
+    for members in planned:
+        sizes = np.array(lengths)[members]
+        assert sizes.max() * len(members) <= batch_tokens
+    again = plan_batches(lengths, batch_tokens, np.random.default_rng(seed + 1))
+    assert len(again) == len(planned)  # an epoch has as many batches as any other
+
+
+def test_hardly_anything_is_padded():
+    lengths = np.random.default_rng(0).integers(5, 128, 20_000)
+    planned = plan_batches(lengths, 4096, np.random.default_rng(0))
+    occupied = sum(lengths[members].max() * len(members) for members in planned)
+    assert lengths.sum() / occupied > 0.99
+
+
+def test_a_sequence_longer_than_a_batch_is_refused():
+    with pytest.raises(ValueError, match="batch_tokens: 10 does not hold a sequence of 11 tokens"):
+        plan_batches([3, 11], 10, np.random.default_rng(0))
+
+
+def test_padding_stands_at_the_end_and_is_not_attended_to():
+    batch = pad([np.array([2, 9, 3]), np.array([2, 3])], 0)
+    assert batch["input_ids"].tolist() == [[2, 9, 3], [2, 3, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch["input_ids"].dtype == torch.int64

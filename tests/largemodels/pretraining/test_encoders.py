@@ -1,0 +1,146 @@
+"""The encoders learn from masked positions what `transformers` learns from all, and their costs are counted."""
+
+import pytest
+import torch
+from transformers import BertForMaskedLM, BertForPreTraining
+
+from largemodels.base.errors import InputError
+from largemodels.models.batches import join_sentences
+from largemodels.models.cost import count_flops
+from largemodels.pretraining.encoders import (
+    build_encoder,
+    check_memory,
+    matrix_parameters,
+    training_flops,
+    training_memory,
+)
+from largemodels.pretraining.masked_lm import IGNORED, MaskedBatches, Masking, masked_language_loss
+from largemodels.pretraining.next_sentence import PairBatches, sentence_pairs
+from small_corpus import corpus, tokenizer
+
+SIZES = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "max_length": 64}
+ARCHITECTURES = ["modern", "bert"]
+
+
+def encoder(architecture, **options):
+    return build_encoder(architecture, tokenizer(), **{**SIZES, **options}).eval()
+
+
+def batch(batch_tokens=256):
+    sequences = join_sentences(corpus(), tokenizer(), 32)
+    return MaskedBatches(sequences, tokenizer(), Masking(0.3), batch_tokens=batch_tokens, seed=0)[0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_loss_of_a_model_is_the_loss_that_the_book_writes_out(architecture):
+    model, inputs = encoder(architecture), batch()
+    labels = inputs.pop("labels")
+    everything = model(**inputs).logits
+    assert everything.shape == (*labels.shape, len(tokenizer()))
+    sparse = model(**inputs, labels=labels)
+    assert sparse.logits.shape == (int((labels != IGNORED).sum()), len(tokenizer()))
+    torch.testing.assert_close(sparse.loss, masked_language_loss(everything, labels))
+    torch.testing.assert_close(sparse.logits, everything[labels != IGNORED])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_loss_of_a_model_does_not_change_when_padding_is_added(architecture):
+    model, inputs = encoder(architecture), batch()
+    fillers = {"input_ids": tokenizer().pad_token_id, "attention_mask": 0, "labels": IGNORED}
+    padded = {name: torch.nn.functional.pad(inputs[name], (0, 9), value=fillers[name]) for name in inputs}
+    torch.testing.assert_close(model(**padded).loss, model(**inputs).loss)
+
+
+def test_sparse_bert_is_bert():
+    ours, inputs = encoder("bert"), batch()
+    theirs = BertForMaskedLM(ours.config).eval()
+    theirs.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(ours(**inputs).loss, theirs(**inputs).loss)
+
+
+def test_sparse_bert_with_both_heads_is_bert_with_both_heads():
+    ours = encoder("bert", next_sentence=True)
+    theirs = BertForPreTraining(ours.config).eval()
+    theirs.load_state_dict(ours.state_dict())
+    pairs = PairBatches(
+        sentence_pairs(corpus()), tokenizer(), max_length=40, batch_tokens=256, masking=Masking(0.3), token_types=True
+    )
+    torch.testing.assert_close(ours(**pairs[0]).loss, theirs(**pairs[0]).loss)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_same_seed_gives_the_same_weights_and_leaves_other_generators_alone(architecture):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, same, other = (encoder(architecture, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.rand(1) == expected
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "message"),
+    [
+        ("bert", {"hidden_size": 15}, "hidden_size: 15 is not a multiple of 2, for 2 heads"),
+        ("modern", {"hidden_size": 18}, "hidden_size: 18 is not a multiple of 4, for 2 heads"),
+        ("gpt", {}, "architecture: gpt is not one of modern, bert"),
+        ("modern", {"next_sentence": True}, "next_sentence: only the architecture bert has a head for it"),
+    ],
+)
+def test_what_does_not_fit_is_refused(architecture, options, message):
+    with pytest.raises(ValueError, match=message):
+        encoder(architecture, **options)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_formula_counts_what_pytorch_counts(architecture):
+    """Without padding, and with attention that the counter can see into."""
+    model, inputs = encoder(architecture), batch()
+    model.set_attn_implementation("eager")
+    rows = inputs["attention_mask"].all(1)
+    inputs = {name: tensor[rows] for name, tensor in inputs.items()}
+    lengths, masked = inputs["attention_mask"].sum(1), int((inputs["labels"] != IGNORED).sum())
+    forward = count_flops(lambda: model(**inputs))
+    assert forward == pytest.approx(training_flops(model, lengths, masked) / 3, rel=0.03)
+
+
+def test_the_body_holds_the_matrices_of_the_layers_and_the_head_the_vocabulary():
+    body, head = matrix_parameters(encoder("modern"))
+    assert body == 2 * (3 + 1 + 3 + 1.5) * 16**2
+    assert head == 16 * 16 + 16 * len(tokenizer())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_memory_grows_with_the_batch_and_covers_weights_gradients_and_averages(architecture):
+    model = encoder(architecture)
+    parameters = sum(p.numel() for p in model.parameters())
+    once = batch()
+    four_times = {name: torch.cat([tensor] * 4) for name, tensor in once.items()}
+    small, large = training_memory(model, once, rows=100), training_memory(model, four_times, rows=100)
+    assert small > 16 * parameters
+    assert large - 16 * parameters == pytest.approx(4 * (small - 16 * parameters), rel=0.1)
+    assert training_memory(model, four_times) == pytest.approx(large, rel=0.1)  # from 8 rows
+
+
+def test_a_training_that_does_not_fit_is_refused_before_it_starts(monkeypatch):
+    import psutil
+
+    class Full:
+        available = 1000
+
+    model = encoder("modern")
+    monkeypatch.setattr(psutil, "virtual_memory", Full)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        ValueError, match=r"batch_tokens: \d+ tokens at once need about .* GiB of memory and 0.0 are free"
+    ):
+        check_memory(model, batch())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_network_that_does_not_fit_is_refused_before_its_weights_are_drawn(architecture):
+    with pytest.raises(
+        InputError, match=r"hidden_size: 100000 in 100 layers makes .* million parameters, .* give less"
+    ):
+        encoder(architecture, hidden_size=100_000, num_layers=100)

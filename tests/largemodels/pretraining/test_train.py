@@ -1,0 +1,239 @@
+"""Training learns, resumes where it stopped and ends as it would have; what is saved reads as it was; nothing leaks."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+
+from largemodels.models.batches import join_sentences
+from largemodels.pretraining.encoders import build_encoder
+from largemodels.pretraining.masked_lm import Masking
+from largemodels.pretraining.masked_prediction import (
+    by_library,
+    fill_mask,
+    masked_tokens,
+    uniform_entropy,
+    unigram_entropy,
+)
+from largemodels.pretraining.next_sentence import IS_NEXT, judged_pairs, sentence_pairs
+from largemodels.pretraining.train import PretrainingRecipe, pretrain, pretrain_pairs, save_encoder
+from small_corpus import NOUNS, corpus, tokenizer
+
+RECIPE = PretrainingRecipe(steps=12, batch_tokens=256, learning_rate=5e-3)
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def encoder(architecture="modern", **options):
+    sizes = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "max_length": 64, "seed": 0}
+    return build_encoder(architecture, tokenizer(), **{**sizes, **options})
+
+
+def text(**options):
+    return join_sentences(corpus(**options), tokenizer(), 32)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class PullThePlug(TrainerCallback):
+    def __init__(self, at):
+        self.at = at
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.at:
+            raise Interrupted
+
+
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_training_gets_below_the_unigram_entropy_on_text_it_has_not_seen(architecture):
+    model = encoder(architecture, hidden_size=32)
+    held_out = text(seed=1)
+    recipe = PretrainingRecipe(steps=150, batch_tokens=1024, learning_rate=1e-2)
+    history = pretrain(model, tokenizer(), text(documents=200), recipe, validation=held_out, evaluations=2)
+    last = history.iloc[-1]
+    assert last["step"] == 150
+    assert last["validation_loss"] < unigram_entropy(tokenizer(), held_out) - 0.5
+    assert masked_tokens(model, tokenizer(), held_out)["loss"].mean() == pytest.approx(
+        last["validation_loss"], rel=1e-5
+    )
+
+
+def test_interrupted_training_resumes_where_it_stopped_and_ends_at_the_same_weights(tmp_path):
+    sequences, held_out = text(), text(seed=1)
+    options = {"validation": held_out, "evaluations": 3, "saves": 4}
+    straight = encoder()
+    whole = pretrain(straight, tokenizer(), sequences, RECIPE, folder=tmp_path / "whole", **options)
+
+    folder = tmp_path / "interrupted"
+    with pytest.raises(Interrupted):
+        pretrain(encoder(), tokenizer(), sequences, RECIPE, folder=folder, callbacks=[PullThePlug(8)], **options)
+    resumed = encoder(seed=1)  # its weights come from the checkpoint
+    torch.rand(17)  # and nothing depends on what was drawn in between
+    steps = []
+
+    class Count(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            steps.append(state.global_step)
+
+    history = pretrain(resumed, tokenizer(), sequences, RECIPE, folder=folder, callbacks=[Count()], **options)
+    assert steps == [7, 8, 9, 10, 11, 12]  # the last checkpoint was at 6
+    pd.testing.assert_frame_equal(history, whole)
+    for name, expected in straight.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], expected, rtol=0, atol=0)
+
+
+def test_a_folder_with_another_recipe_is_not_continued(tmp_path):
+    pretrain(encoder(), tokenizer(), text(), dataclasses.replace(RECIPE, steps=2), folder=tmp_path)
+    with pytest.raises(ValueError, match=r"holds a training with steps 2, not 12; give another folder"):
+        pretrain(encoder(), tokenizer(), text(), RECIPE, folder=tmp_path)
+
+
+def test_a_seed_decides_the_training_and_another_changes_it():
+    losses = [
+        pretrain(encoder(), tokenizer(), text(), dataclasses.replace(RECIPE, steps=3, seed=seed))["loss"].tolist()
+        for seed in (0, 0, 1)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_learning_rate_rises_and_then_falls_to_zero():
+    recipe = PretrainingRecipe(steps=20, batch_tokens=128, learning_rate=1e-3, warmup=0.25)
+    rates = pretrain(encoder(), tokenizer(), text(), recipe)["learning_rate"].to_numpy()
+    assert rates.argmax() == 4 or rates.argmax() == 5
+    assert rates.max() == pytest.approx(1e-3)
+    assert (np.diff(rates[:5]) > 0).all()
+    assert (np.diff(rates[6:]) < 0).all()
+
+
+def test_tokens_are_counted_without_padding():
+    history = pretrain(encoder(), tokenizer(), text(), dataclasses.replace(RECIPE, steps=4))
+    assert 0.8 * 4 * 256 < history["tokens"].iloc[-1] <= 4 * 256
+
+
+# Held-out text
+
+
+def test_the_table_of_hidden_tokens_has_the_models_losses_and_depends_on_the_seed_alone():
+    model, sequences = encoder(), text()
+    table = masked_tokens(model, tokenizer(), sequences, seed=3)
+    pd.testing.assert_frame_equal(table, masked_tokens(model, tokenizer(), sequences, seed=3))
+    assert not table.equals(masked_tokens(model, tokenizer(), sequences, seed=4))
+    assert set(table["library"]) == {"alpha", "beta"}
+    assert set(table["document"]) <= set(sequences.documents)
+    assert not set(table["token"]) & set(tokenizer().all_special_tokens)
+    assert table["loss"].mean() == pytest.approx(uniform_entropy(tokenizer()), abs=0.3)  # it has learned nothing
+
+
+def test_a_model_that_knows_the_answer_loses_nothing():
+    """Chosen tokens stay as they are and the model repeats what it reads: every token must get its own loss."""
+    model, sequences = encoder(), text()
+    size = len(tokenizer())
+
+    class Echo(torch.nn.Module):
+        config, device = model.config, torch.device("cpu")
+
+        def base_model(self, input_ids, attention_mask):
+            from transformers.modeling_outputs import BaseModelOutput
+
+            return BaseModelOutput(torch.nn.functional.one_hot(input_ids, size).float())
+
+        def cls(self, states):
+            return states * 50
+
+    table = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0))
+    assert table["correct"].all()
+    assert table["loss"].max() < 1e-6
+    blind = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0), context=False)
+    assert blind[["document", "token"]].equals(table[["document", "token"]]), "the same tokens are asked for"
+    assert not blind["correct"].any()
+    assert blind["loss"].min() > 10, "it has seen [MASK] where the token stood"
+
+
+def test_the_unigram_entropy_is_that_of_the_tokens_that_can_be_hidden():
+    sequences = text(documents=400)
+    frequent = masked_tokens(encoder(), tokenizer(), sequences, Masking(0.5))["token"].value_counts(normalize=True)
+    assert unigram_entropy(tokenizer(), sequences) == pytest.approx(-(frequent * np.log(frequent)).sum(), abs=0.03)
+    assert unigram_entropy(tokenizer(), sequences) < uniform_entropy(tokenizer()) == math.log(120)
+
+
+def test_masks_are_filled_with_the_likeliest_tokens_first():
+    found = fill_mask(encoder(), tokenizer(), "the [MASK] holds a [MASK].", top=4)
+    assert found["mask"].tolist() == [0] * 4 + [1] * 4
+    for _, rows in found.groupby("mask"):
+        assert rows["probability"].is_monotonic_decreasing
+        assert rows["probability"].sum() < 1
+
+
+def test_a_sentence_without_a_mask_or_too_long_is_refused():
+    with pytest.raises(ValueError, match=r"sentence: 'the array' holds no \[MASK\]"):
+        fill_mask(encoder(), tokenizer(), "the array")
+    with pytest.raises(ValueError, match="sentence: 103 tokens are more than the 64 that the model reads"):
+        fill_mask(encoder(), tokenizer(), "[MASK]" + " the" * 100)
+
+
+# Pairs
+
+
+def test_a_model_with_two_classes_learns_what_follows_what():
+    """Each document keeps to one of five words, so the pair has to be compared; neither sentence tells by itself."""
+    frame = corpus(documents=300)
+    frame["sentence"] = [NOUNS[int(document.partition(":")[2]) % 5] for document in frame["document"]]
+    pairs, held_out = sentence_pairs(frame[: len(frame) // 2]), sentence_pairs(frame[len(frame) // 2 :])
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(encoder(hidden_size=32).config)
+    recipe = PretrainingRecipe(steps=150, batch_tokens=1024, learning_rate=3e-3)
+    history = pretrain_pairs(model, tokenizer(), pairs, recipe, validation=held_out, evaluations=1)
+    judged = judged_pairs(model, tokenizer(), held_out)
+    assert judged["correct"].mean() > 0.75  # 0.87 is the most: false pairs can be of one word, too
+    assert history["validation_accuracy"].iloc[-1] == judged["correct"].mean()
+    assert ((judged["probability"] > 0.5) == (judged["label"] == IS_NEXT)).equals(judged["correct"])
+
+
+def test_bert_trains_both_heads_at_once():
+    model = encoder("bert", hidden_size=32, next_sentence=True)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pairs = sentence_pairs(corpus())
+    recipe = PretrainingRecipe(steps=60, batch_tokens=512, learning_rate=3e-3)
+    losses = pretrain_pairs(model, tokenizer(), pairs, recipe, max_length=40, validation=pairs)["loss"]
+    assert losses.iloc[-5:].mean() < losses.iloc[:5].mean() - 1
+    for name in ("cls.predictions.bias", "cls.seq_relationship.weight", "bert.pooler.dense.weight"):
+        assert not torch.equal(model.state_dict()[name], before[name])
+    assert judged_pairs(model, tokenizer(), pairs, max_length=40)["loss"].mean() < 0.75
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_a_saved_model_is_small_reads_as_float32_and_predicts_the_same(architecture, tmp_path):
+    model, sequences = encoder(architecture), text()
+    folder = save_encoder(model, tokenizer(), tmp_path / "model")
+    save_encoder(model, tokenizer(), folder)  # an existing one is replaced
+    assert list(tmp_path.iterdir()) == [folder]
+    parameters = sum(p.numel() for p in model.parameters())
+    assert (folder / "model.safetensors").stat().st_size < 2 * parameters + 10_000
+    assert "decoder.weight" not in load_file(folder / "model.safetensors"), "tied to the embeddings, it is saved once"
+    loaded = AutoModelForMaskedLM.from_pretrained(folder)
+    assert loaded.dtype == torch.float32
+    before, after = (
+        masked_tokens(m, AutoTokenizer.from_pretrained(folder), sequences)["loss"] for m in (model, loaded)
+    )
+    assert after.mean() == pytest.approx(before.mean(), abs=1e-3)
+
+
+def test_hidden_tokens_are_summed_up_by_library_and_over_all():
+    table = masked_tokens(encoder(), tokenizer(), text())
+    summary = by_library(table).set_index("library")
+    assert list(summary.index) == ["alpha", "beta", "all"]
+    assert summary.loc["all", "n"] == len(table) == summary.loc[["alpha", "beta"], "n"].sum()
+    assert summary.loc["all", "correct"] == table["correct"].sum()
+    assert summary.loc["all", "loss"] == pytest.approx(table["loss"].mean())
+    assert ((summary["low"] < summary["loss"]) & (summary["loss"] < summary["high"])).all()

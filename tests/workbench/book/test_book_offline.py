@@ -1,0 +1,95 @@
+"""What the built pages would load, read from the files themselves: nothing from another site, and no dead buttons."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from conftest import CHAPTERS, ROOT, build, stage
+from workbench.book.repository import with_repository
+
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|source|audio|video|embed|link)\b[^>]*?\b(?:src|href|srcset)=["']((?:https?:)?//[^"']+)["'][^>]*>""",
+    re.IGNORECASE,
+)
+STYLE_LOADS = re.compile(r"""(?:@import\s+|url\()\s*["']?((?:https?:)?//[^"')\s]+)""", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def book_with_repository(tmp_path_factory):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    return build(
+        stage(
+            tmp_path_factory.mktemp("repository"),
+            config=with_repository(config, "https://github.com/OWNER/NAME"),
+        )
+    )
+
+
+@pytest.mark.parametrize("edition", ["book", "book_with_repository"])
+def test_no_page_loads_anything_from_another_site(edition, request):
+    book = request.getfixturevalue(edition)
+    pages = list(book.rglob("*.html"))
+    assert len(pages) >= 6
+    loaded = {f"{page.name}: {url}" for page in pages for url in LOADS.findall(page.read_text(encoding="utf-8"))}
+    assert loaded == set()
+
+
+def test_no_style_loads_anything_from_another_site(book):
+    styles = list(book.rglob("*.css"))
+    assert styles
+    loaded = {
+        f"{style.name}: {url}" for style in styles for url in STYLE_LOADS.findall(style.read_text(encoding="utf-8"))
+    }
+    assert loaded == set()
+
+
+def test_every_file_that_a_page_loads_is_there(book):
+    local = re.compile(r"""<(?:script|img|link)\b[^>]*?\b(?:src|href)=["'](?!https?:|data:|#)([^"'#?]+)""")
+    for page in [page for page in book.rglob("*.html") if "_static" not in page.parts]:
+        for url in local.findall(page.read_text(encoding="utf-8")):
+            assert (page.parent / url).exists(), f"{page.name} loads {url}"
+
+
+def test_only_the_used_parts_of_mathjax_come_with_the_book(book):
+    mathjax = book / "_static" / "mathjax"
+    assert (mathjax / "tex-chtml.js").is_file()
+    assert len(list(mathjax.glob("output/chtml/fonts/woff-v2/*.woff"))) > 20
+    size = sum(path.stat().st_size for path in mathjax.rglob("*") if path.is_file())
+    assert size < 3_000_000
+
+
+def test_thebe_leaves_no_trace(book):
+    assert not [page for page in book.rglob("*.html") if "thebe" in page.read_text(encoding="utf-8").lower()]
+
+
+def test_the_table_of_contents_alone_decides_what_is_a_page(book):
+    made = {
+        page.relative_to(book).with_suffix("").as_posix()
+        for page in book.rglob("*.html")
+        if "_static" not in page.parts
+    }
+    prose = {"book/intro", "book/how-to-use", "book/claims"}
+    assert made - {"index", "search", "genindex"} == prose | {f"notebooks/{name}" for name in CHAPTERS}
+
+
+def test_without_a_repository_there_are_no_buttons_to_one(book):
+    for page in book.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "btn-source-" not in text
+        assert "mybinder.org/v2" not in text
+        assert "colab.research.google.com/github" not in text
+        assert 'href=""' not in text
+
+
+def test_with_a_repository_a_chapter_can_be_launched_and_its_source_reached(book_with_repository):
+    text = (book_with_repository / "notebooks" / "toy.html").read_text(encoding="utf-8")
+    assert "https://mybinder.org/v2/gh/OWNER/NAME/main?urlpath=lab/tree/notebooks/toy.ipynb" in text
+    assert "https://colab.research.google.com/github/OWNER/NAME/blob/main/notebooks/toy.ipynb" in text
+    assert "https://github.com/OWNER/NAME/edit/main/notebooks/toy.ipynb" in text
+    assert "https://github.com/OWNER/NAME/issues/new" in text
+    prose = (book_with_repository / "book" / "intro.html").read_text(encoding="utf-8")
+    assert "mybinder.org" not in prose
+    assert 'href="https://github.com/OWNER/NAME"' in prose

@@ -1,0 +1,135 @@
+"""`workbench check` turns red for what is wrong with a committed chapter."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toy_project import Silent, write_chapter
+from workbench.book.check import nbval, problems_of
+from workbench.core.project import Project
+from workbench.parameters.contract import load_contract
+from workbench.runs.notebooks import accept_run
+from workbench.runs.runner import run_chapter
+
+BEGIN = "from workbench.chapter import begin\nchapter = begin()"
+CLAIM = "chapter.claim('Size is below ten: size', size, below=10)"
+
+
+@pytest.fixture(scope="module")
+def accepted_text(tmp_path_factory) -> str:
+    """A chapter with one claim and accepted outputs, made once."""
+    project = Project(tmp_path_factory.mktemp("accepted"))
+    path = write_chapter(project.root, BEGIN, "import sys\nprint('noise', file=sys.stderr)", CLAIM)
+    run_chapter(project, load_contract(project, "toy"), {}, Silent())
+    accept_run(project, load_contract(project, "toy"))
+    return path.read_text()
+
+
+@pytest.fixture
+def accepted(project, accepted_text) -> Path:
+    """The accepted chapter, to be damaged."""
+    path = project.notebooks / "toy.ipynb"
+    path.write_text(accepted_text)
+    return path
+
+
+def change(path: Path, edit) -> None:
+    notebook = json.loads(path.read_text())
+    edit(notebook)
+    path.write_text(json.dumps(notebook))
+
+
+def problems(project) -> str:
+    return "\n".join(problems_of(load_contract(project, "toy")))
+
+
+def test_an_accepted_chapter_is_in_order_and_runs_under_nbval(project, accepted):
+    assert problems(project) == ""
+    assert nbval([accepted], cell_limit=60) == 0
+
+
+@pytest.mark.parametrize(("made", "problem"), [(CLAIM, False), ("print(size)", True)])
+def test_a_claim_may_depend_on_a_parameter_and_nothing_else_may_stand_beside_it(project, accepted, made, problem):
+    change(accepted, lambda notebook: notebook["cells"][-1].update(source=f"if flag:\n    {made}"))
+    assert ("something else than claims" in problems(project)) == problem
+
+
+def test_a_hand_edited_claim_is_red(project, accepted):
+    def edit(notebook):
+        data = notebook["cells"][-1]["outputs"][0]["data"]
+        data["text/plain"] = [line.replace("below 10", "below 9") for line in data["text/plain"]]
+
+    change(accepted, edit)
+    assert "what it shows is not the claim that it holds" in problems(project)
+    assert nbval([accepted], cell_limit=60) == 1
+
+
+def test_a_failing_claim_is_red_where_a_later_one_of_the_same_statement_holds(project, accepted):
+    def edit(notebook):
+        outputs = notebook["cells"][-1]["outputs"]
+        fails = json.loads(json.dumps(outputs[0]))
+        fails["metadata"]["workbench"]["claim"]["holds"] = False
+        outputs.insert(0, fails)
+
+    change(accepted, edit)
+    assert "the committed claim does not hold: Size is below ten: size below 10" in problems(project)
+
+
+def test_a_claim_that_no_longer_holds_is_red_under_nbval(project, accepted):
+    def edit(notebook):
+        notebook["cells"][1]["source"] = "".join(notebook["cells"][1]["source"]).replace(
+            "size: Count = 3", "size: Count = 30"
+        )
+
+    change(accepted, edit)
+    assert nbval([accepted], cell_limit=60) == 1
+
+
+def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
+    change(accepted, lambda notebook: notebook["cells"][4].update(source="1 / 0"))
+    assert nbval([accepted], cell_limit=60) == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda cells: cells[-1]["metadata"].update(tags=[]), "makes a claim and is not tagged"),
+        (lambda cells: cells[4]["metadata"].update(tags=["nbval-check-output"]), "holds something else than claims"),
+        (lambda cells: cells[-1]["metadata"]["tags"].append("quotes-corpus"), "it records or claims"),
+        (lambda cells: cells[4]["metadata"].update(tags=["quotes-corpus"]), "tagged quotes-corpus and has outputs"),
+        (lambda cells: cells[4].update(execution_count=None), "no execution count"),
+        (lambda cells: cells[4]["metadata"].update(papermill={}), "Papermill's metadata"),
+        (
+            lambda cells: cells[4]["outputs"].append(
+                {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+            ),
+            "no caption or no text alternative",
+        ),
+        (
+            lambda cells: cells[4]["outputs"].append(
+                {"output_type": "error", "ename": "", "evalue": "", "traceback": []}
+            ),
+            "its output is an error",
+        ),
+        (lambda cells: cells[4]["outputs"][0].update(text=str(Path.home() / "x")), "names the home folder"),
+        (lambda cells: cells[4]["outputs"][0].update(text="lib/site-packages/x.py: warns"), "file of the installation"),
+        (
+            lambda cells: cells[-1]["outputs"][0]["metadata"]["workbench"]["claim"].update(holds=False),
+            "the committed claim does not hold",
+        ),
+        (
+            lambda cells: cells[-1]["outputs"][0]["metadata"]["workbench"].update(claim={"statement": "Size"}),
+            "the claim 'Size' has no bound",
+        ),
+        (
+            lambda cells: cells[1].update(source="".join(cells[1]["source"]).replace("# how many", "")),
+            "size: it has no comment",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_committed_chapter_is_named(project, accepted, edit, sentence):
+    change(accepted, lambda notebook: edit(notebook["cells"]))
+    assert sentence in problems(project)

@@ -1,0 +1,59 @@
+"""The configuration with a repository: what is added, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+from jupyter_book.config import validate_yaml
+
+from conftest import ROOT
+from workbench.book.repository import with_repository
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
+def test_everything_else_is_kept_and_the_given_configuration_is_not_touched():
+    before = copy.deepcopy(CONFIG)
+    changed = with_repository(CONFIG, "https://github.com/OWNER/NAME")
+    assert before == CONFIG
+    assert changed["sphinx"] == CONFIG["sphinx"]
+    assert changed["html"]["favicon"] == CONFIG["html"]["favicon"]
+    validate_yaml(changed, raise_on_errors=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://github.com/OWNER/NAME", "https://github.com/OWNER/NAME/", "https://github.com/OWNER/NAME.git"],
+)
+def test_an_address_may_be_written_as_it_is_copied(given):
+    changed = with_repository(CONFIG, given)
+    assert changed["repository"]["url"] == "https://github.com/OWNER/NAME"
+    assert changed["launch_buttons"]["binderhub_url"] == "https://mybinder.org"
+    assert changed["launch_buttons"]["colab_url"] == "https://colab.research.google.com"
+
+
+def test_a_book_on_gitlab_launches_on_binder_only():
+    launch = with_repository(CONFIG, "https://gitlab.com/group/name")["launch_buttons"]
+    assert launch["binderhub_url"]
+    assert not launch["colab_url"]
+
+
+def test_the_branch_is_the_one_asked_for():
+    assert with_repository({}, "https://github.com/OWNER/NAME", branch="trunk")["repository"]["branch"] == "trunk"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "OWNER/NAME", "http://github.com/OWNER/NAME", "https://github.com/OWNER", "https://example.org/OWNER/NAME",
+     "https://github.com/OWNER/NAME/tree/main", "git@github.com:OWNER/NAME.git", 'https://github.com/OWNER/NA"ME'],
+)  # fmt: skip
+def test_what_no_button_could_lead_to_is_refused_in_one_sentence(url):
+    with pytest.raises(ValueError, match=r"^repository: .*https://github\.com/OWNER/NAME"):
+        with_repository(CONFIG, url)
+
+
+def test_the_book_as_committed_names_no_repository():
+    assert not CONFIG["repository"]["url"]
+    assert not any(CONFIG["launch_buttons"].values())

@@ -1,0 +1,72 @@
+"""The readme, the citation, the environment, the licences and the workflow agree with the project and each other."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from workbench.book.publish import chapters_of_book, read_edition, staged_chapters
+from workbench.core.project import Project
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_begins_with_the_two_commands():
+    first_code = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1]
+    assert [line.split("#")[0].strip() for line in first_code.strip().splitlines()[1:]] == [
+        "make book",
+        "make test",
+    ]
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["title"] == "The Large Model Workbench"
+
+
+def test_conda_and_binder_get_the_pins_of_the_lock():
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    pip = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    assert pip == ["-r requirements.lock", "-e ."]
+    python = next(entry for entry in dependencies if isinstance(entry, str) and entry.startswith("python="))
+    assert python.removeprefix("python=") in ("3.11", "3.12", "3.13")
+
+
+def test_both_licences_are_there():
+    assert PROJECT["license-files"] == ["LICENSE", "LICENSE-TEXT"]
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+    assert "creativecommons.org/licenses/by/4.0" in (ROOT / "LICENSE-TEXT").read_text(encoding="utf-8")
+
+
+def test_the_workflow_tests_every_supported_python_and_can_write_only_where_it_publishes():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [name for name, job in workflow["jobs"].items() if "permissions" in job] == ["publish"]
+    assert workflow["jobs"]["publish"]["needs"] == ["test", "pages"]
+
+
+@pytest.mark.parametrize("command", ["run", "runs", "show", "book", "check", "accept", "lab"])
+def test_the_guide_names_every_command(command):
+    guide = (ROOT / "book" / "how-to-use.md").read_text(encoding="utf-8")
+    assert f"workbench {command}" in guide or f"make {command}" in guide
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "book" / "editions").glob("*.yml")))
+def test_an_edition_gives_every_chapter_what_it_takes(name):
+    project = Project(ROOT)
+    edition = read_edition(project, name)
+    assert edition.chapters.keys() == set(chapters_of_book(project))
+    for contract, given in staged_chapters(project, edition):
+        assert contract.resolve(given).keys() >= given.keys()

@@ -1,0 +1,235 @@
+"""The book is built from runs, only when something changed, and only whole."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from swept_project import sweep
+from toy_project import edit_cell, write_chapter
+from workbench.book import publish as publish_module
+from workbench.book.publish import chapters_of_book, publish, read_edition, staged_chapters
+from workbench.core.project import RequestError, RunError
+from workbench.parameters.contract import load_contract
+from workbench.recorded.run import record_run
+from workbench.recorded.sweep import find_sweep, record_sweep
+from workbench.runs.syntax import our_packages
+
+CONFIG = """\
+title: A small book
+only_build_toc_files: true
+execute: {execute_notebooks: "off"}
+sphinx:
+  extra_extensions: [workbench.book.extension]
+  config: {mathjax_path: mathjax/tex-chtml.js}
+"""
+
+
+class Quiet:
+    """A log that counts what it was busy with."""
+
+    def __init__(self) -> None:
+        self.builds = 0
+
+    @contextlib.contextmanager
+    def busy(self, what: str):
+        self.builds += 1
+        yield
+
+
+@pytest.fixture
+def book(project):
+    """A book of one page and one chapter, with an edition that gives the chapter another size."""
+    (project.root / "_config.yml").write_text(CONFIG)
+    project.editions.mkdir(parents=True)
+    (project.root / "book" / "intro.md").write_text("# A small book\n")
+    (project.editions / "offline.yml").write_text("chapters:\n  toy: {size: 41}\n")
+    write_chapter(project.root, "print('the size is', size + 1)")
+    return project
+
+
+def build(project, run, repository=None, **options):
+    edition = read_edition(project, "offline")
+    ((contract, given),) = staged_chapters(project, edition)
+    done, reused = run(**given)
+    log = Quiet()
+    page, fresh = publish(project, edition, {contract.chapter: done}, repository, log)
+    assert log.builds == fresh
+    return Path(page), fresh, reused
+
+
+def test_the_book_shows_its_runs_and_is_built_only_when_something_changed(book, run):
+    page, fresh, _ = build(book, run)
+    chapter = page.parent / "notebooks" / "toy.html"
+    assert fresh
+    assert page == book.build / "html" / "index.html"
+    assert "the size is 42" in chapter.read_text()
+    assert "<h1>Toy" in chapter.read_text()
+
+    assert build(book, run)[1:] == (False, True), "nothing changed, nothing is run or built"
+
+    chapter.write_text("another program wrote here")
+    assert build(book, run)[1:] == (True, True), "a page that somebody else has written is built again"
+    assert "the size is 42" in chapter.read_text()
+
+    edit_cell(book.notebooks / "toy.ipynb", "title", "# A corrected title")
+    _, fresh, reused = build(book, run)
+    assert (fresh, reused) == (True, True), "a corrected typo builds and runs nothing"
+    assert "<h1>A corrected title" in chapter.read_text()
+    assert "the size is 42" in chapter.read_text()
+
+    edit_cell(book.notebooks / "toy.ipynb", "title", "# A title\n\n[a link to nowhere](nowhere.md)")
+    with pytest.raises(RunError, match="nowhere"):
+        build(book, run)
+    assert "<h1>A corrected title" in chapter.read_text(), "a failed build leaves the old book"
+    assert not list(book.build.glob(".stage-*"))
+
+
+def test_an_edit_of_any_of_our_modules_builds_the_book_again(book, tmp_path, monkeypatch):
+    def copied(package):
+        return tmp_path / "lib" / package
+
+    def build_one_page(source, log):
+        (source / "_build" / "html").mkdir(parents=True)
+        (source / "_build" / "html" / "index.html").write_text("a page")
+        return source / "_build" / "html"
+
+    def is_built():
+        return publish(book, read_edition(book, "offline"), {}, None, Quiet())[1]
+
+    for package, folder in our_packages().items():
+        shutil.copytree(folder, copied(package), ignore=shutil.ignore_patterns("weights", "*.pyc"))
+    monkeypatch.setattr(publish_module, "our_packages", lambda: {name: copied(name) for name in our_packages()})
+    monkeypatch.setattr(publish_module, "_build", build_one_page)
+    assert is_built()
+    assert not is_built()
+    modules = [*(tmp_path / "lib").rglob("*.py")]
+    assert "recorded_page.py" in {module.name for module in modules}
+    for module in modules:
+        module.write_text(module.read_text() + "# edited")
+        assert is_built(), module
+    assert not is_built()
+
+
+def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(book, run):
+    begin = "from workbench.chapter import begin\nchapter = begin()"
+    write_chapter(book.root, begin, "chapter.record('double', 2 * size, low=0, high=99, n=7)")
+    record_run(book, run(size="21")[0], "toy-wide")
+    intro = book.root / "book" / "intro.md"
+    intro.write_text("# A small book\n\n```{recorded} toy-wide\n```\n")
+    page, *_ = build(book, run)
+    shown = (page.parent / "book" / "intro.html").read_text()
+    text = re.sub(r"<[^>]+>", "", shown)
+    assert "workbench run toy -p size=21" in text
+    assert re.search(r"double\s+42\s+0 to 99\s+7", text)
+    assert "Not current" not in text
+    edit_cell(book.notebooks / "toy.ipynb", "cell-2", "chapter.record('double', 3 * size)")
+    page, *_ = build(book, run)
+    assert (
+        "Not current: since then the code of cell cell-2 changed" in (page.parent / "book" / "intro.html").read_text()
+    )
+    intro.write_text("# A small book\n\n```{recorded} toy-wild\n```\n")
+    with pytest.raises(RunError, match="nothing is recorded as toy-wild; did you mean toy-wide"):
+        build(book, run)
+    intro.write_text("# A small book\n\n```{recorded} toy-wide\n:metrics: triple\n```\n")
+    with pytest.raises(RunError, match="toy-wide has no metric triple; it has double"):
+        build(book, run)
+
+
+def test_a_page_shows_a_recorded_sweep_as_figure_and_table(book, run):
+    begin = "from workbench.chapter import begin\nchapter = begin()"
+    write_chapter(
+        book.root, begin, "chapter.record('double', 2 * size + seed)", "chapter.claim('Small', size, below=5)"
+    )
+    code, _, err = sweep(book, "-g", "size=4,5", "-g", "seed=0:2", "--workers", "2")
+    assert code == 0, err
+    record_sweep(book, find_sweep(book, "size-seed"), "toy-sizes")
+    (book.root / "book" / "intro.md").write_text("# A small book\n\n```{recorded} toy-sizes\n```\n")
+    page, *_ = build(book, run)
+    shown = (page.parent / "book" / "intro.html").read_text()
+    text = re.sub(r"<[^>]+>", "", shown)
+    assert "workbench sweep toy -g size=4,5 -g seed=0,1" in text
+    assert re.search(r"size\s+runs\s+double\s+4\s+2\s+8\.5 \(", text)
+    assert "4 runs of" in text
+    assert "✗ in 2 of 4 runs: Small." in text
+    (image,) = re.findall(r'<img alt="(Line of double against size;[^"]+)"[^>]* src="([^"]+)"', shown)
+    assert (page.parent / "book" / image[1]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unusable_repository_is_refused(book, run):
+    with pytest.raises(RequestError, match="repository"):
+        build(book, run, repository="somewhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("chapters: [toy]\n", "expected `chapters:`"),
+        ("chapters:\n  tox: {}\n", r"tox is not in _toc.yml; did you mean toy\?"),
+        ("title: none\n", "expected `chapters:`"),
+        ("[", "not YAML"),
+    ],
+)
+def test_a_malformed_edition_is_refused(book, content, sentence):
+    (book.editions / "offline.yml").write_text(content)
+    with pytest.raises(RequestError, match=sentence):
+        read_edition(book, "offline")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "file: notebooks/toy",
+        "file: notebooks/toy.ipynb",
+        "file: notebooks/toy  # the first one",
+        "{file: notebooks/toy}",
+        "file: 'notebooks/toy'",
+        "file: book/part\n    sections:\n    - file: notebooks/toy",
+    ],
+)
+def test_a_chapter_is_named_in_the_table_of_contents_as_jupyter_book_allows(project, entry):
+    (project.root / "_toc.yml").write_text(f"format: jb-book\nroot: book/intro\nchapters:\n  - {entry}\n")
+    assert chapters_of_book(project) == ["toy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("root: book/intro\nentries:\n- file: notebooks/part1/d\n", "notebooks/part1/d is not in notebooks/ itself"),
+        ("root: book/intro\nentries:\n- glob: notebooks/*\n", r"notebooks/\* is a pattern; name each chapter"),
+        ("root: book/intro\nentries:\n- notebooks/toy\n", "it is not a table of contents: entry not a mapping"),
+        ("root: book/intro\nchapter:\n- file: notebooks/toy\n", "it is not a table of contents: Unknown keys"),
+        ("root: book/intro\nentries: 3\n", "it is not a table of contents: 'entries' not a non-empty list"),
+        ("root: book/intro\ndefaults: 3\n", "it is not a table of contents"),
+        ("- root: book/intro\n", "expected lines of `name: value`"),
+        ("root: [", "the file is not YAML"),
+        ("", "the file is empty"),
+    ],
+)
+def test_a_table_of_contents_that_cannot_be_followed_is_refused(project, content, sentence):
+    (project.root / "_toc.yml").write_text(content)
+    with pytest.raises(RequestError, match=f"_toc.yml: {sentence}"):
+        chapters_of_book(project)
+
+
+def test_an_editions_parameters_are_checked_before_anything_runs(book):
+    (book.editions / "offline.yml").write_text("chapters:\n  toy: {size: none}\n")
+    with pytest.raises(RequestError, match="size: none is not a whole number"):
+        staged_chapters(book, read_edition(book, "offline"))
+
+
+def test_a_chapter_that_an_edition_leaves_out_has_its_defaults(book):
+    (book.editions / "offline.yml").write_text("chapters: {}\n")
+    assert staged_chapters(book, read_edition(book, "offline")) == [(load_contract(book, "toy"), {})]
+
+
+def test_a_failed_chapter_stops_the_book_and_is_named(book, workbench):
+    write_chapter(book.root, "raise RuntimeError('no')")
+    result = workbench("book")
+    assert result.returncode == 1
+    assert "the book is not built, because the run of toy failed" in result.stderr
+    assert not (book.build / "html").exists()

@@ -1,0 +1,134 @@
+"""A chapter keeps to the contract, or is refused with a sentence before anything runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from toy_project import PARAMETERS, write_chapter
+from workbench.core.project import RequestError
+from workbench.parameters.contract import load_contract, read_contract
+
+
+def test_the_parameters_cell_is_the_whole_contract(project):
+    contract = load_contract(project, "toy")
+    size = contract.parameters["size"]
+    assert (size.type_text, size.default, size.comment) == ("Count", 3, "how many")
+    assert contract.defaults["depths"] == [1, 2]
+    assert list(contract.parameters) == ["size", "rate", "share", "seed", "flag", "mode", "name", "depths"]
+
+
+def test_given_values_are_coerced_and_the_others_are_defaults(project):
+    values = load_contract(project, "toy").resolve({"size": "9", "rate": "1e-2", "name": "010", "depths": ["3"]})
+    assert (values["size"], values["rate"], values["name"], values["depths"]) == (9, 0.01, "010", [3])
+    assert values["seed"] == 0
+    for nothing in ("[]", []):
+        assert load_contract(project, "toy").resolve({"depths": nothing})["depths"] == []
+
+
+def test_every_mistake_of_a_request_has_its_sentence(project):
+    with pytest.raises(RequestError) as caught:
+        load_contract(project, "toy").resolve({"sise": "1", "rate": "fast", "seed": " "})
+    assert set(caught.value.sentences) == {
+        "toy has no parameter sise; did you mean size?",
+        "rate: fast is not a number",
+        "seed: the value is empty",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"), [("Dataset", "pydocs"), ("Model", "pydocs-small"), ("Predictions", "fine-tuning-seeds")]
+)
+def test_a_name_that_no_file_can_have_is_a_mistake_like_others(tmp_path, kind, default):
+    cell = f"from workbench.types import {kind}\n\nof: {kind} = '{default}'  # what is looked at"
+    contract = read_contract(write_chapter(tmp_path, "of", parameters=cell, read=False))
+    with pytest.raises(RequestError, match=r"^of: a{60}… ") as caught:
+        contract.resolve({"of": "a" * 5000})
+    assert len(caught.value.sentences) == 1
+
+
+def test_a_default_that_no_file_can_have_is_refused_like_any_other(tmp_path):
+    cell = f"from workbench.types import Dataset\n\nof: Dataset = '{'a' * 5000}'  # what is looked at"
+    with pytest.raises(RequestError, match=r"of: its own default is refused: a{60}… (cannot be looked up|is neither)"):
+        read_contract(write_chapter(tmp_path, "of", parameters=cell, read=False))
+
+
+@pytest.mark.parametrize("name", ["../toy", "/etc/passwd", "toy.ipynb", "", ".", "notebooks/toy", "TOY"])
+def test_only_a_chapters_name_names_a_chapter(project, name):
+    with pytest.raises(RequestError, match="no chapter"):
+        load_contract(project, name)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code", "sentence"),
+    [
+        (None, "x = 1", "no cell is tagged `parameters`, and a chapter has exactly one"),
+        ("size = 3", "size", "`size = 3` is not a parameter"),
+        ("size: Count", "size", "`size: Count` is not a parameter"),
+        ("from workbench.types import Count\nsize: Count = 1 + 2", "size", "its default `1 + 2` is computed"),
+        (
+            "from workbench.types import Count\nsize: Count = len('ab')",
+            "size",
+            "is computed, and a default is a literal",
+        ),
+        ("size: Count = 0", "size", "its own default is refused: 0 is not at least 1"),
+        ("size: Count = 1\nsize: Count = 2", "size", "size is declared twice"),
+        ("size: Tensor = 1", "size", "`Tensor` is not a type that a parameter can have"),
+        ("size: __import__('os').system('true') = 1", "size", "is not a type that a parameter can have"),
+        ("import os\nsize: Count = 1", "size", "`import os` is not a parameter"),
+        ("size: Count = ", "size", "the parameters cell is not Python"),
+        ("size: Count = 1", "other = 2", "the parameter size is declared and never read"),
+        ("size: Count = 1", "size = size + 1", "binds the parameter size again"),
+        ("size: Count = 1", "size += 1", "binds the parameter size again"),
+        ("size: Count = 1", "for size in range(size): pass", "binds the parameter size again"),
+        ("size: Count = 1", "print(size)\nimport os as size", "binds the parameter size again"),
+        ("size: Count = 1", "def size(): return size", "binds the parameter size again"),
+        ("size: Count = 1", "def f():\n    global size\n    size = 2\nprint(size)", "binds the parameter size again"),
+        ("size: Count = 1", "print(size)\n[size := 2 for _ in range(3)]", "binds the parameter size again"),
+        ("size: Count = 1", "print(size)\ndel size", "binds the parameter size again"),
+        ("size: Count = 1", "print(size", "is not Python"),
+    ],
+)
+def test_a_chapter_that_breaks_the_contract_is_refused(project, parameters, code, sentence):
+    path = write_chapter(project.root, code, parameters=parameters, read=False)
+    with pytest.raises(RequestError) as caught:
+        read_contract(path)
+    assert any(sentence in said for said in caught.value.sentences), caught.value.sentences
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(size):\n    size = size + 1\n    return size\nf(size)",
+        "sizes = [size for size in range(size)]",
+        "%matplotlib inline\nprint(size)",
+        "def f():\n    return size",
+        "shown = f'{size}'",
+    ],
+)
+def test_a_local_name_and_a_magic_are_no_breach(project, code):
+    path = write_chapter(project.root, code, parameters="size: Count = 1", read=False)
+    assert list(read_contract(path).parameters) == ["size"]
+
+
+def test_two_parameters_cells_are_one_too_many(project):
+    path = write_chapter(project.root)
+    notebook = json.loads(path.read_text())
+    notebook["cells"].append({**notebook["cells"][1], "id": "second"})
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(RequestError, match="2 cells are tagged `parameters`"):
+        read_contract(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"cells": 3}', '{"cells": [{}]}', "\x00\x01"])
+def test_a_damaged_notebook_is_refused(project, content):
+    path = project.notebooks / "toy.ipynb"
+    path.write_text(content)
+    with pytest.raises(RequestError, match="not a notebook that can be read"):
+        read_contract(path)
+
+
+def test_reading_a_contract_executes_nothing(project):
+    path = write_chapter(project.root, "raise SystemExit('executed')", parameters=PARAMETERS)
+    assert read_contract(path).parameters

@@ -1,0 +1,108 @@
+"""What cannot be learnt is refused by the fine-tuning chapter in one sentence, before anything is trained."""
+
+from __future__ import annotations
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from refusals import refused_by
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm(warm_server):
+    """All runs of this module fork their kernels."""
+
+
+@pytest.fixture
+def refused(project, workbench, root):
+    """Run the real chapter with these parameters, and return the exit code and what was said."""
+    return refused_by("fine-tuning", "train-run", project, workbench, root)
+
+
+def rows(number=60, **columns):
+    """A table of different texts with two labels, and other columns beside or instead."""
+    texts = [f"number {n * 7} of {n * 11} and {n * 13} or {n * 17}" for n in range(number)]
+    return pd.DataFrame({"text": texts, "label": ["odd" if n % 2 else "even" for n in range(number)]} | columns)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (rows(label="odd"), "every row has the same label (odd); a task needs two or more"),
+        (rows(text=" "), "holds no labelled row"),
+        (rows(label=[None, *["odd", "even"] * 29, "odd"]), "1 of 60 rows of table have no label (the first is row 1)"),
+        (rows(label=[n % 9 / 2 for n in range(60)]), "are numbers such as 0.5, a target for regression"),
+        (rows().rename(columns={"text": "one"}).assign(two=lambda table: table["one"]), "text_column"),
+        (rows().rename(columns={"label": "one"}).assign(two=lambda table: table["one"]), "label_column"),
+    ],
+    ids=["one class", "empty texts", "missing label", "regression", "two texts", "two labels"],
+)
+def test_a_table_that_is_no_task(refused, tmp_path, table, said):
+    path = tmp_path / "table.csv"
+    table.to_csv(path, index=False)
+    code, sentence = refused(dataset=path)
+    assert code == 1
+    assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (rows(9, label="neither"), "test holds the label neither, which no training row has"),
+        (rows(0), "its test split holds no labelled row"),
+    ],
+    ids=["unseen label", "empty split"],
+)
+def test_a_split_that_nothing_can_be_learnt_for(refused, tmp_path, test, said):
+    rows().to_csv(tmp_path / "train.csv", index=False)
+    test.to_csv(tmp_path / "test.csv", index=False)
+    code, sentence = refused(dataset=tmp_path)
+    assert code == 1
+    assert said in sentence
+
+
+def test_a_name_that_is_nothing_is_seen_from_the_request_alone(refused):
+    code, sentence = refused(dataset="pydocs-section")
+    assert code == 2
+    assert "did you mean pydocs-sections?" in sentence
+
+
+def test_a_model_without_its_tokenizer(refused, tmp_path):
+    from largemodels.models.checkpoints import resolve
+
+    folder = shutil.copytree(resolve("pydocs-small").folder, tmp_path / "model")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    code, sentence = refused(model=folder)
+    assert code == 1
+    assert "tokenizer cannot be loaded" in sentence
+
+
+def test_texts_longer_than_the_model_reads(refused):
+    code, sentence = refused(max_length=1000, batch_tokens=1000)
+    assert code == 1
+    assert "max_length: 1000 is more than the 128 tokens that the model reads" in sentence
+
+
+def test_more_layers_than_there_are(refused):
+    code, sentence = refused(last_layers=9)
+    assert code == 1
+    assert "last_layers: 9 is more than the 4 of pydocs-small" in sentence
+
+
+def test_too_few_labels(refused):
+    code, sentence = refused(labelled=4)
+    assert code == 1
+    assert "labelled: 4 drawn examples hold fewer than two classes three times each" in sentence
+
+
+def test_a_rate_at_which_the_loss_is_no_number(project, workbench, root, tmp_path):
+    path = tmp_path / "table.csv"
+    rows().to_csv(path, index=False)
+    stopped = refused_by("fine-tuning", "train-curve", project, workbench, root)  # in its first training
+    code, sentence = stopped(dataset=path, learning_rate=1e30, warmup=0.01)
+    assert code == 1
+    assert "the loss is" in sentence
+    assert sentence.endswith("give a smaller learning_rate, or a longer warm-up")

@@ -1,0 +1,191 @@
+"""Sweeps on a cluster that somebody else has started, whose workers share no disk with us."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from swept_project import finish, is_gone, results, start, statuses, sweep, trace, wait_until, write_traced_chapter
+from workbench.runs.store import all_runs
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
+
+
+class Cluster:
+    """A scheduler and two workers on this machine, each in a process and a folder of its own."""
+
+    def __init__(self, folder, open_processes) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        self._folder, self._open = folder, open_processes
+        self.scheduler = self._start("scheduler", "--port", self.address.rpartition(":")[2], "--no-dashboard")
+        self.workers = [self.add_worker(f"worker-{number}") for number in range(2)]
+
+    def add_worker(self, name: str, **environment: str) -> subprocess.Popen:
+        (self._folder / f"{name}-scratch").mkdir(parents=True)
+        scratch = ["--local-directory", str(self._folder / f"{name}-scratch"), "--dashboard-address", "127.0.0.1:0"]
+        options = ["--no-nanny", "--nthreads", "2", "--no-dashboard", "--name", name, *scratch]
+        return self._start("worker", self.address, *options, name=name, **environment)
+
+    def _start(self, kind: str, *options: str, name: str = "scheduler", **environment: str) -> subprocess.Popen:
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("WORKBENCH")}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_" + kind, *options, "--host", "127.0.0.1"],
+            cwd=folder,
+            env={**kept, "WORKBENCH_RUNS": "/nowhere", "WORKBENCH_ROOT": "/nowhere", **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "log").open("w"),
+        )
+        self._open.callback(self._end, process)
+        return process
+
+    @staticmethod
+    def _end(process: subprocess.Popen) -> None:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path_factory):
+    with contextlib.ExitStack() as open_processes:
+        yield Cluster(tmp_path_factory.mktemp("cluster"), open_processes)
+
+
+def worker_of(cluster: Cluster, runner: int) -> subprocess.Popen:
+    """The Dask worker whose child is this process of a run."""
+    import psutil
+
+    parent = psutil.Process(runner).ppid()
+    return next(worker for worker in cluster.workers if worker.pid == parent)
+
+
+def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
+    write_traced_chapter(project, "open('saved.txt', 'w').write(os.getcwd())\nimport time\ntime.sleep(0.5)")
+    code, _, err = sweep(project, "-g", "size=1:4", "-g", "seed=0:2", "--scheduler", cluster.address)
+    assert code == 0, err
+    assert Counter(line[:2] for line in trace(project)) == {(s, seed): 1 for s in (1, 2, 3) for seed in (0, 1)}
+    assert len({line[3] for line in trace(project)}) == 2, "each worker has one process that runs its points"
+    runs = list(all_runs(project))
+    assert [run.status for run in runs] == ["completed"] * 6
+    assert all(run.notebook.is_file() for run in runs)
+    folders = {(run.folder / "saved.txt").read_text() for run in runs}
+    assert len(folders) == 6
+    assert not any(folder.startswith(str(project.root)) for folder in folders)
+    assert not any(os.path.exists(folder) for folder in folders), "workers clean up"  # noqa: PTH110
+    assert results(project)["completed"] == 6
+
+
+def test_a_lost_worker_costs_no_point(project, cluster):
+    mended = str(project.root / "mended")
+    write_traced_chapter(
+        project,
+        f"import time\nif size == 2 and not os.path.exists({mended!r}):\n    open({mended!r}, 'w')\n    time.sleep(99)",
+    )
+    process = start(project, "-g", "size=1:5", "--scheduler", cluster.address)
+    wait_until(lambda: (project.root / "mended").exists())
+    kernel, runner = next(line[2:] for line in trace(project) if line[0] == 2)
+    worker_of(cluster, runner).kill()
+    wait_until(lambda: is_gone(kernel) and is_gone(runner), 5)
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert statuses(project) == ["completed"] * 4
+    assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 2, 3: 1, 4: 1}
+
+
+@pytest.mark.parametrize("end", ["scheduler lost", "interrupted", "killed"])
+def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, cluster, end):
+    mended = project.root / "mended"
+    write_traced_chapter(
+        project, f"import time\nif size == 3 and not os.path.exists({str(mended)!r}):\n    time.sleep(600)"
+    )
+    process = start(project, "-g", "size=1:5", "--scheduler", cluster.address)
+    wait_until(lambda: statuses(project).count("completed") == 3)
+    kernel, runner = next(line[2:] for line in trace(project) if line[0] == 3)
+    if end == "scheduler lost":
+        cluster.scheduler.kill()
+    elif end == "interrupted":
+        process.send_signal(2)
+    else:
+        process.kill()
+    code, _, err = finish(process)
+    assert code == {"scheduler lost": 1, "interrupted": 130, "killed": -9}[end]
+    if end == "scheduler lost":
+        assert "the connection to the scheduler was lost" in err
+        assert "the same line does the rest" in err
+    wait_until(lambda: is_gone(kernel), 5)
+    wait_until(lambda: is_gone(runner), 10)
+    assert statuses(project) == ["completed"] * 3 + ["interrupted"]
+    mended.touch()
+    code, _, err = sweep(
+        project, "-g", "size=1:5", *(() if end == "scheduler lost" else ("--scheduler", cluster.address))
+    )
+    assert code == 0, err
+    assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 1, 3: 2, 4: 1}
+    assert results(project)["completed"] == 4
+
+
+def test_a_scheduler_that_does_not_answer_is_a_sentence(project):
+    write_traced_chapter(project)
+    start_time = time.monotonic()
+    code, _, err = sweep(project, "-g", "size=1,2", "--scheduler", "tcp://127.0.0.1:9")
+    assert (code, "no Dask scheduler answers at tcp://127.0.0.1:9" in err) == (1, True)
+    assert "Traceback" not in err
+    assert time.monotonic() - start_time < 60
+    assert not list(all_runs(project))
+
+
+def test_a_worker_that_would_compute_something_else_is_left_out(project, cluster):
+    # A module of the same name in front of the installed one: the worker's code differs from ours.
+    write_traced_chapter(project, "import time\ntime.sleep(0.3)")
+    fake = project.root / "other" / "numpy-0.0.1.dist-info"
+    fake.mkdir(parents=True)
+    (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.0.1\n")
+    cluster.workers[0].kill()
+    path = os.pathsep.join([str(fake.parent), os.environ.get("PYTHONPATH", "")])
+    odd = cluster.add_worker("odd", PYTHONPATH=path)
+    code, _, err = sweep(project, "-g", "size=1:5", "--scheduler", cluster.address)
+    assert code == 0, err
+    assert "a worker is left out: numpy is 0.0.1 there" in err
+    assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 1, 3: 1, 4: 1}
+    cluster.workers[1].kill()
+    code, _, err = sweep(project, "-g", "size=5,6", "--scheduler", cluster.address)
+    assert code == 1
+    assert "no worker computes what this machine would: numpy is 0.0.1 there" in err
+    odd.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes' sockets are read from /proc")
+def test_the_cluster_of_our_own_opens_no_port_beyond_this_machine(project):
+    import psutil
+
+    write_traced_chapter(project, "import time\ntime.sleep(4)")
+    process = start(project, "-g", "size=1,2", "--workers", "2")
+    wait_until(lambda: len(trace(project)) == 2)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    listening = [port.laddr for each in family for port in each.net_connections() if port.status == psutil.CONN_LISTEN]
+    assert finish(process)[0] == 0
+    assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}, listening
+
+
+def test_the_log_of_dask_stays_off_the_terminal():
+    """In a process of its own, since it is the first import of `distributed` that sets the levels."""
+    lines = [
+        "import logging",
+        "from workbench.sweeps.cluster import Cluster, Share",
+        "with Cluster(None, Share(1, 1)):",
+        "    import distributed.batched",
+        "    for name in ('distributed', 'distributed.batched', 'distributed.client'):",
+        "        logging.getLogger(name).error('said by %s', name)",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
