@@ -20,8 +20,8 @@ import psutil
 from jupyter_client.manager import KernelManager
 
 import workbench.kernels.provisioner
+from workbench.core.secrets import Secrets
 from workbench.kernels.warm import CHOICE, ForkedKernel, warm_kernels
-from workbench.runs.environment import Secrets
 
 REPEATS = 5
 STACK = "import numpy, pandas, scipy.stats, torch; import matplotlib.pyplot as plt"

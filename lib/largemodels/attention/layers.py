@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from largemodels.base.checks import described
 from largemodels.models.losses import softmax
 
 # --- Masks: boolean, True where a query may attend to a key. They combine with `&` and `|`. ----------------
@@ -29,7 +30,7 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
         ValueError: for lengths that are not a vector of whole numbers between 0 and `length`.
     """
     if lengths.ndim != 1 or lengths.is_floating_point() or lengths.dtype == torch.bool:
-        raise ValueError(f"lengths: {_described(lengths)} is not a vector of whole numbers")
+        raise ValueError(f"lengths: {described(lengths)} is not a vector of whole numbers")
     if lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= length:
         raise ValueError(f"lengths: {lengths.tolist()} are not all between 0 and {length}")
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, None, :]  # (batch, 1, length)
@@ -82,7 +83,7 @@ def document_mask(documents: Tensor) -> Tensor:
             padding, which attends to nothing and is attended by nothing.
     """
     if documents.ndim == 0 or documents.is_floating_point() or documents.dtype == torch.bool:
-        raise ValueError(f"documents: {_described(documents)} is not whole numbers of shape (..., length)")
+        raise ValueError(f"documents: {described(documents)} is not whole numbers of shape (..., length)")
     queries, keys = documents.unsqueeze(-1), documents.unsqueeze(-2)  # (..., length, 1), (..., 1, length)
     return (queries == keys) & (keys >= 0)  # (..., length, length)
 
@@ -213,7 +214,7 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
     """Raise one ValueError that names what does not fit."""
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         if tensor.ndim < 2 or not tensor.is_floating_point():
-            raise ValueError(f"{name}: {_described(tensor)} is not floating point of shape (..., length, dim)")
+            raise ValueError(f"{name}: {described(tensor)} is not floating point of shape (..., length, dim)")
     if not query.dtype == key.dtype == value.dtype:
         raise ValueError(f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}: give them one type")
     if query.shape[-1] != key.shape[-1]:
@@ -231,17 +232,13 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
 
 def _check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:
     if mask.dtype != torch.bool and not mask.is_floating_point():
-        raise ValueError(f"mask: {_described(mask)} is neither boolean (True = may attend) nor floating (is added)")
+        raise ValueError(f"mask: {described(mask)} is neither boolean (True = may attend) nor floating (is added)")
     try:
         fits = torch.broadcast_shapes(mask.shape, scores) == scores
     except RuntimeError:
         fits = False
     if not fits:
         raise ValueError(f"mask: shape {tuple(mask.shape)} does not broadcast to the scores, {scores}")
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
 
 
 # --- Many heads --------------------------------------------------------------------------------------------

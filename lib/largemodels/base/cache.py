@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import platformdirs
 from filelock import FileLock, Timeout
 
+from largemodels.base.files import replacing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -115,16 +117,13 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def _write_table(frame: pd.DataFrame, path: Path) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
-        frame.to_parquet(partial, index=False)
-        partial.replace(path)
-        partial.write_text(table_digest(frame))
-        partial.replace(_digest_file(path))
+        with replacing(path) as partial:
+            frame.to_parquet(partial, index=False)
+        with replacing(_digest_file(path)) as partial:
+            partial.write_text(table_digest(frame))
     except OSError as error:
         _warn_uncached(path.parent, error)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _remove_old(folder: Path, stem: str) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from urllib.parse import quote
 
 from largemodels.base.cache import Progress, cache_folder
 from largemodels.base.errors import InputError
+from largemodels.base.files import replacing
 
 Kind = Literal["model", "dataset"]
 NOUNS = {"model": "model", "dataset": "data set"}
@@ -329,11 +329,10 @@ def _read_note(path: Path) -> dict[str, Any]:
 
 def _write_note(path: Path, content: dict[str, Any]) -> None:
     """Keep a note by temporary file and rename. A cache that cannot be written only costs questions."""
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _in_cache(kind: Kind, repository: str, commit: str, name: str) -> Path | None:

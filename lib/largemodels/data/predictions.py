@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from largemodels.base.errors import InputError
+from largemodels.base.files import replacing
 from largemodels.data.tasks import joined_texts
 
 LOG_P = "log_p:"
@@ -64,9 +65,9 @@ def save_predictions(table: pd.DataFrame, name: str, folder: Path | str = "predi
     """Write a table as `FOLDER/NAME.parquet` and return that file; a chapter's folder is that of its run."""
     path = Path(folder) / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    table.to_parquet(partial, index=False)
-    return partial.replace(path)
+    with replacing(path) as partial:
+        table.to_parquet(partial, index=False)
+    return path
 
 
 def read_predictions(path: Path | str) -> pd.DataFrame:

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from largemodels.base.checks import as_distributions
 from largemodels.domain_adaptation.distance import domain_log_odds
-from largemodels.statistics.calibration import as_distributions
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from largemodels.base.checks import few
 from largemodels.base.errors import InputError
 from largemodels.data import corpora, tasks
 from largemodels.data.deduplication import resembling
@@ -116,7 +117,7 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
     """
     if set(source.labels) != set(target.labels):
         raise InputError(
-            f"target: its labels are {_few(target.labels)}, and the source's are {_few(source.labels)}; adaptation "
+            f"target: its labels are {few(target.labels, 6)}, and the source's are {few(source.labels, 6)}; adaptation "
             "needs the same task in both"
         )
     for name, domain in (("source", source), ("target", target)):
@@ -132,10 +133,6 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
         for split in ("train", "validation", "test")
     }
     return dataclasses.replace(target, **frames, labels=source.labels)
-
-
-def _few(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:6]) + (" …" if len(labels) > 6 else "")
 
 
 @dataclass(frozen=True)

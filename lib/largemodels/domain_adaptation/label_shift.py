@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from largemodels.evaluation.error_analysis import class_ids
-from largemodels.statistics.calibration import as_distributions
+from largemodels.base.checks import as_distributions, class_ids
 from largemodels.statistics.comparisons import portions
 from largemodels.statistics.intervals import CONFIDENCE
 

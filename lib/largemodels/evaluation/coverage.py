@@ -18,7 +18,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from largemodels.statistics.calibration import BINS, as_distributions, expected_calibration_error
+from largemodels.base.checks import as_distributions
+from largemodels.statistics.calibration import BINS, expected_calibration_error
 from largemodels.statistics.comparisons import adjusted_p, mcnemar
 from largemodels.statistics.intervals import CONFIDENCE, clustered_variance
 from largemodels.statistics.spread import bootstrap_interval

@@ -14,31 +14,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from largemodels.base.checks import class_ids
 from largemodels.statistics.comparisons import adjusted_p
 from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
-
-
-def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.ndarray:
-    """Classes as int64, `(n,)`, after a check that they are some.
-
-    Args:
-        values: `(n,)`, whole numbers from 0.
-        name: what the caller calls them, for the message.
-        classes: how many classes there are, where that is known.
-
-    Raises:
-        ValueError: if there are none, they are not whole numbers, or one is outside the range.
-    """
-    ids = np.asarray(values)
-    if not ids.size:
-        raise ValueError(f"{name}: there are none")
-    if ids.ndim != 1 or ids.dtype.kind not in "iub":
-        raise ValueError(f"{name}: {ids.dtype} of shape {ids.shape} is not whole numbers of shape (n,)")
-    outside = ids[(ids < 0) | (ids >= (np.inf if classes is None else classes))]
-    if outside.size:
-        expected = "at least 0" if classes is None else f"a class from 0 to {classes - 1}"
-        raise ValueError(f"{name}: {outside[0]} is not {expected}")
-    return ids.astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import metrics
 
-from largemodels.evaluation.error_analysis import class_ids
-from largemodels.statistics.calibration import BINS, as_distributions, expected_calibration_error
+from largemodels.base.checks import as_distributions, class_ids
+from largemodels.statistics.calibration import BINS, expected_calibration_error
 
 AVERAGES = ("binary", "micro", "macro", "weighted")
 

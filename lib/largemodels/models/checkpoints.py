@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largemodels.base.cache import Progress
+from largemodels.base.checks import few
 from largemodels.data import hub
 from largemodels.models.files import (
     CheckpointError,
-    few,
     files_in,
     is_loaded,
     is_weights,

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from largemodels.base.checks import described
+
 
 def logsumexp(x: Tensor, dim: int = -1) -> Tensor:
     """log Σ exp(x) along `dim`, which is removed; finite for any finite `x`.
@@ -91,9 +93,9 @@ def cross_entropy_gradient(
 def _counted(logits: Tensor, target: Tensor, ignore_index: int, label_smoothing: float) -> tuple[Tensor, Tensor]:
     """Which positions count, and the targets with a harmless 0 where they do not; checks everything else."""
     if logits.ndim == 0 or not logits.is_floating_point():
-        raise ValueError(f"logits: {_described(logits)} is not floating point of shape (..., classes)")
+        raise ValueError(f"logits: {described(logits)} is not floating point of shape (..., classes)")
     if target.dtype != torch.int64 or target.shape != logits.shape[:-1]:
-        raise ValueError(f"target: {_described(target)} is not int64 of shape {tuple(logits.shape[:-1])}")
+        raise ValueError(f"target: {described(target)} is not int64 of shape {tuple(logits.shape[:-1])}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing: {label_smoothing} is not between 0 and 1")
     counts = target != ignore_index
@@ -104,7 +106,3 @@ def _counted(logits: Tensor, target: Tensor, ignore_index: int, label_smoothing:
     if outside.any():
         raise ValueError(f"target: {target[outside][0].item()} is not a class from 0 to {classes - 1}")
     return counts, target.masked_fill(~counts, 0)
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"

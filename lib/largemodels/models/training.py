@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from largemodels.base.errors import InputError
+from largemodels.base.files import replacing
 from largemodels.models.batches import LengthBatches
 from largemodels.pretraining.encoders import check_memory
 from largemodels.pretraining.masked_lm import IGNORED
@@ -201,9 +201,8 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
                 f"{folder}: holds a training with {name} {found.get(name)}, not {wanted[name]}; give another folder"
             )
     else:
-        partial = note.with_suffix(f".{os.getpid()}.partial")  # processes of torchrun do this side by side
-        partial.write_text(json.dumps(wanted, indent=2))
-        partial.replace(note)
+        with replacing(note) as partial:  # processes of torchrun do this side by side
+            partial.write_text(json.dumps(wanted, indent=2))
     return get_last_checkpoint(str(folder))
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
-from largemodels.evaluation.error_analysis import class_ids
+from largemodels.base.checks import as_distributions, class_ids
 from largemodels.figures.style import MARKERS, PALETTE
 from largemodels.statistics.comparisons import portions
 from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
@@ -23,37 +23,6 @@ BINS = 15
 """As many as Guo et al. 2017 have, and most after them."""
 TEMPERATURES = (0.01, 100.0)
 """Where the best temperature is looked for."""
-_SUM = 1e-4  # how far a row may sum from 1: a float32 softmax over many classes rounds
-_ROUNDING = 1e-6  # how far above 1 the exponential of a float32 logarithm may come
-
-
-def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> np.ndarray:
-    """Probabilities as float64, `(n, classes)`, after a check that each row is a distribution.
-
-    Args:
-        probabilities: `(n, classes)`.
-        name: what the caller calls them, for the message.
-
-    Raises:
-        ValueError: if there are none, or a row has not at least two numbers from 0 to 1 that sum to 1.
-    """
-    try:
-        rows = np.asarray(probabilities, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: they are not rows of as many numbers each") from None
-    if not rows.size:
-        raise ValueError(f"{name}: there are none")
-    if rows.ndim != 2 or rows.shape[1] < 2:
-        raise ValueError(f"{name}: shape {rows.shape} is not (n, classes) with at least 2 classes")
-    outside = np.argwhere(~((rows >= 0) & (rows <= 1 + _ROUNDING)))
-    if len(outside):
-        row, column = outside[0]
-        raise ValueError(f"{name}: row {row} has {rows[row, column]:g}, which is not between 0 and 1")
-    sums = rows.sum(1)
-    (wrong,) = np.nonzero(np.abs(sums - 1) > _SUM)
-    if len(wrong):
-        raise ValueError(f"{name}: row {wrong[0]} sums to {sums[wrong[0]]:g}, not to 1")
-    return np.minimum(rows, 1.0)
 
 
 def reliability_table(

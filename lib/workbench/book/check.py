@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.chapter import claim_line
+from workbench.core.secrets import Secrets
 from workbench.kernels.warm import warm_kernels
 from workbench.parameters.contract import Contract, python_of, tags
-from workbench.runs.environment import Secrets
 from workbench.runs.executed import claim_problem, parse_executed, recorded_in
 from workbench.runs.notebooks import INSTALLED, QUOTES
 

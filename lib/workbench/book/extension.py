@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from workbench.book import offline, recorded_directive
 from workbench.chapter import claim_html
+from workbench.core.text import duration
 from workbench.runs.executed import Executed, read_executed
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ def provenance(run: dict[str, Any]) -> nodes.admonition:
         box += _paragraph(_sentence(_origin(run)))
         return box
     when = _when(run["started"]) if run.get("started") else None
-    seconds = None if run.get("seconds") is None else _duration(run["seconds"])
+    seconds = None if run.get("seconds") is None else duration(run["seconds"])
     facts = [
         ("Run", nodes.literal(text=run["run"])),
         ("Started", when),
@@ -197,11 +198,6 @@ def _origin(run: dict[str, Any]) -> str:
 def _when(started: str) -> str:
     time = datetime.fromisoformat(started)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s" if rest else f"{seconds:.1f} s"
 
 
 def _number(value: Any) -> str:

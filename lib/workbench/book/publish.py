@@ -24,18 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from workbench.core.project import (
-    Project,
-    RequestError,
-    RunError,
-    nearest,
-    nearest_or_all,
-    sentences_of,
-    write_atomically,
-)
+from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.files import write_atomically
+from workbench.core.project import Project
+from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.request import read_mapping
-from workbench.parameters.types import shown
 from workbench.runs.notebooks import staged
 from workbench.runs.store import Run
 from workbench.runs.syntax import our_packages

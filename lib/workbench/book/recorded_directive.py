@@ -16,7 +16,8 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from workbench.core.project import Project, RequestError
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
 from workbench.recorded.run import Recorded, changed_since, misfit, read_recorded
 from workbench.recorded.sweep import recorded_axes, recorded_counts, recorded_summaries
 from workbench.sweeps.plot import PANELS, picture, table
@@ -130,8 +131,8 @@ def _box(recorded: Recorded, changes: list[str]) -> nodes.admonition:
 
 def _facts(recorded: Recorded) -> str:
     """When, how long, where, and how many claims held."""
-    from workbench.cli.console import duration
     from workbench.core.machine import in_words
+    from workbench.core.text import duration
 
     record = recorded.record
     when = record["started"][:19].replace("T", " at ")

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli import chapters, doctor, recorded, runs, sweeps, warm
-from workbench.core.project import RequestError, RunError
+from workbench.core.errors import RequestError, RunError
 
 app = typer.Typer(
     no_args_is_help=True,

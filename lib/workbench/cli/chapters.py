@@ -12,7 +12,8 @@ import typer
 
 from workbench.cli import completion
 from workbench.cli.shared import ChapterName, print_json, start_jupyterlab
-from workbench.core.project import RunError, find_project
+from workbench.core.errors import RunError
+from workbench.core.project import find_project
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 

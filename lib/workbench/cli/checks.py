@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.project import Project
+from workbench.core.text import few
 from workbench.parameters import content
 
 OURS = "large-model-workbench"
@@ -80,7 +81,7 @@ def _packages(lock: Path) -> Iterator[Check]:
         "packages",
         not unmet,
         True,
-        _few(unmet) if unmet else "all that is needed is installed",
+        few(unmet) if unmet else "all that is needed is installed",
         f"{install} && {_pip()} install --no-deps --no-build-isolation -e ." if unmet else "",
     )
     pinned = _pinned(lock)
@@ -90,7 +91,7 @@ def _packages(lock: Path) -> Iterator[Check]:
     found = (
         f"{len(pinned)} as requirements.lock pins them" if pinned else "there is no requirements.lock to compare with"
     )
-    yield Check("versions", not others, False, _few(others) if others else found, install if others else "")
+    yield Check("versions", not others, False, few(others) if others else found, install if others else "")
 
 
 def _unmet_requirements() -> Iterator[tuple[str, str]]:
@@ -232,8 +233,3 @@ def _browser() -> Check:
 
 def _pip() -> str:
     return f"{sys.executable} -m pip"
-
-
-def _few(items: list[str], most: int = 6) -> str:
-    more = len(items) - most
-    return ", ".join(items[:most]) + (f" and {more} more" if more > 0 else "")

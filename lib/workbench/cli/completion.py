@@ -12,7 +12,8 @@ import json
 import os
 from typing import Any
 
-from workbench.core.project import Project, RequestError, find_project
+from workbench.core.errors import RequestError
+from workbench.core.project import Project, find_project
 
 
 def chapters(incomplete: str) -> list[str]:

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from workbench.core.text import duration, number
 from workbench.runs.store import Run
 
 out = Console(highlight=False)
@@ -130,15 +131,3 @@ def print_outcome(run: Run, reused: bool, *, quiet: bool = False) -> None:
             out.print(f"  [red]✗[/] {escape(text)}", soft_wrap=True)
     if not quiet:
         out.print(str(run.notebook), style="dim", soft_wrap=True)
-
-
-def number(value: Any) -> str:
-    """A measured value as a table shows it."""
-    if value is None:
-        return "not a number"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    return f"{seconds:.1f} s" if seconds < 120 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -9,7 +9,8 @@ import typer
 
 from workbench.cli import completion
 from workbench.cli.shared import Json, print_json, print_json_list, start_jupyterlab
-from workbench.core.project import RequestError, find_project
+from workbench.core.errors import RequestError
+from workbench.core.project import find_project
 
 RunName = Annotated[
     str,
@@ -38,7 +39,7 @@ def runs(
     workbench runs attention --json
     ```
     """
-    from workbench.runs.record import visible
+    from workbench.core.text import visible
     from workbench.runs.store import all_runs
 
     project = find_project()
@@ -182,7 +183,7 @@ def rm(
     ```
     """
     from workbench.cli.console import out
-    from workbench.runs.record import visible
+    from workbench.core.text import visible
     from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove
 
     project = find_project()

@@ -63,7 +63,7 @@ def sweep(
     workbench sweep attention -g seed=0:20 --scheduler tcp://10.0.0.5:8786
     ```
     """
-    from workbench.core.project import RequestError
+    from workbench.core.errors import RequestError
     from workbench.parameters.contract import load_contract
     from workbench.sweeps.grid import points_of
 
@@ -94,7 +94,7 @@ def sweep(
     else:
         print(folder)
     if failed:
-        from workbench.core.project import RunError
+        from workbench.core.errors import RunError
 
         raise RunError(f"{failed} of {len(asked.points)} points failed; the same line tries them again")
 
@@ -136,8 +136,9 @@ def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]
 
 def _dry_run(asked: Any, workers: int | None, elsewhere: bool, as_json: bool) -> None:
     """List the points, and estimate how long those to do will take."""
+    from workbench.core.text import roughly
     from workbench.sweeps.cluster import Share
-    from workbench.sweeps.view import in_words, print_points
+    from workbench.sweeps.view import print_points
 
     missing = len(asked.missing())
     usual = asked.ledger.usual_seconds()
@@ -147,7 +148,7 @@ def _dry_run(asked: Any, workers: int | None, elsewhere: bool, as_json: bool) ->
         print_json({**_facts(asked), "to_run": missing, "at_a_time": at_once, "estimated_seconds": seconds})
         return
     print_points(asked)
-    how = f"one worker would take about {in_words(seconds or 0)}" if elsewhere else f"about {in_words(seconds or 0)}"
+    how = f"one worker would take about {roughly(seconds or 0)}" if elsewhere else f"about {roughly(seconds or 0)}"
     estimate = "no completed run says how long one takes" if seconds is None else f"{how}, {at_once} at a time"
     print(f"{len(asked.points)} points, {missing} to run; {estimate}")
 

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from workbench.cli.checks import Check
-from workbench.cli.console import duration, number, out
+from workbench.cli.console import out
 from workbench.core.machine import in_words
+from workbench.core.text import duration, few, number, visible
 from workbench.parameters.contract import Contract
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
-from workbench.runs.record import visible
 from workbench.runs.staleness import CURRENT, State
 from workbench.runs.store import Run
 
@@ -118,7 +118,7 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
     out.print(f"[bold]{_text(comparison.runs[0].chapter)}[/]")
     labels = [str(place) for place in range(1, len(comparison.runs) + 1)]
     for label, run, others in zip(labels, comparison.runs, comparison.otherwise, strict=True):
-        said = f"; other than in 1: {_few(others)}" if others else ""
+        said = f"; other than in 1: {few(others)}" if others else ""
         out.print(f"  {label}  {run.id}  {_status(run)}{_text(said)}", soft_wrap=True)
     parameters = [row for row in comparison.parameters if everything or row.differs]
     _print_table("parameters", ("name", *labels), [(_text(row.name), *map(_value, row.values)) for row in parameters])
@@ -286,7 +286,3 @@ def _number(value: Any) -> str:
 
 def _value(value: Any) -> str:
     return "–" if value is None else _text(value)
-
-
-def _few(reasons: Sequence[str], most: int = 5) -> str:
-    return ", ".join(reasons[:most]) + (f" and {len(reasons) - most} more" if len(reasons) > most else "")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.core.project import RequestError, RunError
+from workbench.core.errors import RequestError, RunError
 
 
 def warm(

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.runs.environment import Secrets
+from workbench.core.secrets import Secrets
 
 SERVER = "workbench.kernels.forkserver"
 NAME = "workbench-warm"

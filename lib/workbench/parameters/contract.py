@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.core.project import Project, RequestError, nearest, nearest_or_all
-from workbench.parameters.types import VOCABULARY, coerce, plain, resolved, shown
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
+from workbench.core.text import nearest, nearest_or_all, shown
+from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from workbench.core.project import RequestError
-from workbench.parameters.types import shown
+from workbench.core.errors import RequestError
+from workbench.core.text import shown
 
 
 class _TextLoader(yaml.BaseLoader):

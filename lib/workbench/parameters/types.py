@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from workbench.core.project import RequestError, RunError, find_project, nearest
+from workbench.core.errors import RequestError, RunError
+from workbench.core.project import find_project
+from workbench.core.text import nearest, shown
 from workbench.parameters import content
 
 __all__ = ["Count", "Dataset", "Fraction", "Literal", "Model", "Predictions", "Rate", "Seed"]
@@ -366,10 +368,3 @@ def _sentence(error: dict[str, Any]) -> str:
 def _neat(bound: Any) -> Any:
     """A bound as people write it: 0, not 0.0."""
     return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
-
-
-def shown(value: Any, limit: int = 60) -> str:
-    """A value as an error message shows it: short, on one line, and visible when it is blank."""
-    text = str(value)
-    text = text if text.strip() and text.isprintable() else repr(text)
-    return text if len(text) <= limit else f"{text[:limit]}…"

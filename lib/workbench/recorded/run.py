@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from workbench.core.project import PREDICTIONS, Project, RequestError, RunError, nearest_or_all, write_atomically
+from workbench.core.errors import RequestError, RunError
+from workbench.core.files import write_atomically
+from workbench.core.project import PREDICTIONS, Project
+from workbench.core.text import nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.request import given_parameters
-from workbench.parameters.types import Source, named_sources, plain, shown
+from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs.predictions import collected
 from workbench.runs.store import Run
 from workbench.sweeps.summary import seed_names

@@ -17,10 +17,11 @@ from typing import Any
 
 import yaml
 
+from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
-from workbench.core.project import PREDICTIONS, Project, RequestError
+from workbench.core.project import PREDICTIONS, Project
+from workbench.core.text import shown
 from workbench.parameters.contract import Contract, load_contract
-from workbench.parameters.types import shown
 from workbench.recorded.run import (
     CIRCUMSTANCES,
     POINTS,

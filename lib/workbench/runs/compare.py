@@ -17,8 +17,9 @@ from typing import Any
 
 from workbench.parameters import content
 from workbench.runs.predictions import tables_of
-from workbench.core.project import RequestError
-from workbench.runs.store import Run, is_number
+from workbench.core.errors import RequestError
+from workbench.runs.store import Run
+from workbench.core.text import is_number
 from workbench.runs.staleness import changes
 
 

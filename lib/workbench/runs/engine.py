@@ -24,8 +24,10 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 
 import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
-from workbench.core.project import RequestError, find_project, write_atomically
-from workbench.runs.environment import Secrets
+from workbench.core.project import find_project
+from workbench.core.errors import RequestError
+from workbench.core.files import write_atomically
+from workbench.core.secrets import Secrets
 
 ENGINE = "workbench"
 

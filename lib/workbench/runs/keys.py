@@ -17,7 +17,7 @@ from typing import Any
 
 from workbench.parameters.contract import Contract, python_of, source, tags
 from workbench.runs.definitions import Reached, digests, reached_by
-from workbench.core.project import RunError
+from workbench.core.errors import RunError
 from workbench.parameters.types import Model, named_sources, plain
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from workbench.parameters.contract import Contract, tags
 from workbench.core.machine import in_words
-from workbench.core.project import Project, RequestError, write_atomically
+from workbench.core.project import Project
+from workbench.core.errors import RequestError
+from workbench.core.files import write_atomically
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
 QUOTES = "quotes-corpus"

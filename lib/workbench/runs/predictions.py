@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.parameters import content
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.runs.store import Run
 
 

@@ -6,6 +6,8 @@ any depth, or the record is not believed. Parts that this version does not know 
 
 from __future__ import annotations
 
+from workbench.core.text import visible
+
 import copy
 import json
 from functools import cache
@@ -195,9 +197,6 @@ def checked(content: bytes) -> dict[str, Any]:
     return record
 
 
-def visible(text: str) -> str:
-    """Text on one line that can be printed: what would steer a terminal, or is no character, is shown as an escape."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def is_executed_notebook(notebook: Any) -> bool:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 import filelock
 
-from workbench.core.project import Project, RequestError, RunError, write_atomically
-from workbench.runs.record import visible
+from workbench.core.project import Project
+from workbench.core.errors import RequestError, RunError
+from workbench.core.files import write_atomically
+from workbench.core.text import visible
 from workbench.runs.store import PATIENCE, Run, all_runs, find_run, is_locked, lock_of, read_notebook
 
 _ASIDE = ".removed-"

@@ -21,7 +21,8 @@ from workbench.parameters.contract import Contract
 from workbench.runs.executed import parse_executed
 from workbench.runs.keys import content_key, ingredients, installed
 from workbench.core.machine import energy, git_state, machine
-from workbench.core.project import Project, RequestError, RunError, sentences_of
+from workbench.core.project import Project
+from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.runs.store import (
     FORMAT,
     Run,
@@ -33,7 +34,7 @@ from workbench.runs.store import (
     notebook_facts,
     write_record,
 )
-from workbench.runs.environment import Secrets
+from workbench.core.secrets import Secrets
 from workbench.parameters.types import Source, named_sources, plain
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

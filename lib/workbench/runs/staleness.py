@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.parameters.contract import Contract, load_contract
-from workbench.core.project import Project, RequestError, RunError, sentences_of
+from workbench.core.project import Project
+from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.runs.store import Run, all_runs, completed_run
 from workbench.runs.syntax import STATEMENTS
-from workbench.parameters.types import shown
+from workbench.core.text import shown
 
 if TYPE_CHECKING:
     from workbench.runs.runner import Reporter

@@ -27,9 +27,12 @@ from typing import Any
 
 import filelock
 
-from workbench.core.project import Project, RequestError, write_atomically
-from workbench.runs.record import Unreadable, checked, is_executed_notebook, visible
-from workbench.parameters.types import shown
+from workbench.core.project import Project
+from workbench.core.errors import RequestError
+from workbench.core.files import write_atomically
+from workbench.runs.record import Unreadable, checked, is_executed_notebook
+from workbench.core.text import visible
+from workbench.core.text import shown
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 FORMAT = 1
@@ -133,9 +136,6 @@ def _is_locked_without_fcntl(folder: Path) -> bool:
         return True
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value of a record is a number; Python takes true and false for numbers as well."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def iso(moment: datetime) -> str:

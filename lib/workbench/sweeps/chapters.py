@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.cli.console import RichReporter
-from workbench.core.project import Project, RunError
+from workbench.core.errors import RunError
+from workbench.core.project import Project
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import plain
 from workbench.runs.runner import build_shipped, prepare, run_chapter

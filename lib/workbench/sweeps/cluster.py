@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from workbench.core.errors import RunError
 from workbench.core.machine import machine
-from workbench.core.project import RunError
 
 _LOOPBACK = "127.0.0.1:0"
 _SCRATCH = "workbench-dask-"  # and the process that a temporary folder is of

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from workbench.core.project import RunError, write_atomically
+from workbench.core.errors import RunError
+from workbench.core.files import write_atomically
 from workbench.runs.keys import libraries
 from workbench.runs.store import Run, is_locked, iso, lock_of, new_run_folder, write_record
 from workbench.sweeps.cluster import Cluster, Share

@@ -23,7 +23,7 @@ from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.parameters.contract import Contract
 from workbench.parameters.request import given_parameters, is_mapping, named_once, read_yaml
 from workbench.parameters.types import plain

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.core.project import Project, sentences_of
+from workbench.core.errors import sentences_of
+from workbench.core.project import Project
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients

@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.project import write_atomically
+from workbench.core.files import write_atomically
+from workbench.core.text import is_number
 from workbench.parameters import content
-from workbench.runs.store import is_number
 from workbench.sweeps.summary import Summary, axes_of, markdown_table, metric_names, shown_mean
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workbench.core.project import Project, Refusal
+from workbench.core.errors import Refusal
+from workbench.core.project import Project
 
 IDLE = 5.0
 """Seconds without a request after which the process ends by itself."""

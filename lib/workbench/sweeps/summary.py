@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.project import write_atomically
+from workbench.core.files import write_atomically
 from workbench.parameters import content
 from workbench.parameters.types import plain
 from workbench.sweeps.ledger import Metric

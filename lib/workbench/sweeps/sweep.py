@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.core.project import Project, RunError
+from workbench.core.errors import RunError
+from workbench.core.project import Project
 from workbench.parameters.contract import Contract
 from workbench.sweeps.grid import Point, Points
 from workbench.sweeps.ledger import Keys, Ledger, Outcome

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.cli.console import can_redraw
+from workbench.core.text import roughly
 from workbench.sweeps.ledger import Outcome
 from workbench.sweeps.sweep import Sweep
 
@@ -70,22 +71,15 @@ class SweepView:
         now = time.monotonic()
         table = Table(box=None, pad_edge=False, show_header=False)
         for label, since in list(running.items())[:_MOST_ROWS]:
-            table.add_row("[cyan]running[/]", escape(label), f"[dim]{in_words(now - since)}[/]")
+            table.add_row("[cyan]running[/]", escape(label), f"[dim]{roughly(now - since)}[/]")
         for failure in self._failures[-3:]:
             table.add_row("[red]failed[/]", escape(failure[:120]), "")
         remaining = ""
         if each is not None and running:
             under_way = sum(max(0.0, each - (now - since)) for since in running.values())
-            remaining = f", about {in_words((left * each + under_way) / len(running))} to go"
+            remaining = f", about {roughly((left * each + under_way) / len(running))} to go"
         counts = f"{done} done, {failed} failed, {len(running)} running, {left} to start of {self._total}{remaining}"
         return Group(table, Text(counts))
-
-
-def in_words(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def print_points(sweep: Sweep) -> None:

@@ -9,7 +9,8 @@ from scipy import stats
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, f1_score
 
-from largemodels.evaluation.error_analysis import class_ids, collapsed_class, confusion_table, majority_baseline, slices
+from largemodels.base.checks import class_ids
+from largemodels.evaluation.error_analysis import collapsed_class, confusion_table, majority_baseline, slices
 from largemodels.statistics.comparisons import adjusted_p
 from largemodels.statistics.intervals import proportion_interval
 

@@ -11,11 +11,11 @@ from sklearn.calibration import calibration_curve
 
 mpl.use("Agg")
 
+from largemodels.base.checks import as_distributions
 from largemodels.figures import style
 from largemodels.statistics import calibration, comparisons
 from largemodels.statistics.calibration import (
     apply_temperature,
-    as_distributions,
     expected_calibration_error,
     expected_ece_of_perfect_calibration,
     fit_temperature,

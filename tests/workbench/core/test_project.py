@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.core.project import RequestError, find_project
+from workbench.core.errors import RequestError
+from workbench.core.project import find_project
 
 
 def test_the_checkout_is_that_of_the_first_place_in_one_unless_the_environment_names_another(

@@ -24,9 +24,9 @@ from jupyter_client.manager import KernelManager
 import workbench.kernels.provisioner
 from toy_project import write_chapter
 from workbench.book.check import nbval
+from workbench.core.secrets import Secrets
 from workbench.kernels import forkserver, warm
 from workbench.kernels.warm import ADDRESS, CHOICE, NAME, ForkedKernel, fork_kernel, warm_kernels
-from workbench.runs.environment import Secrets
 from workbench.runs.notebooks import accept_run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -272,7 +272,7 @@ def test_what_a_kernel_has_started_ends_with_it(kernel):
 OWNER = """
 import subprocess, time, workbench.kernels.provisioner
 from jupyter_client.manager import start_new_kernel
-from workbench.runs.environment import Secrets
+from workbench.core.secrets import Secrets
 from workbench.kernels.warm import warm_kernels
 with warm_kernels() as server:
     {prepare}

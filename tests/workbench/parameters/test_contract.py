@@ -7,7 +7,7 @@ import json
 import pytest
 
 from toy_project import PARAMETERS, write_chapter
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.parameters.contract import load_contract, read_contract
 
 

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.core.project import Project, RequestError
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.parameters.request import given_parameters, read_mapping
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.core.project import RunError
+from workbench.core.errors import RunError
+from workbench.core.text import shown
 from workbench.parameters import content
 from workbench.parameters.types import (
     Count,
@@ -26,7 +27,6 @@ from workbench.parameters.types import (
     coerce,
     named_sources,
     resolved,
-    shown,
 )
 
 

@@ -14,7 +14,8 @@ import pytest
 from made_runs import make_run, save_answers
 from swept_project import sweep
 from toy_project import write_chapter
-from workbench.core.project import Project, RequestError, RunError
+from workbench.core.errors import RequestError, RunError
+from workbench.core.project import Project
 from workbench.parameters.types import Predictions
 from workbench.recorded.run import read_recorded, record_run
 from workbench.recorded.sweep import find_sweep, record_sweep

@@ -9,7 +9,8 @@ import shutil
 import pytest
 
 from toy_project import Silent, edit_cell, write_chapter
-from workbench.core.project import Project, RequestError
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
 from workbench.parameters import content as subject
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import coerce

@@ -12,7 +12,8 @@ import pytest
 
 from swept_project import results, sweep, write_traced_chapter
 from toy_project import edit_cell, write_chapter
-from workbench.core.project import Project, RequestError
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.run import Recorded, changed_since, misfit, read_recorded, record_run
 from workbench.recorded.sweep import _as_grids, find_sweep, record_sweep, recorded_counts, recorded_summaries

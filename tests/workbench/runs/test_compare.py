@@ -12,7 +12,7 @@ import pytest
 
 from made_runs import make_run, save_answers, whole_record
 from workbench.runs.compare import compare
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.runs.store import find_run
 
 

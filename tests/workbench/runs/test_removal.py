@@ -11,7 +11,7 @@ import pytest
 
 from made_runs import NOW, forge, make_run, outside_of
 from workbench.runs import removal
-from workbench.core.project import RequestError, RunError
+from workbench.core.errors import RequestError, RunError
 from workbench.runs.store import all_runs, find_run, lock_of
 from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove, working_copy
 

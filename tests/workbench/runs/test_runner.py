@@ -18,7 +18,7 @@ from toy_project import Silent, edit_cell, write_chapter
 from workbench.runs import engine, store
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
-from workbench.core.project import RequestError, RunError
+from workbench.core.errors import RequestError, RunError
 from workbench.runs.store import all_runs
 from workbench.runs.runner import Limits, run_chapter
 

@@ -12,7 +12,7 @@ import pytest
 from made_runs import NOW, forge, make_run, outside_of, places_in, replaced, whole_record
 from workbench.runs import store
 from workbench.runs.compare import compare
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.runs.store import (
     all_runs,
     completed_run,

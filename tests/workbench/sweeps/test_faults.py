@@ -25,7 +25,7 @@ from swept_project import (
     wait_until,
     write_traced_chapter,
 )
-from workbench.core.project import RunError
+from workbench.core.errors import RunError
 from workbench.parameters.contract import load_contract
 from workbench.runs.store import all_runs
 from workbench.sweeps import execute

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toy_project import write_chapter
-from workbench.core.project import RequestError
+from workbench.core.errors import RequestError
 from workbench.parameters.contract import load_contract, read_contract
 from workbench.sweeps.grid import points_of
 

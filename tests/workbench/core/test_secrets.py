@@ -8,8 +8,8 @@ import json
 import nbformat
 import pytest
 
+from workbench.core.secrets import REDACTED, Secrets
 from workbench.runs.engine import without_secrets
-from workbench.runs.environment import REDACTED, Secrets
 
 ENVIRONMENT = {
     "HF_TOKEN": "hf_abcdefghij",

@@ -1,0 +1,61 @@
+"""Values, durations and lists as messages and tables show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` where a known name is near, otherwise nothing."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, or else all of them."""
+    known = list(known)
+    return nearest(name, known) or (f"; there is {', '.join(known)}" if known else "")
+
+
+def shown(value: Any, limit: int = 60) -> str:
+    """A value as an error message shows it: short, on one line, and visible when it is blank."""
+    text = str(value)
+    text = text if text.strip() and text.isprintable() else repr(text)
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def visible(text: str) -> str:
+    """Text on one line that can be printed: what would steer a terminal, or is no character, is shown as an escape."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def number(value: Any) -> str:
+    """A measured value as a table shows it."""
+    if value is None:
+        return "not a number"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A measured time, such as `12.3 s` or `2 min 5 s`."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a record is a number; Python takes true and false for numbers as well."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def few(items: Sequence[str], most: int = 5) -> str:
+    """The first items of a list, and how many more there are."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def roughly(seconds: float) -> str:
+    """An estimated time, such as `12 s`, `5 min` or `1.5 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
