@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from largemodels.checkpoints import from_weights
 from largemodels.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.training import Recipe, train
 
@@ -158,12 +160,13 @@ def classifier_on(
 
     A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
     a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
-    starts at random. So it is with `from_pretrained` and `checkpoints.load_classifier`.
+    starts at random, with the numbers that `checkpoints.load_classifier` gives it for the same seed.
 
     Args:
         encoder: gives the configuration and, unless told not to, the weights.
         labels: names of the classes; the position is the id.
-        pretrained: whether the network gets the encoder's weights; if not, it starts at random, as from scratch.
+        pretrained: whether the network gets the encoder's weights; if not, they are drawn, as from scratch, and what
+            remains of the head is the same as with them.
         seed: of the random weights; the generators of others are left alone.
 
     Raises:
@@ -174,12 +177,24 @@ def classifier_on(
     config.label2id = {label: place for place, label in enumerate(labels)}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_config(config)
-    if pretrained:
-        missing, unexpected = model.base_model.load_state_dict(encoder.base_model.state_dict(), strict=False)
-        if left := [name for name in (*missing, *unexpected) if not name.startswith("pooler.")]:
-            raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(left[:3])})")
-        own, given = model.state_dict(), encoder.state_dict()
-        alike = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
-        model.load_state_dict({name: given[name] for name in alike}, strict=False)
+        scratch = AutoModelForSequenceClassification.from_config(config)
+    shared = _shared_weights(encoder, scratch)
+    weights = shared if pretrained else {name: scratch.state_dict()[name] for name in shared}
+    copied = {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
+    model, _ = from_weights(type(scratch), None, seed=seed, config=config, state_dict=copied)
     return model
+
+
+def _shared_weights(encoder: PreTrainedModel, classifier: PreTrainedModel) -> dict[str, Tensor]:
+    """The encoder's weights that the classifier has too, by the classifier's names; the pooler may be missing.
+
+    Raises:
+        ValueError: if a weight of the network below the head is not in both, or of another shape.
+    """
+    prefix, shapes = f"{classifier.base_model_prefix}.", {n: w.shape for n, w in classifier.state_dict().items()}
+    weights = encoder.state_dict() | encoder.base_model.state_dict(prefix=prefix)
+    shared = {name: weight for name, weight in weights.items() if shapes.get(name) == weight.shape}
+    body = {name for name in (*weights, *shapes) if name.startswith(prefix) and ".pooler." not in name}
+    if misfits := sorted(body - shared.keys()):
+        raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(misfits[:3])})")
+    return shared

@@ -76,14 +76,34 @@ def test_a_model_with_another_head_gives_the_network_below_it_and_what_a_classif
     assert not torch.equal(scratch.state_dict()["head.dense.weight"], pairs.state_dict()["head.dense.weight"])
 
 
-def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier(tmp_path):
-    masked = encoder(seed=3)
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier_the_head_included(architecture, tmp_path):
+    masked = encoder(architecture, seed=3)
     masked.save_pretrained(tmp_path)
     loaded = load_classifier(tmp_path, LABELS, seed=1).state_dict()
     started = classifier_on(masked, LABELS, seed=1).state_dict()
     assert loaded.keys() == started.keys()
-    for name in loaded.keys() - {"classifier.weight", "classifier.bias"}:
-        torch.testing.assert_close(started[name], loaded[name], rtol=0, atol=0)
+    for name, weight in loaded.items():
+        torch.testing.assert_close(started[name], weight, rtol=0, atol=0)
+
+
+def test_an_encoder_without_a_head_gives_the_network_and_one_of_another_shape_is_refused():
+    masked = encoder(seed=3)
+    bare, whole = (classifier_on(network, LABELS, seed=1).state_dict() for network in (masked.base_model, masked))
+    for name in whole.keys() - {"head.dense.weight", "head.norm.weight", "classifier.weight"}:
+        torch.testing.assert_close(bare[name], whole[name], rtol=0, atol=0)
+    masked.config.intermediate_size += 1
+    with pytest.raises(ValueError, match=r"encoder: its weights do not fit a classifier \(model\.layers\.0\.mlp"):
+        classifier_on(masked, LABELS)
+
+
+def test_starting_a_classifier_leaves_other_generators_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    for pretrained in (True, False):
+        torch.manual_seed(5)
+        classifier_on(encoder(), LABELS, pretrained=pretrained, seed=1)
+        assert torch.rand(1) == expected
 
 
 def test_a_recipe_passes_over_the_texts_as_often_as_asked():
