@@ -17,11 +17,14 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.checkpoints import from_weights
+from largemodels.errors import InputError
 from largemodels.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.training import Recipe, train
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+    from sklearn.model_selection import GridSearchCV
+
+NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
 def fine_tune(
@@ -133,15 +136,19 @@ def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> flo
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:
+def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> GridSearchCV:
     """A logistic regression on the TF-IDF of words and pairs of words, fitted; `predict` takes texts.
 
     How strongly it is regularised is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on
-    the examples alone: so the baseline is a tuned one, and no held-out text helps it.
+    the examples alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has its own vocabulary
+    and document frequencies. There are two folds where a class has two examples only.
 
     Args:
         examples: text and label.
         strengths: the choices.
+
+    Raises:
+        InputError: if no class has two examples, so that none can be held out.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -149,8 +156,34 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
     from sklearn.pipeline import make_pipeline
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    classifier = GridSearchCV(LogisticRegression(max_iter=1000, tol=1e-3), {"C": list(strengths)}, cv=3)
-    return make_pipeline(words, classifier).fit(examples["text"], examples["label"])
+    classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))
+    choices, folds = {"logisticregression__C": list(strengths)}, _folds(examples["label"].to_numpy())
+    return GridSearchCV(classifier, choices, cv=folds).fit(examples["text"], examples["label"])
+
+
+def _folds(labels: np.ndarray, most: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The places to learn from and to judge by of each fold, with every class in all of them.
+
+    A class of one example cannot be on both sides: it is always learnt from and never judged.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    single, several = np.flatnonzero(sizes[classes] == 1), np.flatnonzero(sizes[classes] > 1)
+    if not len(several):
+        raise InputError("labels: no class has two examples, one to learn from and one to judge by; give more")
+    folds = StratifiedKFold(min(most, sizes[sizes > 1].min())).split(several, labels[several])
+    return [(np.concatenate([several[learnt], single]), several[judged]) for learnt, judged in folds]
+
+
+def word_log_probabilities(classifier: GridSearchCV, texts: Sequence[str], classes: int) -> np.ndarray:
+    """The log-probability of each class for each text by a `word_classifier`, `(texts, classes)`.
+
+    A class that no labelled example has gets the probability `NEVER`.
+    """
+    logs = np.full((len(texts), classes), np.log(NEVER))
+    logs[:, classifier.classes_] = classifier.predict_log_proba(texts)
+    return logs
 
 
 def classifier_on(
