@@ -130,7 +130,8 @@ def load(
         progress: called as `progress(done, total, message)` where it takes long.
 
     Raises:
-        TaskError: if the data are missing or cannot be read, a column has to be named, or the labels are none.
+        TaskError: if the data are missing or cannot be read, a column has to be named, the labels are none, or dropping
+            leaves a split without rows or a label without training rows.
     """
     if name in SHIPPED:
         if text_column or label_column or pair_column:
@@ -145,9 +146,10 @@ def load(
         frames, labels, notes = _labelled(parts, columns, name)
         _check_splits(frames, labels, name)
         frames, made = _split(frames, name)
-        overlaps, frames, dropped = _overlaps(frames, drop)
+        overlaps, kept, dropped = _overlaps(frames, drop)
+        _check_kept(frames, kept, labels, name)
         provenance = {"fingerprint": sources.fingerprint(name), **columns, "splits": made, **notes}
-    return Task(str(name), frames, labels, overlaps, dropped, provenance)
+    return Task(str(name), kept, labels, overlaps, dropped, provenance)
 
 
 def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
@@ -401,6 +403,23 @@ def _overlaps(frames: dict[str, pd.DataFrame], drop: bool) -> tuple[tuple[Overla
         return tuple(found), frames, 0
     kept = {split: frame.drop(index=list(shared[split])).reset_index(drop=True) for split, frame in frames.items()}
     return tuple(found), kept, len(frames["train"]) - len(kept["train"])
+
+
+def _check_kept(
+    before: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], labels: Sequence[str], name: object
+) -> None:
+    """Refuse what dropping took away: all rows of a split, or all training rows of a label."""
+    for split, frame in kept.items():
+        if frame.empty:
+            raise TaskError(
+                f"{name}: every row of its {split} split resembles a row of a later split, so dropping them leaves "
+                "none; load it without drop, or take other rows"
+            )
+    if gone := sorted(set(before["train"]["label"]) - set(kept["train"]["label"])):
+        raise TaskError(
+            f"{name}: every training row of the label {labels[gone[0]]} resembles a row of a later split, so dropping "
+            "them leaves nothing to learn it from; load it without drop, or give other examples"
+        )
 
 
 def joined_texts(frame: pd.DataFrame, separator: str = " ") -> pd.Series:

@@ -30,22 +30,35 @@ def read_answers(paths: Sequence[Path], file: str) -> pd.DataFrame:
     return whole[whole["file"] == file] if "file" in whole else whole
 
 
-def effects(answers: pd.DataFrame, *, target: str | None = None, base: str = "nothing") -> pd.DataFrame:
+def targets_of(table: pd.DataFrame) -> pd.Series:
+    """The name of each row's target, `(rows,)`: what the columns of the chapter's parameters hold that begin with it.
+
+    A list of libraries is joined by commas. It is "" throughout where no such parameter varied, in runs of one target.
+    """
+    columns = [table[column].map(_joined) for column in table if column.startswith("target")]
+    names = pd.Series("", index=table.index, dtype=object)
+    return columns[0].str.cat(columns[1:], sep=" ") if columns else names
+
+
+def _joined(value: object) -> str:
+    return ",".join(value) if isinstance(value, (list, np.ndarray)) else str(value)
+
+
+def effects(answers: pd.DataFrame, *, base: str = "nothing") -> pd.DataFrame:
     """Every method on every target compared with `base`: one row each, in the order of the answers.
 
-    Where there are several targets, a last one, "all", has the examples of all of them. Columns: target, method, seeds,
-    n (examples), base_accuracy and accuracy (means over seeds), difference with low and high (95%, over seeds and
-    documents: `evaluation.seed_and_test_interval`), p, and p_holm, corrected for all rows.
+    `targets_of` tells targets apart; where there are several, a last one, "all", has the examples of all of them.
+    Columns: target, method, seeds, n (examples), base_accuracy and accuracy (means over seeds), difference with low and
+    high (95%, over seeds and documents: `evaluation.seed_and_test_interval`), p, and p_holm, corrected for all rows.
 
     Args:
         answers: predictions whose model is the method, with a seed in each row.
-        target: the column that names the target; if not given, all answers are of one.
         base: what the others are compared with.
 
     Raises:
         InputError: for answers without `base`, of fewer than two seeds, or of a method that lacks a seed or an example.
     """
-    parts = _by_target(answers, target)
+    parts = _by_target(answers)
     rows = [
         _compared(name, method, base, [part]) for name, part in parts.items() for method in part.right if method != base
     ]
@@ -57,12 +70,12 @@ def effects(answers: pd.DataFrame, *, target: str | None = None, base: str = "no
     return table.assign(p_holm=adjusted_p(table["p"]))
 
 
-def difference(answers: pd.DataFrame, method: str, base: str, *, target: str | None = None) -> PairedDifference:
+def difference(answers: pd.DataFrame, method: str, base: str) -> PairedDifference:
     """One method compared with another over all targets, without correction: for a comparison planned before.
 
     Arguments and errors are those of `effects`.
     """
-    row = _compared("all", method, base, list(_by_target(answers, target).values()))
+    row = _compared("all", method, base, list(_by_target(answers).values()))
     return PairedDifference(row["difference"], row["p"], row["low"], row["high"])
 
 
@@ -79,11 +92,10 @@ class RightAnswers:
     documents: np.ndarray
 
 
-def _by_target(answers: pd.DataFrame, target: str | None) -> dict[str, RightAnswers]:
+def _by_target(answers: pd.DataFrame) -> dict[str, RightAnswers]:
     if "seed" not in answers or answers["seed"].nunique() < 2:
         raise InputError("answers: they are of one seed; an interval over seeds needs two or more")
-    groups = answers.groupby(target, sort=False) if target else [("", answers)]
-    return {str(name): right_answers(group) for name, group in groups}
+    return {name: right_answers(group) for name, group in answers.groupby(targets_of(answers), sort=False)}
 
 
 def _compared(target: str, method: str, base: str, parts: Sequence[RightAnswers]) -> dict:
@@ -116,18 +128,18 @@ def right_answers(answers: pd.DataFrame) -> RightAnswers:
     return RightAnswers(right, documents.to_numpy(dtype=str))
 
 
-def seconds_beside(answers: Path, target: str | None = None) -> dict[tuple[str, str], float]:
+def seconds_beside(answers: Path) -> dict[tuple[str, str], float]:
     """The mean seconds of each method, by target and method, from the results that are recorded beside the answers.
 
-    Empty where none are: answers may come from elsewhere. The metric is called METHOD_seconds, see `metric_name`.
+    Empty where none are: answers may come from elsewhere. Targets are named as by `targets_of`, and the metric is
+    called METHOD_seconds, see `metric_name`.
     """
     results = answers.with_name("results.parquet")
     if not results.is_file():
         return {}
     table = pd.read_parquet(results)
     table = table[table["metric"].str.endswith("_seconds")]
-    of = table[target].map(lambda value: ",".join(value) if isinstance(value, (list, np.ndarray)) else str(value))
-    means = table["value"].groupby([of if target else "", table["metric"]]).mean()
+    means = table["value"].groupby([targets_of(table), table["metric"]]).mean()
     return {(name, metric.removesuffix("_seconds")): float(mean) for (name, metric), mean in means.items()}
 
 

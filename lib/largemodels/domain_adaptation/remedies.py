@@ -31,10 +31,10 @@ from largemodels.domain_adaptation.distance import proxy_a_distance
 from largemodels.domain_adaptation.domains import Draw
 from largemodels.domain_adaptation.label_shift import estimate_by_likelihood, with_shares
 from largemodels.domain_adaptation.train import features_of, fine_tune_across
-from largemodels.fine_tuning.trials import NEVER, Trial, word_trial
+from largemodels.fine_tuning.trials import Trial, word_trial
 from largemodels.models.batches import join_sentences
 from largemodels.models.checkpoints import load_classifier, load_masked_lm
-from largemodels.models.classifiers import classifier_on, fine_tune, predict, recipe_for
+from largemodels.models.classifiers import NEVER, classifier_on, fine_tune, predict, recipe_for
 from largemodels.models.training import Recipe
 from largemodels.pretraining.masked_prediction import masked_tokens
 from largemodels.pretraining.train import PretrainingRecipe, pretrain
@@ -147,6 +147,8 @@ def adapted(method: Method, draw: Draw, setting: Setting, base: Outcome | None =
 
 def _trained(method: Method, draw: Draw, setting: Setting) -> Outcome:
     """Remedies that train one classifier, from the checkpoint or from one that has read more."""
+    if method == "weights":
+        return _weighted(draw, setting)
     texts = {"dapt": [draw.target_text], "tapt": [draw.task_text], "irrelevant": [draw.control_text]}
     texts["dapt+tapt"] = [draw.target_text, draw.task_text]
     examples = {"few labels": pd.concat([draw.labelled, draw.few]), "ceiling": draw.ceiling}
@@ -234,8 +236,8 @@ def reading_loss(reader: PreTrainedModel, draw: Draw, setting: Setting) -> float
     return float(masked_tokens(reader, setting.tokenizer, sequences)["loss"].mean())
 
 
-def _weighted(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
-    """Source examples drawn anew, each as often as the target looks like it; the odds are those of TF-IDF vectors."""
+def _weighted(draw: Draw, setting: Setting) -> Outcome:
+    """Source examples drawn again, each as often as the target looks like it; the odds are those of TF-IDF vectors."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     source, target = joined_texts(draw.labelled), joined_texts(draw.unlabelled)
@@ -275,28 +277,32 @@ def _corrected(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
 
 
 def _aligned(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
-    """A logistic regression on the features of "nothing", the source's moved to the target's covariance."""
+    """A logistic regression on the features of "nothing", the source's moved to the target's covariance.
+
+    The source examples are those of validation. The network knows by heart the ones that it was trained on: their
+    features lie further apart than those of any other text, which is no difference between domains. So this remedy has
+    the labels of validation besides, as "shares" has for its temperature.
+    """
     from sklearn.linear_model import LogisticRegression
 
     def features(examples: pd.DataFrame) -> np.ndarray:
         return features_of(base.classifier, setting.tokenizer, examples, max_length=setting.max_length)
 
-    source, target = features(draw.labelled), features(draw.unlabelled)
+    source, target = features(draw.validation), features(draw.unlabelled)
     scale = source.std(0) + 1e-6
     moved = coral(source / scale, target / scale)
-    head = LogisticRegression(max_iter=1000).fit(moved, draw.labelled["label"])
+    head = LogisticRegression(max_iter=1000).fit(moved, draw.validation["label"])
     logs = np.full((len(draw.judged), len(draw.labels)), np.log(NEVER))
     logs[:, head.classes_] = head.predict_log_proba(features(draw.judged) / scale).clip(np.log(NEVER))
     return Outcome(Trial("", logs))
 
 
 _AFTER: dict[str, Callable[[Draw, Setting, Outcome], Outcome]] = {
-    "weights": _weighted,
     "self-training": _self_trained,
     "shares": _corrected,
     "coral": _aligned,
 }
-"""Remedies that go on from what "nothing" came to, or have nothing to train before it."""
+"""Remedies that go on from what "nothing" came to, and so cost its seconds too."""
 
 
 def distance_of_features(network: PreTrainedModel, draw: Draw, setting: Setting) -> float:

@@ -19,12 +19,17 @@ from largemodels.data.predictions import example_ids
 from largemodels.data.tasks import joined_texts
 from largemodels.models.batches import plan_batches
 from largemodels.models.checkpoints import longest_text
-from largemodels.models.classifiers import fine_tune, mean_cross_entropy, predict, recipe_for, word_classifier
+from largemodels.models.classifiers import (
+    fine_tune,
+    mean_cross_entropy,
+    predict,
+    recipe_for,
+    word_classifier,
+    word_log_probabilities,
+)
 from largemodels.models.trainable import trained_parameters
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.statistics.intervals import proportion_interval
-
-NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,10 @@ def run_trial(
 def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes: int) -> Trial:
     """The trial of the baseline that counts words, `fine_tuning.word_classifier`; texts of a pair are joined."""
     start = time.perf_counter()
-    found = word_classifier(examples.assign(text=joined_texts(examples)))
+    classifier = word_classifier(examples.assign(text=joined_texts(examples)))
     seconds = time.perf_counter() - start
-    logs = np.full((len(judged), classes), np.log(NEVER))
-    logs[:, found.classes_] = found.predict_log_proba(joined_texts(judged))
-    numbers = found[-1].best_estimator_.coef_.size
-    return Trial(name, logs, trained=int(numbers), seconds=seconds)
+    logs = word_log_probabilities(classifier, joined_texts(judged), classes)
+    return Trial(name, logs, trained=int(classifier.best_estimator_[-1].coef_.size), seconds=seconds)
 
 
 class _StepClock(TrainerCallback):

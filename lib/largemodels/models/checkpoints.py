@@ -234,23 +234,21 @@ def load_classifier(
         name: the model.
         labels: their names; the position is the id.
         training: whether it will be trained, which takes four times the memory.
-        seed: of the random head; None goes on from PyTorch's present state.
+        seed: of the random head, which leaves the generators of others alone; None goes on from PyTorch's state.
 
     Raises:
         CheckpointError: as `load_masked_lm`, or for fewer than two labels.
     """
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise CheckpointError(f"{name}: a classifier needs two or more different labels, and was given {list(labels)}")
-    import torch
     from transformers import AutoModelForSequenceClassification
 
-    if seed is not None:
-        torch.manual_seed(seed)
     names = dict(enumerate(labels))
     model, missing = _load(
         AutoModelForSequenceClassification,
         name,
         training,
+        seed=seed,
         id2label=names,
         label2id={label: place for place, label in names.items()},
         num_labels=len(labels),
@@ -294,19 +292,35 @@ def _special(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
 
 
 def _load(auto: Any, name: str | os.PathLike[str], training: bool, **options: Any) -> tuple[PreTrainedModel, list[str]]:
-    """Return a model in float32, in evaluation mode, and the names of the parameters that its files lack."""
+    """The model of these files, and the names of the parameters that they lack, which start at random."""
     folder = resolve(name).folder
     check_memory(name, training=training)
-    with _quiet(), _load_errors(name, "model"):
-        model, info = auto.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            dtype="float32",
-            output_loading_info=True,
-            **options,
+    with _load_errors(name, "model"):
+        return from_weights(
+            auto, folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, **options
         )
+
+
+def from_weights(
+    build: Any, source: Path | None, *, seed: int | None = None, **options: Any
+) -> tuple[PreTrainedModel, list[str]]:
+    """A model in float32, in evaluation mode, and the sorted names of the parameters that the weights lack.
+
+    Transformers draws what is lacking, as the model's family does. Every classifier gets its head here, so that the
+    same seed gives the same head, whether the network comes from files or from memory.
+
+    Args:
+        build: the class with `from_pretrained`.
+        source: the folder of the files, or None where the options have the `config` and the `state_dict`.
+        seed: of what is lacking, which leaves the generators of others alone; None goes on from PyTorch's state.
+        **options: of `from_pretrained`.
+    """
+    import torch
+
+    with _quiet(), torch.random.fork_rng(enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        model, info = build.from_pretrained(source, dtype="float32", output_loading_info=True, **options)
     return model.eval(), sorted(info["missing_keys"])
 
 

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from largemodels.base.errors import InputError
+from largemodels.models.checkpoints import from_weights
 from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.models.training import Recipe, train
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+    from sklearn.model_selection import GridSearchCV
+
+NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
 def fine_tune(
@@ -131,15 +136,19 @@ def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> flo
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> Pipeline:
+def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> GridSearchCV:
     """A logistic regression on the TF-IDF of words and pairs of words, fitted; `predict` takes texts.
 
     How strongly it is regularised is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on
-    the examples alone: so the baseline is a tuned one, and no held-out text helps it.
+    the examples alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has its own vocabulary
+    and document frequencies. There are two folds where a class has two examples only.
 
     Args:
         examples: text and label.
         strengths: the choices.
+
+    Raises:
+        InputError: if no class has two examples, so that none can be held out.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -147,8 +156,34 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
     from sklearn.pipeline import make_pipeline
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    classifier = GridSearchCV(LogisticRegression(max_iter=1000, tol=1e-3), {"C": list(strengths)}, cv=3)
-    return make_pipeline(words, classifier).fit(examples["text"], examples["label"])
+    classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))
+    choices, folds = {"logisticregression__C": list(strengths)}, _folds(examples["label"].to_numpy())
+    return GridSearchCV(classifier, choices, cv=folds).fit(examples["text"], examples["label"])
+
+
+def _folds(labels: np.ndarray, most: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The places to learn from and to judge by of each fold, with every class in all of them.
+
+    A class of one example cannot be on both sides: it is always learnt from and never judged.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    single, several = np.flatnonzero(sizes[classes] == 1), np.flatnonzero(sizes[classes] > 1)
+    if not len(several):
+        raise InputError("labels: no class has two examples, one to learn from and one to judge by; give more")
+    folds = StratifiedKFold(min(most, sizes[sizes > 1].min())).split(several, labels[several])
+    return [(np.concatenate([several[learnt], single]), several[judged]) for learnt, judged in folds]
+
+
+def word_log_probabilities(classifier: GridSearchCV, texts: Sequence[str], classes: int) -> np.ndarray:
+    """The log-probability of each class for each text by a `word_classifier`, `(texts, classes)`.
+
+    A class that no labelled example has gets the probability `NEVER`.
+    """
+    logs = np.full((len(texts), classes), np.log(NEVER))
+    logs[:, classifier.classes_] = classifier.predict_log_proba(texts)
+    return logs
 
 
 def classifier_on(
@@ -158,12 +193,13 @@ def classifier_on(
 
     A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
     a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
-    starts at random. So it is with `from_pretrained` and `checkpoints.load_classifier`.
+    starts at random, with the numbers that `checkpoints.load_classifier` gives it for the same seed.
 
     Args:
         encoder: gives the configuration and, unless told not to, the weights.
         labels: names of the classes; the position is the id.
-        pretrained: whether the network gets the encoder's weights; if not, it starts at random, as from scratch.
+        pretrained: whether the network gets the encoder's weights; if not, they are drawn, as from scratch, and what
+            remains of the head is the same as with them.
         seed: of the random weights; the generators of others are left alone.
 
     Raises:
@@ -174,12 +210,24 @@ def classifier_on(
     config.label2id = {label: place for place, label in enumerate(labels)}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_config(config)
-    if pretrained:
-        missing, unexpected = model.base_model.load_state_dict(encoder.base_model.state_dict(), strict=False)
-        if left := [name for name in (*missing, *unexpected) if not name.startswith("pooler.")]:
-            raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(left[:3])})")
-        own, given = model.state_dict(), encoder.state_dict()
-        alike = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
-        model.load_state_dict({name: given[name] for name in alike}, strict=False)
+        scratch = AutoModelForSequenceClassification.from_config(config)
+    shared = _shared_weights(encoder, scratch)
+    weights = shared if pretrained else {name: scratch.state_dict()[name] for name in shared}
+    copied = {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
+    model, _ = from_weights(type(scratch), None, seed=seed, config=config, state_dict=copied)
     return model
+
+
+def _shared_weights(encoder: PreTrainedModel, classifier: PreTrainedModel) -> dict[str, Tensor]:
+    """The encoder's weights that the classifier has too, by the classifier's names; the pooler may be missing.
+
+    Raises:
+        ValueError: if a weight of the network below the head is not in both, or of another shape.
+    """
+    prefix, shapes = f"{classifier.base_model_prefix}.", {n: w.shape for n, w in classifier.state_dict().items()}
+    weights = encoder.state_dict() | encoder.base_model.state_dict(prefix=prefix)
+    shared = {name: weight for name, weight in weights.items() if shapes.get(name) == weight.shape}
+    body = {name for name in (*weights, *shapes) if name.startswith(prefix) and ".pooler." not in name}
+    if misfits := sorted(body - shared.keys()):
+        raise ValueError(f"encoder: its weights do not fit a classifier ({', '.join(misfits[:3])})")
+    return shared

@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import MaskedLMOutput
 from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
+from transformers.pytorch_utils import Conv1D
 
 from largemodels.base.errors import InputError
 from largemodels.models.checkpoints import FLOAT_BYTES, TRAINING_COPIES
@@ -169,14 +170,19 @@ def _bert_config(shared: dict) -> PreTrainedConfig:
 
 
 def matrix_parameters(model: PreTrainedModel) -> tuple[int, int]:
-    """Parameters that every token is multiplied by, and those of the prediction head: `(body, head)`.
+    """Weights that every token is multiplied by, and those of the prediction head: `(body, head)`.
 
-    Embeddings are looked up, not multiplied; their matrix counts once, in the head, where it is tied to the decoder.
+    Embeddings are looked up, not multiplied; their matrix counts once, in the head, where it is tied to the decoder. A
+    pooler reads one token of a text and is left out; layers that share their weights, as ALBERT's, count once.
     """
-    body = sum(p.numel() for p in model.base_model.parameters() if p.ndim == 2)
-    body -= sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Embedding))
-    everything = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear))
-    return body, everything - body
+    counts = {
+        name: module.weight.numel()
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and ".pooler." not in f".{name}"
+    }
+    network = f"{model.base_model_prefix}." if model.base_model is not model else ""
+    body = sum(count for name, count in counts.items() if name.startswith(network))
+    return body, sum(counts.values()) - body
 
 
 def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, masked: int) -> float:

@@ -176,6 +176,25 @@ def test_a_sentence_in_two_splits_is_counted_and_dropped_where_asked(tmp_path):
     assert clean.overlaps == task.overlaps
 
 
+@pytest.mark.parametrize(
+    ("train", "sentence"),
+    [
+        (lambda frame: frame[50:], "every row of its train split resembles a row of a later split"),
+        (
+            lambda frame: pd.concat([frame[:50].query("label == 'odd'"), frame[50:].query("label == 'even'")]),
+            "every training row of the label even resembles a row of a later split",
+        ),
+    ],
+    ids=["all rows", "all rows of a label"],
+)
+def test_dropping_that_leaves_nothing_to_learn_from_is_refused(tmp_path, train, sentence):
+    write(tmp_path / "train.csv", train(rows()))
+    write(tmp_path / "validation.csv", rows()[50:])
+    assert tasks.load(tmp_path).overlaps[0].alike
+    with pytest.raises(TaskError, match=sentence):
+        tasks.load(tmp_path, drop=True)
+
+
 def test_resembling_finds_what_comparing_all_with_all_finds():
     numbers = [(n * 37) % 101 for n in range(80)]
     texts = [" ".join(f"w{(start + step * step) % 9}" for step in range(2 + start % 5)) for start in numbers]

@@ -18,6 +18,7 @@ from largemodels.domain_adaptation.effects import (
     read_answers,
     readable,
     seconds_beside,
+    targets_of,
 )
 from largemodels.figures import style
 from largemodels.statistics.comparisons import adjusted_p
@@ -76,15 +77,26 @@ def test_the_order_of_the_rows_does_not_matter():
 
 def test_several_targets_are_shown_apart_and_together_and_corrected_together():
     table = pd.concat([answers({"m": 0.2}), answers({"m": -0.2}, "b", 1), answers({"m": 0.2, "more": 0.1}, "c", 2)])
-    found = effects(table, target="target")
+    found = effects(table)
     assert list(zip(found["target"], found["method"], strict=True)) == [
         ("a", "m"), ("b", "m"), ("c", "m"), ("c", "more"), ("all", "m"),
     ]  # fmt: skip
     by_target = found[found["method"] == "m"].set_index("target")["difference"]
     assert by_target["all"] == pytest.approx(by_target[["a", "b", "c"]].mean())
     np.testing.assert_allclose(found["p_holm"], adjusted_p(found["p"]))
-    planned = difference(table, "m", "nothing", target="target")
+    planned = difference(table, "m", "nothing")
     assert planned.difference == pytest.approx(by_target["all"])
+
+
+def test_the_target_is_named_by_the_parameters_that_varied():
+    table = answers({"m": 0.1})
+    assert set(targets_of(table)) == {"a"}
+    assert set(targets_of(table.drop(columns="target"))) == {""}
+    lists = table.assign(target_libraries=[["a", "b"]] * len(table))
+    assert set(targets_of(lists.drop(columns="target"))) == {"a,b"}
+    assert set(targets_of(lists)) == {"a a,b"}
+    assert list(targets_of(table.head(0))) == []
+    assert list(targets_of(pd.DataFrame())) == []
 
 
 def test_a_text_that_stands_twice_is_two_examples():
@@ -124,13 +136,16 @@ def test_answers_and_seconds_are_read_from_what_is_recorded(tmp_path):
             "value": [2.0, 4.0, 5.0, 9.0],
         }
     ).to_parquet(tmp_path / "results.parquet")
-    found = seconds_beside(tmp_path / "predictions.parquet", "target_libraries")
+    found = seconds_beside(tmp_path / "predictions.parquet")
     assert found == {("a", "deep_coral"): 3.0, ("b", "deep_coral"): 5.0}
+    results = pd.read_parquet(tmp_path / "results.parquet").drop(columns="target_libraries")
+    results.to_parquet(tmp_path / "results.parquet")
+    assert seconds_beside(tmp_path / "predictions.parquet") == {("", "deep_coral"): pytest.approx(11 / 3)}
     assert metric_name("deep coral") == "deep_coral"
 
 
 def test_the_table_as_people_read_it_marks_what_survives():
-    table = effects(pd.concat([answers({"m": 0.25, "n": 0.0}), answers({"m": 0.0, "n": 0.0}, "b", 1)]), target="target")
+    table = effects(pd.concat([answers({"m": 0.25, "n": 0.0}), answers({"m": 0.0, "n": 0.0}, "b", 1)]))
     shown = readable(table, {("a", "m"): 2.0, ("b", "m"): 4.0, ("a", "n"): 1.0})
     assert list(shown) == ["a", "b", "all", "seconds"]
     row = table[(table["method"] == "m") & (table["target"] == "a")].iloc[0]

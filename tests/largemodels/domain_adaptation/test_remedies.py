@@ -155,12 +155,30 @@ def test_each_remedy_reads_the_text_of_its_name_and_all_read_as_much(drawn, sett
 
 
 def test_what_goes_on_from_nothing_pays_for_it_and_notes_what_it_did(outcomes):
-    for method in ("weights", "self-training", "shares", "coral"):
+    for method in ("self-training", "shares", "coral"):
         assert outcomes[method].trial.seconds > outcomes["nothing"].trial.seconds
     assert "of 80 examples" in outcomes["weights"].note
     assert outcomes["self-training"].note == "trusts 30 answers"
     assert outcomes["shares"].note.startswith("estimates the shares array 0.")
     assert outcomes["nothing"].note == ""
+
+
+@pytest.mark.parametrize(("method", "goes_on"), [("weights", False), ("dann", False), ("shares", True)])
+def test_only_what_goes_on_from_nothing_costs_its_seconds(outcomes, drawn, setting, method, goes_on):
+    nothing = outcomes["nothing"]
+    slow = dataclasses.replace(nothing, trial=dataclasses.replace(nothing.trial, seconds=1000.0))
+    assert (adapted(method, drawn, setting, slow).trial.seconds > 1000) == goes_on
+
+
+def test_covariances_are_aligned_on_texts_that_the_network_was_not_trained_on(outcomes, drawn, setting, monkeypatch):
+    read = []
+    features = remedies.features_of
+    monkeypatch.setattr(
+        remedies, "features_of", lambda *network, **options: read.append(network[2]) or features(*network, **options)
+    )
+    adapted("coral", drawn, setting, outcomes["nothing"])
+    assert [len(table) for table in read] == [len(drawn.validation), len(drawn.unlabelled), len(drawn.judged)]
+    assert not set(read[0]["text"]) - set(drawn.validation["text"])
 
 
 def test_nothing_is_trained_where_it_is_not_given(outcomes, drawn, setting):

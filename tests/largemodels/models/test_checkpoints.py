@@ -118,6 +118,19 @@ def test_a_folder_is_loaded_as_each_kind_of_model(folder):
     assert checkpoints.memory_needed(folder, training=True) == 16 * stored
 
 
+def test_the_seed_of_a_head_gives_the_same_head_and_leaves_other_generators_alone(folder):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, same, other = (checkpoints.load_classifier(folder, ["no", "yes"], seed=seed) for seed in (1, 1, 2))
+    assert torch.rand(1) == expected
+    assert torch.equal(one.classifier.weight, same.classifier.weight)
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+    torch.manual_seed(1)
+    unseeded = checkpoints.load_classifier(folder, ["no", "yes"])
+    assert torch.equal(unseeded.classifier.weight, one.classifier.weight)
+
+
 def test_a_classifier_that_was_kept_comes_back_with_its_head_or_gets_one_for_other_labels(folder, tmp_path):
     classifier = checkpoints.load_classifier(folder, ["no", "yes"], seed=1)
     classifier.save_pretrained(tmp_path / "kept")

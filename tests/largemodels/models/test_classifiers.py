@@ -1,15 +1,25 @@
 """A classifier learns, starts from what it is given, and predicts in the order of its texts; a baseline stands by."""
 
 import copy
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import AutoModelForSequenceClassification
 
 from largemodels.base.errors import InputError
 from largemodels.models.checkpoints import load_classifier
-from largemodels.models.classifiers import classifier_on, fine_tune, predict, recipe_for, word_classifier
+from largemodels.models.classifiers import (
+    classifier_on,
+    fine_tune,
+    predict,
+    recipe_for,
+    word_classifier,
+    word_log_probabilities,
+)
 from largemodels.models.labelled import LabelledBatches
 from largemodels.models.training import Recipe
 from largemodels.pretraining.encoders import build_encoder
@@ -76,14 +86,34 @@ def test_a_model_with_another_head_gives_the_network_below_it_and_what_a_classif
     assert not torch.equal(scratch.state_dict()["head.dense.weight"], pairs.state_dict()["head.dense.weight"])
 
 
-def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier(tmp_path):
-    masked = encoder(seed=3)
+@pytest.mark.parametrize("architecture", ["modern", "bert"])
+def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier_the_head_included(architecture, tmp_path):
+    masked = encoder(architecture, seed=3)
     masked.save_pretrained(tmp_path)
     loaded = load_classifier(tmp_path, LABELS, seed=1).state_dict()
     started = classifier_on(masked, LABELS, seed=1).state_dict()
     assert loaded.keys() == started.keys()
-    for name in loaded.keys() - {"classifier.weight", "classifier.bias"}:
-        torch.testing.assert_close(started[name], loaded[name], rtol=0, atol=0)
+    for name, weight in loaded.items():
+        torch.testing.assert_close(started[name], weight, rtol=0, atol=0)
+
+
+def test_an_encoder_without_a_head_gives_the_network_and_one_of_another_shape_is_refused():
+    masked = encoder(seed=3)
+    bare, whole = (classifier_on(network, LABELS, seed=1).state_dict() for network in (masked.base_model, masked))
+    for name in whole.keys() - {"head.dense.weight", "head.norm.weight", "classifier.weight"}:
+        torch.testing.assert_close(bare[name], whole[name], rtol=0, atol=0)
+    masked.config.intermediate_size += 1
+    with pytest.raises(ValueError, match=r"encoder: its weights do not fit a classifier \(model\.layers\.0\.mlp"):
+        classifier_on(masked, LABELS)
+
+
+def test_starting_a_classifier_leaves_other_generators_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    for pretrained in (True, False):
+        torch.manual_seed(5)
+        classifier_on(encoder(), LABELS, pretrained=pretrained, seed=1)
+        assert torch.rand(1) == expected
 
 
 def test_a_recipe_passes_over_the_texts_as_often_as_asked():
@@ -97,7 +127,41 @@ def test_the_baseline_counts_words_and_finds_nothing_where_there_is_nothing():
     found = word_classifier(examples())
     assert (found.predict(examples(seed=1)["text"]) == examples(seed=1)["label"]).mean() > 0.95
     shuffled = examples().assign(label=np.random.default_rng(0).permutation(examples()["label"]))
-    assert word_classifier(shuffled)[-1].best_score_ < 0.65 < found[-1].best_score_
+    assert word_classifier(shuffled).best_score_ < 0.65 < found.best_score_
+
+
+def test_the_words_of_a_fold_do_not_help_the_choice_that_is_judged_on_it(monkeypatch):
+    """Every fit of the vocabulary sees the examples that are learnt from: the whole is seen in the last one only."""
+    seen = []
+    fit = TfidfVectorizer.fit_transform
+
+    def watched(words, texts, *labels):
+        seen.append(len(texts))
+        return fit(words, texts, *labels)
+
+    monkeypatch.setattr(TfidfVectorizer, "fit_transform", watched)
+    word_classifier(examples(90), strengths=(1, 10))
+    assert len(seen) == 3 * 2 + 1
+    assert seen.pop() == 90
+    assert all(55 <= number <= 65 for number in seen)
+
+
+@pytest.mark.parametrize(("rare", "folds"), [(3, 3), (2, 2), (1, 3)])
+def test_a_rare_class_makes_fewer_folds_and_no_warning(rare, folds):
+    table = pd.concat([examples(30), pd.DataFrame({"text": ["a rare word"] * rare, "label": 2})], ignore_index=True)
+    with warnings.catch_warnings(action="error"):
+        classifier = word_classifier(table)
+    assert classifier.n_splits_ == folds
+    assert list(classifier.classes_) == [0, 1, 2], "every class is learnt, though one may never be judged"
+    with pytest.raises(InputError, match=r"^labels: no class has two examples"):
+        word_classifier(table.drop_duplicates("label"))
+
+
+def test_a_class_without_labelled_examples_is_never_the_answer():
+    log_probabilities = word_log_probabilities(word_classifier(examples()), examples(9, seed=1)["text"], 4)
+    assert log_probabilities.shape == (9, 4)
+    np.testing.assert_allclose(log_probabilities[:, 2:], np.log(1e-6))
+    np.testing.assert_allclose(np.exp(log_probabilities[:, :2]).sum(1), 1)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_its_step_before_the_weights_are_lost():

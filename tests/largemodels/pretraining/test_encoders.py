@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from transformers import BertForMaskedLM, BertForPreTraining
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForPreTraining,
+    GPT2Config,
+    GPT2LMHeadModel,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+)
 
 from largemodels.base.errors import InputError
 from largemodels.models.batches import join_sentences
@@ -109,6 +117,32 @@ def test_the_body_holds_the_matrices_of_the_layers_and_the_head_the_vocabulary()
     body, head = matrix_parameters(encoder("modern"))
     assert body == 2 * (3 + 1 + 3 + 1.5) * 16**2
     assert head == 16 * 16 + 16 * len(tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("build", "config"),
+    [
+        (BertForMaskedLM, BertConfig(intermediate_size=64, num_hidden_layers=2, num_attention_heads=2)),
+        (ModernBertForMaskedLM, ModernBertConfig(intermediate_size=48, num_hidden_layers=2, num_attention_heads=2)),
+        (GPT2LMHeadModel, GPT2Config(n_layer=2, n_head=2)),
+    ],
+    ids=["bert", "modernbert", "gpt2"],
+)
+def test_the_matrices_of_every_family_are_those_that_pytorch_multiplies_by(build, config):
+    """Every token goes through body and head, and two products of attention come on top."""
+    config.hidden_size, config.vocab_size, config.pad_token_id = 32, 100, 0
+    config._attn_implementation = "eager"
+    model, n = build(config).eval(), 24
+    body, head = matrix_parameters(model)
+    attention = 2 * 2 * 2 * n**2 * 32  # layers, products, operations
+    assert count_flops(lambda: model(torch.arange(n)[None])) == pytest.approx(2 * n * (body + head) + attention, 0.01)
+    assert head in (32 * 100, 32 * 100 + 32 * 32)
+    assert matrix_parameters(model.base_model) == (body, 0)
+
+
+def test_a_pooler_reads_one_token_and_does_not_count():
+    body, _ = matrix_parameters(encoder("bert"))
+    assert matrix_parameters(encoder("bert", next_sentence=True))[0] == body
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

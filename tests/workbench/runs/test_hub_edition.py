@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fake_hub import parquet_files, serving, tiny_model
+from largemodels.data.predictions import read_predictions
 from workbench.core.project import Project
 from workbench.book.publish import read_edition
 
@@ -77,7 +78,7 @@ def hub(tmp_path_factory):
 
 
 @pytest.mark.parametrize("chapter", sorted(SMALLER))
-def test_the_chapter_runs_on_what_the_hub_gives_and_records_its_commits(hub, root, tmp_path, chapter):
+def test_the_chapter_runs_on_what_the_hub_gives_records_its_commits_and_keeps_its_answers(hub, root, tmp_path, chapter):
     served, environment = hub
     edition = read_edition(Project(root), "hub").chapters[chapter]
     parameters = tmp_path / "parameters.yml"
@@ -94,3 +95,4 @@ def test_the_chapter_runs_on_what_the_hub_gives_and_records_its_commits(hub, roo
     recorded = {**ingredients["checkpoints"], **ingredients["data"]}
     assert expected
     assert {name: recorded[name] for name in expected} == expected
+    assert set(read_predictions(path.parent / "predictions")["label"])
