@@ -29,12 +29,14 @@ class Reached:
     """What some code depends on.
 
     Attributes:
+        code: the digest of each piece of it.
         definitions: digest of each definition by `module:name`.
         links: a digest of what the names in them stand for, by name and digest.
         files: the files that they name and that stand beside their modules, by the path below the folder of packages.
         packages: the foreign packages that they use, by top-level name.
     """
 
+    code: tuple[str, ...]
     definitions: dict[str, str]
     links: str
     files: dict[str, Path]
@@ -47,11 +49,6 @@ def reached_by(trees: Iterable[ast.Module]) -> Reached:
     for code in cells(trees):
         walk.start(code)
     return walk.result()
-
-
-def digests(trees: Iterable[ast.Module]) -> list[str]:
-    """The digest of each of these pieces of code, as `reached_by` takes them."""
-    return [code.digest for code in cells(trees)]
 
 
 class _Walk:
@@ -109,6 +106,7 @@ class _Walk:
         links += sorted([target.name, code.digest, self._links(code)] for target, code in found)
         files = sorted(file for _, code in found for file in code.files)
         return Reached(
+            tuple(code.digest for code in self._starts),
             {f"{target.module}:{target.name}": code.digest for target, code in found},
             hashlib.sha256(json.dumps(links).encode()).hexdigest(),
             {_below_packages(file): file for file in files},

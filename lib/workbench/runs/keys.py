@@ -12,11 +12,13 @@ import importlib.metadata
 import json
 import platform
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from workbench.parameters.contract import Contract, python_of, source, tags
-from workbench.runs.definitions import Reached, digests, reached_by
+from workbench.runs.definitions import Reached, reached_by
+from workbench.runs.syntax import distributions
 from workbench.core.errors import RunError
 from workbench.parameters.types import Model, named_sources, plain
 
@@ -36,7 +38,7 @@ def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any
     sources = named_sources(parameters)
     reached = _reached(contract)
     return {
-        "code": _code(contract),
+        "code": _code(contract, reached.code),
         "parameters": {name: plain(value) for name, value in parameters.items()},
         "definitions": reached.definitions,
         "links": reached.links,
@@ -74,24 +76,20 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _trees(contract: Contract) -> list[ast.Module]:
-    return [ast.parse(python_of(cell)) for cell in contract.code_cells]
-
-
 def _reached(contract: Contract) -> Reached:
     try:
-        return reached_by(_trees(contract))
+        return reached_by(ast.parse(python_of(cell)) for cell in contract.code_cells)
     except SyntaxError as error:
         raise RunError(f"{error.filename}: line {error.lineno}: this is not Python: {error.msg}") from None
 
 
-def _code(contract: Contract) -> list[list[str | None]]:
-    """The id and digest of each code cell.
+def _code(contract: Contract, trees: Sequence[str]) -> list[list[str | None]]:
+    """The id and digest of each code cell, from the digests of their syntax trees.
 
     Beside its syntax tree count what Python does not see and IPython does: magics, and a `;` that hides the last value.
     """
     code = []
-    for cell, tree in zip(contract.code_cells, digests(_trees(contract)), strict=True):
+    for cell, tree in zip(contract.code_cells, trees, strict=True):
         python, text = python_of(cell).splitlines(), source(cell).splitlines()
         magics = [line for number, line in enumerate(text) if line != (python[number : number + 1] or [""])[0]]
         hides = source(cell).rstrip().endswith(";")
@@ -100,14 +98,9 @@ def _code(contract: Contract) -> list[list[str | None]]:
 
 
 @cache
-def _owners() -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
-
-
-@cache
 def _versions(packages: frozenset[str]) -> dict[str, str]:
     """Python's minor version, and that of the distribution of each of these packages."""
-    names = {owner for package in packages for owner in _owners().get(package, [])}
+    names = {owner for package in packages for owner in distributions().get(package, [])}
     return {"python": ".".join(platform.python_version_tuple()[:2])} | {
         _normal(name): importlib.metadata.version(name) for name in sorted(names, key=_normal)
     }
@@ -115,7 +108,7 @@ def _versions(packages: frozenset[str]) -> dict[str, str]:
 
 @cache
 def _with_requirements(packages: frozenset[str]) -> dict[str, str]:
-    waiting = {owner for package in packages for owner in _owners().get(package, [])}
+    waiting = {owner for package in packages for owner in distributions().get(package, [])}
     found: dict[str, str] = {}
     while waiting:
         name = waiting.pop()

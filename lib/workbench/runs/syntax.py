@@ -46,16 +46,17 @@ class Target(NamedTuple):
 
 
 @cache
+def distributions() -> dict[str, list[str]]:
+    """The installed distributions that each top-level package comes from, by the package's name."""
+    return dict(importlib.metadata.packages_distributions())
+
+
+@cache
 def our_packages() -> dict[str, Path]:
     """The folders of the top-level packages that are installed together with this one, by name."""
-    for distribution in importlib.metadata.packages_distributions().get(_THIS, ()):
-        names = [
-            name
-            for name, owners in importlib.metadata.packages_distributions().items()
-            if distribution in owners and name.isidentifier()
-        ]
-        return {name: _folder(name) for name in sorted(names)}
-    return {_THIS: _folder(_THIS)}  # run from a folder of sources, never installed
+    here = set(distributions().get(_THIS, ()))
+    names = {name for name, owners in distributions().items() if here & set(owners) and name.isidentifier()}
+    return {name: _folder(name) for name in sorted(names | {_THIS})}
 
 
 def _folder(package: str) -> Path:
@@ -85,6 +86,7 @@ class _Module:
     statements: tuple[ast.stmt, ...] = ()
 
 
+@cache
 def path_of(module: str) -> Path | None:
     """The file of a module of ours; None where there is none of this name."""
     package, *rest = module.split(".")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from workbench.runs import definitions, syntax
-from workbench.runs.definitions import digests, reached_by
+from workbench.runs.definitions import reached_by
 from workbench.runs.syntax import STATEMENTS
 
 MODULES = {
@@ -83,20 +84,25 @@ def note():
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch) -> Path:
+def package(tmp_path, monkeypatch) -> Iterator[Path]:
     """A package of our own, as those are that are installed with the workbench."""
     for name, text in MODULES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     for module in (definitions, syntax):
         monkeypatch.setattr(module, "our_packages", lambda: {"mine": tmp_path / "mine"})
-    syntax._definition.cache_clear()
-    return tmp_path / "mine"
+    yield tmp_path / "mine"
+    forget()
+
+
+def forget() -> None:
+    """Read every module again: files of one size may change within one tick of the clock."""
+    for cached in (syntax.path_of, syntax._read, syntax._definition):
+        cached.cache_clear()
 
 
 def reached(*cells: str) -> definitions.Reached:
-    syntax._definition.cache_clear()  # files of one size may change within one tick of the clock
-    syntax._read.cache_clear()
+    forget()
     return reached_by([ast.parse(cell) for cell in cells])
 
 
@@ -108,7 +114,7 @@ def content(*cells: str) -> tuple:
     """What the content key has of the code, where the definitions stand aside."""
     found = reached(*cells)
     named = sorted((place.partition(":")[2], digest) for place, digest in found.definitions.items())
-    return named, found.links, digests([ast.parse(cell) for cell in cells])
+    return named, found.links, found.code
 
 
 STATEMENT = f"mine.numbers:{STATEMENTS}"
