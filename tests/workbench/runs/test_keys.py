@@ -67,13 +67,16 @@ def test_a_given_default_is_the_default(project):
 
 
 def test_the_definitions_and_versions_are_those_that_the_chapter_reaches(project):
-    code = "from workbench.chapter import begin\nfrom largemodels.attention import layers as attention\nbegin()\nattention.attention"
+    code = "from workbench.chapter import begin\nfrom largemodels.attention import layers\nbegin()\nlayers.attention"
     write_chapter(project.root, code)
     contract = load_contract(project, "toy")
     parts = ingredients(contract, contract.resolve({}))
     modules = {place.partition(":")[0] for place in parts["definitions"]}
-    assert modules == {"workbench.chapter", "workbench.types", "largemodels.attention.layers", "largemodels.models.losses"}
-    assert {"largemodels.attention.layers:attention", "workbench.types:Count"} <= parts["definitions"].keys()
+    assert {"workbench.chapter", "workbench.parameters.types", "largemodels.models.losses"} <= modules
+    assert not {"workbench.runs.runner", "workbench.cli.app", "largemodels.data.corpora"} & modules
+    reached = {"largemodels.attention.layers:attention", "workbench.parameters.types:Count"}
+    assert reached <= parts["definitions"].keys()
+    assert "largemodels.attention.layers:entropy" not in parts["definitions"], "a neighbour that no cell uses"
     assert "torch" in parts["versions"]
     assert not {"jupyter-book", "jinja2"} & parts["versions"].keys(), "torch brings jinja2, and no cell uses it by name"
     assert "jinja2" in installed(contract)
