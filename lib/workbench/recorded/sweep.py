@@ -142,13 +142,13 @@ def _in_all(runs: list[Run]) -> dict[str, Any]:
         found = claims.setdefault(claim["statement"], {"bound": claim["bound"], "held": 0, "runs": 0})
         found["held"] += claim["holds"]
         found["runs"] += 1
-    used = [record["energy"]["watt_hours"] for record in records if record["energy"]]
+    used = [record["cpu_seconds"] for record in records]
     return {
         "points": len(runs),
         "started": min(record["started"] for record in records),
         "ended": max(record["ended"] for record in records),
         "seconds": round(sum(record["seconds"] for record in records), 3),
-        "energy": {**records[0]["energy"], "watt_hours": round(sum(used), 4)} if len(used) == len(runs) else None,
+        "cpu_seconds": None if None in used else round(sum(used), 2),
         "machines": len({in_words(record["machine"]) for record in records}),
         "claims": [{"statement": statement, **found} for statement, found in claims.items()],
     }

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.core.errors import RequestError
+from workbench.core.text import is_number
 from workbench.parameters import content
 from workbench.runs.predictions import tables_of
-from workbench.core.errors import RequestError
-from workbench.runs.store import Run
-from workbench.core.text import is_number
 from workbench.runs.staleness import changes
+from workbench.runs.store import Run
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 
 import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
-from workbench.core.project import find_project
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
+from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
 
 ENGINE = "workbench"

@@ -15,10 +15,10 @@ import re
 from functools import cache
 from typing import Any
 
-from workbench.parameters.contract import Contract, python_of, source, tags
-from workbench.runs.definitions import Reached, digests, reached_by
 from workbench.core.errors import RunError
+from workbench.parameters.contract import Contract, python_of, source, tags
 from workbench.parameters.types import Model, named_sources, plain
+from workbench.runs.definitions import Reached, digests, reached_by
 
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:

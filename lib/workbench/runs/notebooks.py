@@ -10,11 +10,11 @@ import copy
 import json
 from typing import Any
 
-from workbench.parameters.contract import Contract, tags
-from workbench.core.machine import in_words
-from workbench.core.project import Project
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
+from workbench.core.machine import in_words
+from workbench.core.project import Project
+from workbench.parameters.contract import Contract, tags
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
 QUOTES = "quotes-corpus"

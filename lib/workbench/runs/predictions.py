@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.parameters import content
 from workbench.core.errors import RequestError
+from workbench.parameters import content
 from workbench.runs.store import Run
 
 

@@ -17,12 +17,15 @@ from typing import Any, Literal, Protocol
 
 import filelock
 
+from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.machine import git_state, machine
+from workbench.core.project import Project
+from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract
+from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs.executed import parse_executed
 from workbench.runs.keys import content_key, ingredients, installed
-from workbench.core.machine import energy, git_state, machine
-from workbench.core.project import Project
-from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.runs.record import Parameters, Record
 from workbench.runs.store import (
     FORMAT,
     Run,
@@ -34,8 +37,6 @@ from workbench.runs.store import (
     notebook_facts,
     write_record,
 )
-from workbench.core.secrets import Secrets
-from workbench.parameters.types import Source, named_sources, plain
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
@@ -105,7 +106,7 @@ def run_chapter(
             pass
     injected = {name: plain(values[name]) for name in given} | pinned
     with held, _disk_errors(folder):
-        record = first_record(project, contract, given, values, parts, key, started)
+        record = first_record(contract, key, parts, given, values, started, circumstances(project, contract))
         write_record(folder, record)
         _execute(contract, injected, folder, record, reporter, limits)
     return Run(folder, record), False
@@ -194,41 +195,39 @@ def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
     return pinned
 
 
-def first_record(
-    project: Project,
-    contract: Contract,
-    given: dict[str, Any],
-    values: dict[str, Any],
-    parts: dict[str, Any],
-    key: str,
-    started: datetime,
-) -> dict[str, Any]:
-    """The record of a run that has just started."""
+def circumstances(project: Project, contract: Contract) -> dict[str, Any]:
+    """The commit, versions and machine that a run's record names; asking for them takes a while."""
     return {
-        "format": FORMAT,
-        "chapter": contract.chapter,
-        "status": "running",
-        "key": key,
-        "ingredients": parts,
-        "parameters": {
-            "given": {name: plain(value) for name, value in given.items()},
-            "resolved": {name: plain(value) for name, value in values.items()},
-        },
-        "started": iso(started),
-        "ended": None,
-        "seconds": None,
-        "metrics": [],
-        "claims": [],
-        "cells": [],
-        "error": None,
         "git": git_state(project.root),
         "python": platform.python_version(),
         "packages": installed(contract),
         "machine": machine(),
-        "peak_memory_bytes": None,
-        "energy": None,
-        "notebook": None,
     }
+
+
+def first_record(
+    contract: Contract,
+    key: str,
+    parts: dict[str, Any],
+    given: dict[str, Any],
+    values: dict[str, Any],
+    started: datetime,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """The record of a run that has just started; `facts` are its `circumstances`."""
+    return Record(
+        format=FORMAT,
+        chapter=contract.chapter,
+        status="running",
+        key=key,
+        ingredients=parts,
+        parameters=Parameters(
+            given={name: plain(value) for name, value in given.items()},
+            resolved={name: plain(value) for name, value in values.items()},
+        ),
+        started=iso(started),
+        **facts,
+    ).model_dump()
 
 
 def _execute(
@@ -278,7 +277,7 @@ def _execute(
         record["ended"] = iso(started + timedelta(seconds=record["seconds"]))
         record["cells"] = watch.cells
         record["peak_memory_bytes"] = usage.peak_bytes or None
-        record["energy"] = energy(usage.cpu_seconds) if usage.cpu_seconds else None
+        record["cpu_seconds"] = round(usage.cpu_seconds, 2) or None
         if destination.exists():
             executed = parse_executed(nbformat.read(destination, as_version=4))
             record["metrics"], record["claims"] = executed.metrics, executed.claims

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.parameters.contract import Contract, load_contract
-from workbench.core.project import Project
 from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.project import Project
+from workbench.core.text import shown
+from workbench.parameters.contract import Contract, load_contract
 from workbench.runs.store import Run, all_runs, completed_run
 from workbench.runs.syntax import STATEMENTS
-from workbench.core.text import shown
 
 if TYPE_CHECKING:
     from workbench.runs.runner import Reporter

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from made_runs import make_run, save_answers, whole_record
-from workbench.runs.compare import compare
 from workbench.core.errors import RequestError
+from workbench.runs.compare import compare
 from workbench.runs.store import find_run
 
 

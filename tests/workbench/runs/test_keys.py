@@ -72,7 +72,12 @@ def test_the_definitions_and_versions_are_those_that_the_chapter_reaches(project
     contract = load_contract(project, "toy")
     parts = ingredients(contract, contract.resolve({}))
     modules = {place.partition(":")[0] for place in parts["definitions"]}
-    assert modules == {"workbench.chapter", "workbench.types", "largemodels.attention.layers", "largemodels.models.losses"}
+    assert modules == {
+        "workbench.chapter",
+        "workbench.types",
+        "largemodels.attention.layers",
+        "largemodels.models.losses",
+    }
     assert {"largemodels.attention.layers:attention", "workbench.types:Count"} <= parts["definitions"].keys()
     assert "torch" in parts["versions"]
     assert not {"jupyter-book", "jinja2"} & parts["versions"].keys(), "torch brings jinja2, and no cell uses it by name"

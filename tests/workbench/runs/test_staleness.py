@@ -16,8 +16,8 @@ from made_runs import NOW, make_run, whole_record
 from toy_project import edit_cell, write_chapter
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
-from workbench.runs.store import new_run_folder, notebook_facts, write_record
 from workbench.runs.staleness import changes, state_of
+from workbench.runs.store import new_run_folder, notebook_facts, write_record
 
 THEN = whole_record()["ingredients"]
 
@@ -34,13 +34,21 @@ def now_with(part, **values):
         (THEN, []),
         (now_with("definitions", **{"largemodels.attention.vectors:cosine": "x"}), ["`vectors.cosine` changed"]),
         (now_with("definitions", **{"largemodels.new:f": "x"}), ["`new.f` is used now"]),
-        (now_with("definitions", **{"largemodels.attention.vectors:cosine": None}), ["`vectors.cosine` is not used any more"]),
         (
-            now_with("definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.deep.similarity:cosine": "cc"}),
+            now_with("definitions", **{"largemodels.attention.vectors:cosine": None}),
+            ["`vectors.cosine` is not used any more"],
+        ),
+        (
+            now_with(
+                "definitions",
+                **{"largemodels.attention.vectors:cosine": None, "largemodels.deep.similarity:cosine": "cc"},
+            ),
             [],
         ),
         (
-            now_with("definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.similarity:cosine": "x"}),
+            now_with(
+                "definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.similarity:cosine": "x"}
+            ),
             ["`similarity.cosine` changed"],
         ),
         (
@@ -172,7 +180,9 @@ def library(project, root, monkeypatch) -> Path:
 
 
 def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(project, library, workbench):
-    write_chapter(project.root, "from largemodels.statistics.intervals import mean_interval\nprint(mean_interval([1, 2]))")
+    write_chapter(
+        project.root, "from largemodels.statistics.intervals import mean_interval\nprint(mean_interval([1, 2]))"
+    )
     _complete_elsewhere(project)
     assert workbench("status").returncode == 0
 
