@@ -54,6 +54,16 @@ def test_begin_refuses_a_name_that_no_file_can_have_like_any_other_bad_value():
         begin({"__annotations__": {"data": Dataset, "size": Count}, "data": "a" * 5000, "size": 0})
 
 
+def test_begin_holds_a_named_choice_of_the_library_as_its_cell_imports_it():
+    names = {"__annotations__": {}}
+    cell = "from largemodels.statistics.comparisons import Correction\n\ncorrection: Correction = 'holm'  # of p"
+    exec(compile(cell, "cell", "exec", dont_inherit=True), names)
+    begin(names)
+    names["correction"] = "prayer"
+    with pytest.raises(ParameterError, match="correction: prayer is not one of holm, bonferroni"):
+        begin(names)
+
+
 def test_begin_may_run_twice_and_leaves_later_annotations_alone():
     names = namespace()
     begin(names)
