@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_client.manager import run_kernel
 
+from largemodels.statistics.intervals import mean_interval, proportion_interval
 from workbench import chapter as chapter_module
 from workbench.chapter import Chapter, ParameterError, begin
 from workbench.parameters.types import Count, Dataset, Seed
@@ -109,6 +110,35 @@ def test_a_record_is_glued_and_kept_with_its_interval(shown):
 def test_a_record_that_json_cannot_hold_is_kept_as_missing(shown):
     Chapter({}).record("loss", math.nan)
     assert shown[0][1]["workbench"]["record"]["value"] is None
+
+
+def test_a_share_is_recorded_with_its_wilson_interval_and_handed_back(shown):
+    share, low, high = Chapter({}).record_share("accuracy", np.int64(806), torch.tensor(872))
+    assert (share, low, high) == proportion_interval(806, 872)
+    record = shown[0][1]["workbench"]["record"]
+    assert record == {"name": "accuracy", "value": 806 / 872, "count": 806, "n": 872, "low": low, "high": high}
+    assert (type(record["count"]), type(record["n"])) == (int, int)
+    assert list(shown[1][0].values()) == ["'0.924 (806/872; 95% interval 0.905 to 0.94)'"]
+
+
+def test_a_share_of_nothing_is_refused(shown):
+    with pytest.raises(ValueError, match="0 of 0 is not a proportion"):
+        Chapter({}).record_share("accuracy", 0, 0)
+    assert shown == []
+
+
+def test_an_interval_is_recorded_as_its_value_and_ends_and_handed_back(shown):
+    interval = mean_interval([1, 2, 3])
+    assert Chapter({}).record_interval("rise", interval, n=3) == interval
+    Chapter({}).record("rise", interval[0], n=3, low=interval[1], high=interval[2])
+    assert shown[:2] == shown[2:]
+
+
+def test_values_by_name_are_recorded_like_single_ones(shown):
+    Chapter({}).record_all({"loss": np.float32(0.5), "best": "coral"})
+    Chapter({}).record("loss", 0.5)
+    Chapter({}).record("best", "coral")
+    assert shown[:2] == shown[2:]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+
 @cache
 def machine() -> dict[str, Any]:
     """Platform, processor, cores, threads that a run may use, memory and GPUs."""
