@@ -1,8 +1,8 @@
 """A Papermill engine that keeps the notebook on disk true while it runs.
 
-It differs from Papermill's own in four ways: the notebook is saved by replacement and not in place, secrets of the
-environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and somebody may
-watch.
+It differs from Papermill's in four ways: the notebook is saved by replacement and not in place, secrets of the
+environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and a watcher
+hears of each cell.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENGINE = "workbench"
 
 
 class Watcher(Protocol):
-    """Somebody who follows a run."""
+    """What follows a run, cell by cell."""
 
     def cell_started(self, index: int, cell: Any) -> None:
         """A code cell starts."""

@@ -155,6 +155,18 @@ def read_record(content: bytes) -> Record:
         raise Unreadable(_reason(error, content)) from None
 
 
+def claims_by_statement(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A record's claims by their statements, in their order.
+
+    Earlier versions let two claims have one statement. Of those, one that does not hold stands for both.
+    """
+    claims: dict[str, dict[str, Any]] = {}
+    for claim in record["claims"]:
+        if claim["statement"] not in claims or not claim["holds"]:
+            claims[claim["statement"]] = claim
+    return claims
+
+
 class _CodeCell(TypedDict):
     cell_type: Literal["code"]
     source: str | list[str]

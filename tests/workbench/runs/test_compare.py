@@ -91,6 +91,7 @@ def test_claims_that_fail_are_bounded_otherwise_or_are_missing_have_changed(proj
     assert changed([claim(bound="above 0.6")])
     assert changed([])
     assert not changed([claim()])
+    assert changed([claim(holds=False), claim()]), "of two with one statement the one that fails counts"
 
 
 def test_other_code_and_versions_are_said(project):

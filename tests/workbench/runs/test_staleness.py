@@ -186,13 +186,13 @@ def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(pro
     _complete_elsewhere(project)
     assert workbench("status").returncode == 0
 
-    for unrelated in ("largemodels/vectors.py", "workbench/doctor.py", "workbench/runner.py"):
+    for unrelated in ("largemodels/attention/vectors.py", "workbench/cli/doctor.py", "workbench/runs/runner.py"):
         _touch(library / unrelated)
     (library / "largemodels" / "brand_new.py").write_text('"""A module of its own."""\n')
     current = workbench("status", "--json")
     assert (current.returncode, json.loads(current.stdout)[0]["state"]) == (0, "current")
 
-    used = library / "largemodels" / "intervals.py"
+    used = library / "largemodels" / "statistics" / "intervals.py"
     used.write_text(used.read_text().replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
     stale = workbench("status", "--json")
     (state,) = json.loads(stale.stdout)
@@ -202,13 +202,13 @@ def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(pro
 def test_a_module_that_is_reached_through_others_counts(project, library, workbench):
     write_chapter(project.root, "from largemodels.attention import layers as attention\nattention.attention")
     _complete_elsewhere(project)
-    reached = library / "largemodels" / "attention.py"
+    reached = library / "largemodels" / "attention" / "layers.py"
     imported = "from largemodels import helper_of_attention as _helper\n"
     changed = reached.read_text().replace("import torch\n", f"import torch\n\n{imported}", 1)
     reached.write_text(changed.replace("    scale =", "    _helper.helps()\n    scale =", 1))
     (library / "largemodels" / "helper_of_attention.py").write_text("def helps(): ...\n")
     (state,) = json.loads(workbench("status", "--json").stdout)
-    assert state["reasons"] == ["`attention.attention` changed", "`helper_of_attention.helps` is used now"]
+    assert state["reasons"] == ["`layers.attention` changed", "`helper_of_attention.helps` is used now"]
 
 
 def _touch(path: Path) -> None:
