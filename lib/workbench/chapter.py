@@ -11,7 +11,6 @@ import math
 import random
 import re
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 from workbench.parameters import content
@@ -135,7 +134,7 @@ class Chapter:
         count, n = _number(count), _number(n)
         return self.record_interval(name, content.proportion_interval(count, n), count=count, n=n)
 
-    def record_all(self, values: Mapping[str, float | str]) -> None:
+    def record_all(self, **values: float | str) -> None:
         """Record several values, by name, that have neither sample nor interval; see `record`."""
         for name, value in values.items():
             self.record(name, value)

@@ -135,7 +135,7 @@ def test_an_interval_is_recorded_as_its_value_and_ends_and_handed_back(shown):
 
 
 def test_values_by_name_are_recorded_like_single_ones(shown):
-    Chapter({}).record_all({"loss": np.float32(0.5), "best": "coral"})
+    Chapter({}).record_all(loss=np.float32(0.5), best="coral")
     Chapter({}).record("loss", 0.5)
     Chapter({}).record("best", "coral")
     assert shown[:2] == shown[2:]
