@@ -47,7 +47,7 @@ def with_named_types(expression: ast.expr, named: dict[str, ast.expr]) -> ast.ex
     """An annotation with the types themselves in the place of their names."""
 
     class Written(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        def visit_Name(self, node: ast.Name) -> ast.expr:
             return named.get(node.id, node)
 
     return Written().visit(expression)

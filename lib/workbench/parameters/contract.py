@@ -4,8 +4,8 @@ The notebook is read as JSON and its cells with `ast` and `symtable`; nothing of
 the rules below is refused like any bad request:
 
 - exactly one cell is tagged `parameters`;
-- that cell imports types (from `workbench.types`, `typing`, or as `workbench.parameters.annotations` says) and annotates
-  literals, each of which fits its annotation;
+- that cell imports types, from `workbench.types`, `typing` or the subject's library (`workbench.parameters.annotations`),
+  and annotates literals, each of which fits its annotation;
 - no other cell binds a parameter's name again, and some other cell reads it.
 """
 
@@ -48,20 +48,20 @@ class Contract:
     notebook: dict[str, Any]
     parameters: dict[str, Parameter]
 
-    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Every parameter's value for a request: the given ones coerced, the others their defaults, paths absolute.
+    def resolve(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter's value for a request: those it names coerced, the others' defaults, paths absolute.
 
         Raises:
             RequestError: one sentence for each name or value that does not fit.
         """
         values, mistakes = {}, []
-        for name in given.keys() - self.parameters.keys():
+        for name in request.keys() - self.parameters.keys():
             mistakes.append(f"{self.chapter} has no parameter {shown(name)}{nearest(name, self.parameters)}")
         for name, parameter in self.parameters.items():
             try:
-                if name in given and _is_empty(given[name]):
+                if name in request and _is_empty(request[name]):
                     raise ValueError("the value is empty")
-                values[name] = resolved(coerce(parameter.annotation, given.get(name, parameter.default)))
+                values[name] = resolved(coerce(parameter.annotation, request.get(name, parameter.default)))
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
         if mistakes:
@@ -97,8 +97,8 @@ def read_contract(path: Path) -> Contract:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     tagged = [cell for cell in code if "parameters" in tags(cell)]
     if len(tagged) != 1:
-        found = f"{len(tagged)} cells are" if tagged else "no cell is"
-        raise RequestError(f"{path.name}: {found} tagged `parameters`, and a chapter has exactly one")
+        count = f"{len(tagged)} cells are" if tagged else "no cell is"
+        raise RequestError(f"{path.name}: {count} tagged `parameters`, and a chapter has exactly one")
     parameters = {parameter.name: parameter for parameter in _declared(path.name, source(tagged[0]))}
     others = [cell for cell in code if cell is not tagged[0] and "injected-parameters" not in tags(cell)]
     mistakes = list(_misuse(path.name, parameters, others))

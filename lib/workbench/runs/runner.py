@@ -67,7 +67,7 @@ class Limits:
 def run_chapter(
     project: Project,
     contract: Contract,
-    given: dict[str, Any],
+    request: dict[str, Any],
     reporter: Reporter,
     *,
     force: bool = False,
@@ -85,12 +85,12 @@ def run_chapter(
             disk that is full, and then the run counts as interrupted.
         KeyboardInterrupt: on Ctrl-C, after the record says `interrupted`.
     """
-    values = contract.resolve(given)
+    values = contract.resolve(request)
     _check_writable(project.runs)
     build_shipped(values, reporter)
     with sentences_of(OSError, ValueError):  # a file that is no text, say
         parts = ingredients(contract, values)
-    pinned = prepare(contract, given, parts, reporter)
+    pinned = prepare(contract, request, parts, reporter)
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
@@ -105,9 +105,9 @@ def run_chapter(
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
         with lock_of(twin):
             pass
-    injected = {name: plain(values[name]) for name in given} | pinned
+    injected = {name: plain(values[name]) for name in request} | pinned
     with held, _disk_errors(folder):
-        record = first_record(contract, key, parts, given, values, started, circumstances(project, contract))
+        record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
         write_record(folder, record)
         _execute(contract, injected, folder, record, reporter, limits)
     return Run(folder, record), False
@@ -160,7 +160,7 @@ def _prepare(name: str, source: Source, reporter: Reporter) -> None:
         raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
 
 
-def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def prepare(contract: Contract, request: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Download what data sets and models need, once and in sight, before a kernel would do it in silence.
 
     The kernel could not download everything: it does not get the token that a private repository asks for. What is
@@ -169,8 +169,8 @@ def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], re
     Raises:
         RunError: for data or a model that cannot be prepared.
     """
-    pinned = _pinned(contract.resolve(given), parts)
-    for name, source in named_sources(contract.resolve({**given, **pinned})).items():
+    pinned = _pinned(contract.resolve(request), parts)
+    for name, source in named_sources(contract.resolve({**request, **pinned})).items():
         _prepare(name, source, reporter)
     return pinned
 
@@ -210,7 +210,7 @@ def first_record(
     contract: Contract,
     key: str,
     parts: dict[str, Any],
-    given: dict[str, Any],
+    request: dict[str, Any],
     values: dict[str, Any],
     started: datetime,
     facts: dict[str, Any],
@@ -223,7 +223,7 @@ def first_record(
         key=key,
         ingredients=parts,
         parameters=Parameters(
-            given={name: plain(value) for name, value in given.items()},
+            given={name: plain(value) for name, value in request.items()},
             resolved={name: plain(value) for name, value in values.items()},
         ),
         started=iso(started),

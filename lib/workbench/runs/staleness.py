@@ -39,7 +39,7 @@ class State:
         return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
 
 
-def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Reporter | None = None) -> State:
+def state_of(project: Project, chapter: str, request: dict[str, Any], reporter: Reporter | None = None) -> State:
     """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason.
 
     A reporter is told where the data that come with the workbench have to be built first.
@@ -49,7 +49,7 @@ def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Re
 
     try:
         contract = load_contract(project, chapter)
-        values = contract.resolve(given)
+        values = contract.resolve(request)
         if reporter:
             build_shipped(values, reporter)
         with sentences_of(OSError, ValueError):  # data that cannot be read
