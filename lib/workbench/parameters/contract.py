@@ -4,7 +4,7 @@ The notebook is read as JSON and its cells with `ast` and `symtable`; nothing of
 the rules below is refused like any bad request:
 
 - exactly one cell is tagged `parameters`;
-- that cell imports types, from `workbench.types`, `typing` or the subject's library (`workbench.parameters.annotations`),
+- that cell imports types from `workbench.types`, `typing` or the subject's library (`workbench.parameters.annotations`)
   and annotates literals, each of which fits its annotation;
 - no other cell binds a parameter's name again, and some other cell reads it.
 """

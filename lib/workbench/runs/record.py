@@ -6,7 +6,6 @@ A part has its type, at any depth, or the record is not read. Parts that this ve
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -185,18 +184,8 @@ class _Notebook(TypedDict):
     cells: list[_CodeCell | _OtherCell]
 
 
-def is_executed_notebook(notebook: Any) -> bool:
-    """Whether a value has the shape of a notebook whose code cells have outputs."""
-    try:
-        _executed_notebook().validate_python(notebook)
-    except ValidationError:
-        return False
-    return True
-
-
-@cache
-def _executed_notebook() -> TypeAdapter[_Notebook]:
-    return TypeAdapter(_Notebook)
+EXECUTED_NOTEBOOK = TypeAdapter(_Notebook)
+"""The shape of a notebook whose code cells have outputs."""
 
 
 def _reason(error: ValidationError, content: bytes) -> str:

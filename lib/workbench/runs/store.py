@@ -31,7 +31,7 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown, visible
-from workbench.runs.record import Record, Unreadable, is_executed_notebook, read_record
+from workbench.runs.record import EXECUTED_NOTEBOOK, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 FORMAT = 1
@@ -203,12 +203,11 @@ def read_notebook(run: Run) -> dict[str, Any]:
     """
     try:
         notebook = json.loads(_notebook_bytes(run))
+        EXECUTED_NOTEBOOK.validate_python(notebook)
     except Unreadable as problem:
         raise RequestError(f"{run.id}: {problem}") from None
-    except (ValueError, RecursionError):
-        notebook = None
-    if not is_executed_notebook(notebook):
-        raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read")
+    except (ValueError, RecursionError):  # Pydantic's are of the first kind
+        raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read") from None
     return notebook
 
 
