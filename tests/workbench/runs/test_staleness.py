@@ -14,9 +14,10 @@ import pytest
 
 from made_runs import NOW, make_run, whole_record
 from toy_project import edit_cell, write_chapter
+from workbench.cli.tables import print_states
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
-from workbench.runs.staleness import changes, state_of
+from workbench.runs.staleness import State, changes, state_of
 from workbench.runs.store import new_run_folder, notebook_facts, write_record
 
 THEN = whole_record()["ingredients"]
@@ -231,3 +232,13 @@ def _complete_elsewhere(project) -> None:
     facts = notebook_facts(folder / "toy.ipynb")
     parameters = {"given": {}, "resolved": parts["parameters"]}
     write_record(folder, whole_record(key=key, ingredients=parts, parameters=parameters, notebook=facts))
+
+
+def test_of_many_reasons_eight_are_printed_and_json_has_all(capsys):
+    state = State("toy", "stale", "a-run", tuple(f"reason {number}" for number in range(11)))
+    print_states([state])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in printed[1:]] == [
+        *(f"reason {number}" for number in range(8)), "and 3 more; --json lists them"
+    ]  # fmt: skip
+    assert len(state.as_json()["reasons"]) == 11
