@@ -1,4 +1,4 @@
-"""What a chapter calls while it runs: `begin`, then `record` and `claim`.
+"""What a chapter calls while it runs: `begin`, then `record`, `record_interval`, `record_share` and `claim`.
 
 Everything a chapter records travels in the metadata of its notebook outputs. So the same cells work under `workbench
 run`, under plain Papermill and in JupyterLab, and a run record or a ledger can be made from any executed notebook.
@@ -13,6 +13,7 @@ import re
 import sys
 from typing import Any
 
+from workbench.parameters import content
 from workbench.parameters.types import coerce
 
 _FROZEN = "__workbench_parameters__"
@@ -107,16 +108,36 @@ class Chapter:
         if (low is None) != (high is None):
             raise ValueError(f"{name}: an interval has two ends; give both low and high")
         value = value if isinstance(value, str) else _number(value)
-        record = {"name": name, "value": _finite(value), "count": count, "n": n}
-        record |= {
-            "low": None if low is None else _finite(float(low)),
-            "high": None if high is None else _finite(float(high)),
-        }
         if low is not None and not low <= value <= high:
             raise ValueError(f"{name}: {value:.6g} is outside its own interval, {low:.6g} to {high:.6g}")
-        _glue(name, value, {"record": record})
+        count, n = (None if part is None else _number(part) for part in (count, n))
+        low, high = (None if end is None else float(end) for end in (low, high))
+        record = {"value": value, "count": count, "n": n, "low": low, "high": high}
+        _glue(name, value, {"record": {"name": name} | {part: _finite(number) for part, number in record.items()}})
         if low is not None:
             _glue(f"{name}_interval", _interval_text(value, count, n, low, high), {})
+
+    def record_interval(
+        self, name: str, interval: tuple[float, float, float], *, count: int | None = None, n: int | None = None
+    ) -> tuple[float, float, float]:
+        """Record a value with its 95% interval, `(value, low, high)`, which is returned; see `record`."""
+        value, low, high = interval
+        self.record(name, value, count=count, n=n, low=low, high=high)
+        return interval
+
+    def record_share(self, name: str, count: int, n: int) -> tuple[float, float, float]:
+        """Record the proportion `count / n` with its Wilson interval, and return both: `(proportion, low, high)`.
+
+        Raises:
+            ValueError: as `record` does, and where `count` is not between 0 and `n`, or `n` is 0.
+        """
+        count, n = _number(count), _number(n)
+        return self.record_interval(name, content.proportion_interval(count, n), count=count, n=n)
+
+    def record_all(self, **values: float | str) -> None:
+        """Record several values, by name, that have neither sample nor interval; see `record`."""
+        for name, value in values.items():
+            self.record(name, value)
 
     def claim(
         self,
@@ -201,8 +222,8 @@ def _bound(
     within: float | None,
 ) -> tuple[str, bool]:
     """The bound in words, and whether the value keeps to it. Nothing holds of NaN."""
-    given = [bound for bound in (above, below, between, about) if bound is not None]
-    if len(given) != 1 or (about is None) != (within is None):
+    bounds = [bound for bound in (above, below, between, about) if bound is not None]
+    if len(bounds) != 1 or (about is None) != (within is None):
         raise ValueError(f"claim {statement!r}: give exactly one of above, below, between, or about with within")
     if above is not None:
         return f"above {above:g}", value > above

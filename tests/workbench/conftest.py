@@ -46,6 +46,6 @@ def workbench(project: Project) -> Callable:
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "workbench.cli.app", *arguments]
         environ = {**os.environ, "COLUMNS": "200", **environment}
-        return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=300)
 
     return call

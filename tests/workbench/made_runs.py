@@ -56,7 +56,7 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
             "gpus": [],
         },
         "peak_memory_bytes": 1_000_000,
-        "energy": {"watt_hours": 0.1, "assumption": "assumed"},
+        "cpu_seconds": 12.5,
         "notebook": None,
     }
     return {**record, **changes}

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_client.manager import run_kernel
 
+from largemodels.statistics.intervals import mean_interval, proportion_interval
 from workbench import chapter as chapter_module
 from workbench.chapter import Chapter, ParameterError, begin
 from workbench.parameters.types import Count, Dataset, Seed
@@ -52,6 +53,16 @@ def test_begin_refuses_every_bad_value_in_one_error_without_a_traceback():
 def test_begin_refuses_a_name_that_no_file_can_have_like_any_other_bad_value():
     with pytest.raises(ParameterError, match=r"^data: a{60}… (cannot be looked up|is neither).*; size: 0 is not"):
         begin({"__annotations__": {"data": Dataset, "size": Count}, "data": "a" * 5000, "size": 0})
+
+
+def test_begin_holds_a_named_choice_of_the_library_as_its_cell_imports_it():
+    names = {"__annotations__": {}}
+    cell = "from largemodels.statistics.comparisons import Correction\n\ncorrection: Correction = 'holm'  # of p"
+    exec(compile(cell, "cell", "exec", dont_inherit=True), names)
+    begin(names)
+    names["correction"] = "prayer"
+    with pytest.raises(ParameterError, match="correction: prayer is not one of holm, bonferroni"):
+        begin(names)
 
 
 def test_begin_may_run_twice_and_leaves_later_annotations_alone():
@@ -99,6 +110,35 @@ def test_a_record_is_glued_and_kept_with_its_interval(shown):
 def test_a_record_that_json_cannot_hold_is_kept_as_missing(shown):
     Chapter({}).record("loss", math.nan)
     assert shown[0][1]["workbench"]["record"]["value"] is None
+
+
+def test_a_share_is_recorded_with_its_wilson_interval_and_handed_back(shown):
+    share, low, high = Chapter({}).record_share("accuracy", np.int64(806), torch.tensor(872))
+    assert (share, low, high) == proportion_interval(806, 872)
+    record = shown[0][1]["workbench"]["record"]
+    assert record == {"name": "accuracy", "value": 806 / 872, "count": 806, "n": 872, "low": low, "high": high}
+    assert (type(record["count"]), type(record["n"])) == (int, int)
+    assert list(shown[1][0].values()) == ["'0.924 (806/872; 95% interval 0.905 to 0.94)'"]
+
+
+def test_a_share_of_nothing_is_refused(shown):
+    with pytest.raises(ValueError, match="0 of 0 is not a proportion"):
+        Chapter({}).record_share("accuracy", 0, 0)
+    assert shown == []
+
+
+def test_an_interval_is_recorded_as_its_value_and_ends_and_handed_back(shown):
+    interval = mean_interval([1, 2, 3])
+    assert Chapter({}).record_interval("rise", interval, n=3) == interval
+    Chapter({}).record("rise", interval[0], n=3, low=interval[1], high=interval[2])
+    assert shown[:2] == shown[2:]
+
+
+def test_values_by_name_are_recorded_like_single_ones(shown):
+    Chapter({}).record_all(loss=np.float32(0.5), best="coral")
+    Chapter({}).record("loss", 0.5)
+    Chapter({}).record("best", "coral")
+    assert shown[:2] == shown[2:]
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,9 @@ def _chapter_calls(cell: dict[str, Any]) -> Iterator[str]:
 
 
 def _method(call: ast.Call) -> str | None:
-    """`record` or `claim` where that is what is called on `chapter`."""
+    """`record`, `record_share` and so on, or `claim`, where that is what is called on `chapter`."""
     function = call.func
     ours = (
         isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "chapter"
     )
-    return function.attr if ours and function.attr in ("record", "claim") else None
+    return function.attr if ours and function.attr.partition("_")[0] in ("record", "claim") else None

@@ -61,7 +61,7 @@ def print_run(run: Run) -> None:
         "Python": record["python"],
         "commit": commit,
         "peak memory": record["peak_memory_bytes"] and f"{record['peak_memory_bytes'] / 2**20:,.0f} MiB",
-        "energy": record["energy"] and f"{record['energy']['watt_hours']:g} Wh ({record['energy']['assumption']})",
+        "CPU time": record["cpu_seconds"] and duration(record["cpu_seconds"]),
         "notebook": run.notebook,
     }
     for name, value in facts.items():

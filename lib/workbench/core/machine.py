@@ -12,9 +12,6 @@ from typing import Any
 
 import psutil
 
-WATTS_PER_CORE = 10.0
-"""Assumed power of one busy processor core, memory and losses included. Nothing here reads a meter."""
-
 
 @cache
 def machine() -> dict[str, Any]:
@@ -34,15 +31,6 @@ def in_words(facts: dict[str, Any]) -> str:
     """A machine in a few words, such as `Linux x86_64, 2 cores, no GPU`."""
     cores = facts["cores"]
     return f"{facts['platform']}, {cores} core{'s' if cores > 1 else ''}, {', '.join(facts['gpus']) or 'no GPU'}"
-
-
-def energy(cpu_seconds: float) -> dict[str, Any]:
-    """An estimate of the energy that a run took, with the assumption that it stands on."""
-    return {
-        "watt_hours": round(cpu_seconds * WATTS_PER_CORE / 3600, 4),
-        "assumption": f"{WATTS_PER_CORE:g} W for every second that a core was busy; estimated, not metered; "
-        "GPUs not counted",
-    }
 
 
 def git_state(root: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where things are: the checkout's folders, and the one error that means "this request cannot be met"."""
+"""Where things are: the folders of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one door from the press to the subject: what `workbench` cannot know itself about data.
+"""Everything that `workbench` asks of `largemodels`: data sets, models, predictions, intervals, the style of figures.
 
 Every import of `largemodels` but that of a type stands inside a function, so that the command line starts without it.
 """
@@ -28,7 +28,7 @@ def shipped_corpora() -> tuple[str, ...]:
 
 
 def is_hub_dataset(name: str) -> bool:
-    """Whether a name has the form of a data set's id on the Hub, and nothing here is called so."""
+    """Whether a name has the form of a data set's id on the Hub, and no file or folder here has it."""
     from largemodels.data import sources
 
     return sources.hub_id(name) is not None
@@ -67,7 +67,7 @@ def check_model(name: str) -> None:
 
 
 def is_hub_model(name: str) -> bool:
-    """Whether a name has the form of a model's id on the Hub, and nothing here is called so."""
+    """Whether a name has the form of a model's id on the Hub, and no file or folder here has it."""
     from largemodels.models import checkpoints
 
     return checkpoints.hub_id(name) is not None
@@ -123,7 +123,7 @@ def paired(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> lis
 
 
 def predictions_to_keep(table: Any) -> Any:
-    """A table of predictions without anything that its format does not know, small enough to be kept with the book."""
+    """A table of predictions with the columns of its format alone, small enough to be kept with the book."""
     from largemodels.data import predictions
 
     return predictions.without_more(table)

@@ -4,7 +4,8 @@ The notebook is read as JSON and its cells with `ast` and `symtable`; nothing of
 the rules below is refused like any bad request:
 
 - exactly one cell is tagged `parameters`;
-- that cell imports from `workbench.types` (and `typing`) and annotates literals, each of which fits its annotation;
+- that cell imports types from `workbench.types`, `typing` or the subject's library (`workbench.parameters.annotations`)
+  and annotates literals, each of which fits its annotation;
 - no other cell binds a parameter's name again, and some other cell reads it.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
+from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
 
@@ -46,20 +48,20 @@ class Contract:
     notebook: dict[str, Any]
     parameters: dict[str, Parameter]
 
-    def resolve(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Every parameter's value for a request: the given ones coerced, the others their defaults, paths absolute.
+    def resolve(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Every parameter's value for a request: those it names coerced, the others' defaults, paths absolute.
 
         Raises:
             RequestError: one sentence for each name or value that does not fit.
         """
         values, mistakes = {}, []
-        for name in given.keys() - self.parameters.keys():
+        for name in request.keys() - self.parameters.keys():
             mistakes.append(f"{self.chapter} has no parameter {shown(name)}{nearest(name, self.parameters)}")
         for name, parameter in self.parameters.items():
             try:
-                if name in given and _is_empty(given[name]):
+                if name in request and _is_empty(request[name]):
                     raise ValueError("the value is empty")
-                values[name] = resolved(coerce(parameter.annotation, given.get(name, parameter.default)))
+                values[name] = resolved(coerce(parameter.annotation, request.get(name, parameter.default)))
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
         if mistakes:
@@ -95,8 +97,8 @@ def read_contract(path: Path) -> Contract:
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     tagged = [cell for cell in code if "parameters" in tags(cell)]
     if len(tagged) != 1:
-        found = f"{len(tagged)} cells are" if tagged else "no cell is"
-        raise RequestError(f"{path.name}: {found} tagged `parameters`, and a chapter has exactly one")
+        count = f"{len(tagged)} cells are" if tagged else "no cell is"
+        raise RequestError(f"{path.name}: {count} tagged `parameters`, and a chapter has exactly one")
     parameters = {parameter.name: parameter for parameter in _declared(path.name, source(tagged[0]))}
     others = [cell for cell in code if cell is not tagged[0] and "injected-parameters" not in tags(cell)]
     mistakes = list(_misuse(path.name, parameters, others))
@@ -144,9 +146,13 @@ def _declared(where: str, code: str) -> Iterator[Parameter]:
     except SyntaxError as error:
         raise RequestError(f"{where}: the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
     comments = _comments(code)
+    named: dict[str, ast.expr] = {}
     seen: set[str] = set()
     for statement in statements:
         if isinstance(statement, ast.ImportFrom) and statement.module in ("workbench.types", "typing"):
+            continue
+        if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module.startswith(f"{SUBJECT}."):
+            named |= _imported(where, statement)
             continue
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
             text = ast.unparse(statement).splitlines()[0]
@@ -156,13 +162,22 @@ def _declared(where: str, code: str) -> Iterator[Parameter]:
             raise RequestError(f"{where}: {name} is declared twice")
         seen.add(name)
         lines = range(statement.lineno, statement.end_lineno + 1)
-        yield _parameter(where, name, statement, next((comments[line] for line in lines if line in comments), ""))
+        comment = next((comments[line] for line in lines if line in comments), "")
+        yield _parameter(where, name, with_named_types(statement.annotation, named), statement.value, comment)
 
 
-def _parameter(where: str, name: str, statement: ast.AnnAssign, comment: str) -> Parameter:
-    type_text = ast.unparse(statement.annotation)
+def _imported(where: str, statement: ast.ImportFrom) -> dict[str, ast.expr]:
+    """The types that a parameters cell imports by name."""
     try:
-        annotation = eval(type_text, {"__builtins__": {}}, VOCABULARY) if _is_a_type(statement.annotation) else None
+        return {each.asname or each.name: named_type(statement.module, each.name) for each in statement.names}
+    except ValueError as mistake:
+        raise RequestError(f"{where}: `{ast.unparse(statement)}`: {mistake}") from None
+
+
+def _parameter(where: str, name: str, kind: ast.expr, value: ast.expr, comment: str) -> Parameter:
+    type_text = ast.unparse(kind)
+    try:
+        annotation = eval(type_text, {"__builtins__": {}}, VOCABULARY) if is_type(kind) else None
     except TypeError:
         annotation = None
     if annotation is None:
@@ -170,9 +185,9 @@ def _parameter(where: str, name: str, statement: ast.AnnAssign, comment: str) ->
             f"{where}: {name}: `{type_text}` is not a type that a parameter can have ({', '.join(VOCABULARY)})"
         )
     try:
-        default = ast.literal_eval(statement.value)
+        default = ast.literal_eval(value)
     except ValueError:
-        computed = ast.unparse(statement.value)
+        computed = ast.unparse(value)
         raise RequestError(
             f"{where}: {name}: its default `{computed}` is computed, and a default is a literal"
         ) from None
@@ -180,14 +195,6 @@ def _parameter(where: str, name: str, statement: ast.AnnAssign, comment: str) ->
         return Parameter(name, type_text, annotation, coerce(annotation, default), comment)
     except ValueError as mistake:
         raise RequestError(f"{where}: {name}: its own default is refused: {mistake}") from None
-
-
-def _is_a_type(annotation: ast.expr) -> bool:
-    """Whether an annotation uses nothing but the vocabulary's names, subscripts and literals."""
-    allowed = (ast.Name, ast.Load, ast.Subscript, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub)
-    nodes = list(ast.walk(annotation))
-    named = all(node.id in VOCABULARY for node in nodes if isinstance(node, ast.Name))
-    return named and all(isinstance(node, allowed) for node in nodes)
 
 
 def _comments(code: str) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""What a user asks for: `-p name=value` options and `-f` files, as text that the contract will judge."""
+"""A user's request: `-p name=value` options and `-f` files, as text that the contract will judge."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def given_parameters(options: list[str], files: list[Path]) -> dict[str, Any]:
     Raises:
         RequestError: for an option that is not `name=value`, a name given twice, or a file that cannot be read.
     """
-    given: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for file in files:
-        given |= read_mapping(file)
-    return given | named_once("-p", options, "a parameter is given as name=value")
+        parameters |= read_mapping(file)
+    return parameters | named_once("-p", options, "a parameter is given as name=value")
 
 
 def named_once(flag: str, options: list[str], form: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The types of a chapter's parameters, and the one function that holds a value to its type.
+"""The types of a chapter's parameters, and the one function that checks a value against its type.
 
 A chapter annotates each parameter with a name from `VOCABULARY`. The command line, `begin()` in the kernel and the
-tests all call `coerce`, so that a bad value meets the same sentence wherever it is given.
+tests all call `coerce`, so that a bad value meets the same sentence everywhere.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class Source(str):
     """A name for something outside the notebook: what comes with the workbench, a path, or an id on the Hub.
 
-    It is the text that the chapter gave or was given, and knows how to check, resolve and fingerprint itself. A Hub id
-    is told by its form, and nobody is asked until its fingerprint is wanted; what exists here under the same name wins.
+    It is the text of the default or the request, and knows how to check, resolve and fingerprint itself. A Hub id is
+    told by its form, and the Hub is not asked before its fingerprint is wanted; a file or folder of the same name wins.
     """
 
     @classmethod
@@ -102,7 +102,7 @@ class Source(str):
 class Dataset(Source):
     """A data set by name: a shipped one, a local file or folder, or a Hub id `organisation/name[:config][@revision]`.
 
-    The names of data sets on the Hub have an organisation, so that a bare name is a slip in a shipped one; those from
+    The names of data sets on the Hub have an organisation, so that a bare name is a misspelt shipped one; those from
     before organisations are known by their configuration (`glue:sst2`).
     """
 
@@ -143,7 +143,7 @@ class Model(Source):
     """A model by name: a shipped one, a local folder, or a Hub id `organisation/name[@revision]`.
 
     The oldest models on the Hub have bare names (`bert-base-uncased`), so a bare name is a Hub id too, unless it
-    resembles a shipped one: then it is refused at once as the slip that it is likely to be.
+    resembles a shipped one: then it is refused at once as a likely misspelling.
     """
 
     @classmethod
@@ -151,7 +151,7 @@ class Model(Source):
         try:
             content.check_model(value)
         except ValueError as error:
-            said = str(error).removeprefix(value).lstrip(": ")  # the value is said by whoever reports this
+            said = str(error).removeprefix(value).lstrip(": ")  # the report of the mistake says the value
             raise PydanticCustomError("model", "{said}", {"said": said}) from None
         return cls(value)
 
@@ -181,10 +181,10 @@ class Predictions(Source):
 
     @classmethod
     def _checked(cls, value: str) -> Predictions:
-        found = cls(value)
-        if not found.files():
-            raise PydanticCustomError("predictions", "{said}", {"said": found._what_is_wrong()})
-        return found
+        predictions = cls(value)
+        if not predictions.files():
+            raise PydanticCustomError("predictions", "{said}", {"said": predictions._what_is_wrong()})
+        return predictions
 
     @property
     def is_shipped(self) -> bool:
@@ -251,13 +251,13 @@ def named_sources(values: dict[str, Any]) -> dict[str, Source]:
 
     Those of a list have their place behind the name.
     """
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     for name, value in values.items():
         if isinstance(value, list):
-            found |= {f"{name}[{place}]": item for place, item in enumerate(value) if isinstance(item, Source)}
+            sources |= {f"{name}[{place}]": item for place, item in enumerate(value) if isinstance(item, Source)}
         elif isinstance(value, Source):
-            found[name] = value
-    return found
+            sources[name] = value
+    return sources
 
 
 def resolved(value: Any) -> Any:
@@ -312,7 +312,7 @@ def plain(value: Any) -> Any:
 
 
 def _refuse_a_kind_that_pydantic_would_bend(annotation: Any, value: Any) -> None:
-    """Pydantic takes `True` for 1 and 1 for `True`; a parameter of the wrong kind is more likely a slip."""
+    """Refuse a number for a truth value and the reverse, which Pydantic would turn into each other."""
     items = value if isinstance(value, list) else [value]
     wants = _base(get_args(annotation)[0] if get_origin(annotation) is list and get_args(annotation) else annotation)
     for item in items:
@@ -327,7 +327,7 @@ def _base(annotation: Any) -> Any:
 
 
 def _literal_of(annotation: Any, value: Any) -> Any:
-    """The choice whose text is the given text, so that `-p size=2` can choose from `Literal[1, 2]`."""
+    """The choice whose text is the value, so that `-p size=2` can choose from `Literal[1, 2]`."""
     if get_origin(annotation) is Literal and isinstance(value, str):
         return next((choice for choice in get_args(annotation) if str(choice) == value), value)
     return value
@@ -353,7 +353,7 @@ _SENTENCES = {
 
 
 def _sentence(error: dict[str, Any]) -> str:
-    """One plain sentence for the first thing that Pydantic found wrong."""
+    """One plain sentence for the first thing that is wrong according to Pydantic."""
     context = error.get("ctx", {})
     if error["type"] == "literal_error":
         said = "is not one of " + re.sub(r"'", "", context["expected"]).replace(" or ", ", ")

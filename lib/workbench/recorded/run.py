@@ -34,9 +34,10 @@ from workbench.sweeps.summary import seed_names
 RUN, SWEEP = "run.json", "sweep.json"
 TABLE, POINTS = "results.parquet", "points.yml"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-CIRCUMSTANCES = ("chapter", "ingredients", "parameters", "started", "seconds", "git", "python", "machine", "energy")
+CIRCUMSTANCES = ("chapter", "ingredients", "parameters", "started", "seconds", "git", "python", "machine")
 """What both kinds of record hold of their runs; of a sweep's, the ingredients and parameters are its first point's."""
 
+# Later than the first recorded results, so kept and not required: cpu_seconds.
 _KEPT = (*CIRCUMSTANCES, "key", "metrics", "claims", "peak_memory_bytes")
 _OF_SWEEP = (*CIRCUMSTANCES, "varied", "seeds", "points", "claims")
 _OURS = ("command", "public")
@@ -105,7 +106,7 @@ def record_run(
         raise RequestError(f"{run.id} {run.status}; only a completed run can be recorded")
     contract = load_contract(project, run.chapter)
     public = public_names(contract, [run.record["parameters"]["resolved"]], public or {})
-    record = published({part: run.record[part] for part in _KEPT}, public)
+    record = published({part: run.record[part] for part in (*_KEPT, "cpu_seconds")}, public)
     words = ["workbench", "run", run.chapter, *options(record["parameters"]["given"])]
     record |= {"run": run.id, "command": shlex.join(words)}
     kept = {PREDICTIONS: collected([run], seed_names(contract), public)} if predictions else {}

@@ -35,6 +35,7 @@ from workbench.recorded.run import (
     write,
 )
 from workbench.runs.predictions import collected
+from workbench.runs.record import claims_by_statement
 from workbench.runs.store import Run, all_runs
 from workbench.sweeps.ledger import Metric
 from workbench.sweeps.summary import Summary, column, seed_names, summarised
@@ -138,19 +139,19 @@ def _in_all(runs: list[Run]) -> dict[str, Any]:
     """What is true of all runs together."""
     records = [run.record for run in runs]
     claims: dict[str, dict[str, Any]] = {}
-    for claim in (claim for record in records for claim in record["claims"]):
-        found = claims.setdefault(claim["statement"], {"bound": claim["bound"], "held": 0, "runs": 0})
-        found["held"] += claim["holds"]
-        found["runs"] += 1
-    used = [record["energy"]["watt_hours"] for record in records if record["energy"]]
+    for statement, claim in (pair for record in records for pair in claims_by_statement(record).items()):
+        counted = claims.setdefault(statement, {"bound": claim["bound"], "held": 0, "runs": 0})
+        counted["held"] += claim["holds"]
+        counted["runs"] += 1
+    used = [record["cpu_seconds"] for record in records]
     return {
         "points": len(runs),
         "started": min(record["started"] for record in records),
         "ended": max(record["ended"] for record in records),
         "seconds": round(sum(record["seconds"] for record in records), 3),
-        "energy": {**records[0]["energy"], "watt_hours": round(sum(used), 4)} if len(used) == len(runs) else None,
+        "cpu_seconds": None if None in used else round(sum(used), 2),
         "machines": len({in_words(record["machine"]) for record in records}),
-        "claims": [{"statement": statement, **found} for statement, found in claims.items()],
+        "claims": [{"statement": statement, **counted} for statement, counted in claims.items()],
     }
 
 

@@ -1,11 +1,11 @@
-"""Runs of one chapter side by side: what they were asked, what they measured, and what they claim.
+"""Runs of one chapter side by side: their parameters, their metrics and their claims.
 
-Differences are taken to the first run. Their intervals come from the runs' own: the difference of two independent
+Differences are taken to the first run. Their intervals come from those of the runs: the difference of two independent
 estimates has the ends `d ± √(a² + b²)`, where a and b are the distances from each estimate to that end of its interval
 which moves the difference that way (Newcombe 1998; Zou and Donner 2008). Runs that share examples are not independent;
 then these intervals are wider than they need be. Where both runs have kept what their models answered, each model is
-therefore compared with its counterpart example by example as well (`largemodels.statistics.paired_runs`). Neither says anything about
-other seeds.
+therefore compared with its counterpart example by example as well (`largemodels.statistics.paired_runs`). Neither says
+anything about other seeds.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.core.errors import RequestError
+from workbench.core.text import is_number
 from workbench.parameters import content
 from workbench.runs.predictions import tables_of
-from workbench.core.errors import RequestError
-from workbench.runs.store import Run
-from workbench.core.text import is_number
+from workbench.runs.record import claims_by_statement
 from workbench.runs.staleness import changes
+from workbench.runs.store import Run
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Comparison:
     otherwise: tuple[tuple[str, ...], ...]
     """For each run, how its code, data and versions differ from the first one's."""
     paired: tuple[Any, ...]
-    """Models beside their counterparts in the first run, example by example; each is a `largemodels.statistics.paired_runs.Pair`."""
+    """Models beside their counterparts in the first run, each a `largemodels.statistics.paired_runs.Pair`."""
     not_paired: tuple[str, ...]
     """What is not compared example by example although some run has predictions, and why; a sentence each."""
 
@@ -79,7 +80,7 @@ class Comparison:
                 {
                     "name": row.name,
                     "values": list(row.values),
-                    "differences": [found and vars(found) for found in self.differences[row.name]],
+                    "differences": [each and vars(each) for each in self.differences[row.name]],
                 }
                 for row in self.metrics
             ],
@@ -112,7 +113,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
         parameters=_rows([run.record["parameters"]["resolved"] for run in runs]),
         metrics=metrics,
         differences={row.name: tuple(_difference(row.values[0], value) for value in row.values) for row in metrics},
-        claims=_rows([{claim["statement"]: claim for claim in run.record["claims"]} for run in runs]),
+        claims=_rows([claims_by_statement(run.record) for run in runs]),
         otherwise=tuple(_otherwise(first, run.record["ingredients"]) for run in runs),
         paired=paired,
         not_paired=not_paired,
@@ -121,15 +122,14 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 def has_changed(row: Row) -> bool:
     """Whether a claim holds in some of the runs and not in others, has another bound, or is not made everywhere."""
-    found = {None if claim is None else (claim["bound"], claim["holds"]) for claim in row.values}
-    return len(found) > 1
+    return len({claim and (claim["bound"], claim["holds"]) for claim in row.values}) > 1
 
 
 def _paired(runs: Sequence[Run]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
     """The runs' models beside their counterparts in the first run, and a sentence on each run that has none."""
-    found = [tables_of(run) for run in runs]
-    reasons = [sentence for _, sentences in found for sentence in sentences]
-    tables = [each for each, _ in found]
+    kept = [tables_of(run) for run in runs]
+    reasons = [sentence for _, sentences in kept for sentence in sentences]
+    tables = [each for each, _ in kept]
     if not any(tables):
         return (), tuple(reasons)
     pairs = content.paired(tables[0], tables[1:])
@@ -158,7 +158,7 @@ def _with_interval(metric: dict[str, Any]) -> dict[str, Any]:
     if metric["low"] is not None or not is_number(metric["value"]) or not is_number(count) or not is_number(n):
         return metric
     if n < 1 or not 0 <= count <= n or not math.isclose(metric["value"], count / n, rel_tol=1e-6, abs_tol=1e-9):
-        return metric  # the count says something else than what part of n the value is
+        return metric  # the value is no proportion of n
     _, low, high = content.proportion_interval(count, n)
     return {**metric, "low": low, "high": high}
 

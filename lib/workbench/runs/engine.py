@@ -1,8 +1,8 @@
 """A Papermill engine that keeps the notebook on disk true while it runs.
 
-It differs from Papermill's own in four ways: the notebook is saved by replacement and not in place, secrets of the
-environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and somebody may
-watch.
+It differs from Papermill's in four ways: the notebook is saved by replacement and not in place, secrets of the
+environment never reach the kernel or the outputs on disk, a cell and the whole run have time limits, and a watcher
+hears of each cell.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 
 import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
-from workbench.core.project import find_project
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
+from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
 
 ENGINE = "workbench"
 
 
 class Watcher(Protocol):
-    """Somebody who follows a run."""
+    """What follows a run, cell by cell."""
 
     def cell_started(self, index: int, cell: Any) -> None:
         """A code cell starts."""

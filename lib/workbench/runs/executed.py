@@ -1,8 +1,8 @@
 """What an executed notebook tells: its run, and the metrics and claims that its chapter recorded.
 
 Metrics and claims stand in the metadata of outputs, as `workbench.chapter` wrote them, and the run in the notebook's
-metadata `workbench`, as `workbench.runs.notebooks` wrote it. Run records, the checks of the committed chapters and the book's
-ledger all read them here, so that they count the same claims.
+metadata `workbench`, as `workbench.runs.notebooks` wrote it. Run records, the checks of the committed chapters and the
+book's ledger all read them here, so that they count the same claims.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from workbench.core.errors import RunError
 from workbench.parameters.contract import Contract, python_of, source, tags
+from workbench.parameters.types import Model, named_sources, plain
 from workbench.runs.definitions import Reached, reached_by
 from workbench.runs.syntax import distributions
-from workbench.core.errors import RunError
-from workbench.parameters.types import Model, named_sources, plain
 
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:

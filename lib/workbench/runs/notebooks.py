@@ -10,11 +10,11 @@ import copy
 import json
 from typing import Any
 
-from workbench.parameters.contract import Contract, tags
-from workbench.core.machine import in_words
-from workbench.core.project import Project
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
+from workbench.core.machine import in_words
+from workbench.core.project import Project
+from workbench.parameters.contract import Contract, tags
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
 QUOTES = "quotes-corpus"
@@ -73,11 +73,11 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
 
 
 def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:
-    """Write a run's outputs into the chapter's own notebook, and return that run.
+    """The run, newest by default, whose outputs are now those of the chapter's committed notebook.
 
-    A run that was given a default has a cell that says so, which is not kept. What is volatile is left out, such as a
-    warning that names a file of this machine, and so are the outputs of cells tagged `quotes-corpus`: sentences of
-    other people's documentation are shown in the built book and not kept in the repository.
+    Left out are Papermill's cell of parameters, what is volatile, such as a warning that names a file of this machine,
+    and the outputs of cells tagged `quotes-corpus`: sentences of other people's documentation are shown in the built
+    book and not kept in the repository.
 
     Raises:
         RequestError: where there is no completed run of the chapter's default parameters and present code.

@@ -1,6 +1,6 @@
-"""What models answered in runs, example by example: found in their folders, and kept with a recorded result.
+"""What models answered in runs, example by example: read from their folders, and collected for a recorded result.
 
-The format is the subject's (`largemodels.data.predictions`); files of a chapter's own in another form are passed over.
+The format is `largemodels.data.predictions`. Files in another form are passed over.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.parameters import content
 from workbench.core.errors import RequestError
+from workbench.parameters import content
 from workbench.runs.store import Run
 
 
@@ -46,15 +46,15 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    found = [tables_of(run) for run in runs]
-    if empty := [place for place, (tables, _) in enumerate(found) if not tables]:
-        said = "; ".join(found[empty[0]][1])
+    kept = [tables_of(run) for run in runs]
+    if empty := [place for place, (tables, _) in enumerate(kept) if not tables]:
+        said = "; ".join(kept[empty[0]][1])
         which = runs[empty[0]].id if len(runs) == 1 else f"{len(empty)} of these {len(runs)} runs"
         raise RequestError(f"{which} kept no predictions{f' ({said})' if said else ''}")
-    taken = {"file"}.union(*(table.columns for tables, _ in found for table in tables.values()))
-    files = {file for tables, _ in found for file in tables}
+    taken = {"file"}.union(*(table.columns for tables, _ in kept for table in tables.values()))
+    files = {file for tables, _ in kept for file in tables}
     parts = []
-    for run, (tables, _) in zip(runs, found, strict=True):
+    for run, (tables, _) in zip(runs, kept, strict=True):
         values = run.record["parameters"]["resolved"]
         front = {
             f"parameter_{name}" if name in taken else name: public.get(name, _plain(values[name]))

@@ -1,24 +1,21 @@
-"""What a run's record holds, by name and type, and the one function that holds a file to it.
+"""What a run's record holds, by name and type, and what it reads as where an earlier version wrote less.
 
-A record that lacks a part was written by an earlier version; the part reads as empty. What is there has its type, at
-any depth, or the record is not believed. Parts that this version does not know are kept.
+A part has its type, at any depth, or the record is not read. Parts that this version does not know are kept.
 """
 
 from __future__ import annotations
 
-from workbench.core.text import visible
-
-import copy
 import json
-from functools import cache
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypeAliasType, TypedDict  # Pydantic wants these before Python 3.12
+
+from workbench.core.text import visible
 
 
 class Unreadable(Exception):
-    """Something in the runs folder that cannot be believed, and why, as the end of a sentence."""
+    """What is wrong with something in the runs folder, as the end of a sentence."""
 
 
 _STRICT = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
@@ -31,16 +28,19 @@ Moment = Annotated[str, Field(pattern=rf"^{_DATE}T{_TIME}(Z|\+00:00)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 
-class Parameters(TypedDict):
+class _Part(BaseModel):
+    model_config = _STRICT
+
+
+class Parameters(_Part):
     """Parameters as the request gave them and as the chapter got them."""
 
-    __pydantic_config__ = _STRICT
-    given: NotRequired[dict[str, Value]]
-    resolved: NotRequired[dict[str, Value]]
+    given: dict[str, Value] = {}
+    resolved: dict[str, Value] = {}
 
 
 class Ingredients(TypedDict):
-    """What the content key is made of; see `workbench.runs.keys.ingredients`."""
+    """What the content key is made of; see `workbench.runs.keys.ingredients`. A part that is missing is not empty."""
 
     __pydantic_config__ = _STRICT
     code: NotRequired[str | list[Annotated[list[str | None], Field(min_length=2, max_length=2)]]]
@@ -53,41 +53,37 @@ class Ingredients(TypedDict):
     checkpoints: NotRequired[dict[str, str]]
 
 
-class Metric(TypedDict):
+class Metric(_Part):
     """One call of `chapter.record`."""
 
-    __pydantic_config__ = _STRICT
     name: str
     value: Number | bool | str | None
-    count: NotRequired[Number | None]
-    n: NotRequired[Number | None]
-    low: NotRequired[Number | None]
-    high: NotRequired[Number | None]
+    count: Number | None = None
+    n: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
 
 
-class Claim(TypedDict):
+class Claim(_Part):
     """One call of `chapter.claim`."""
 
-    __pydantic_config__ = _STRICT
     statement: str
     bound: str
     value: Number | bool | None
     holds: bool
-    n: NotRequired[Number | None]
+    n: Number | None = None
 
 
-class Cell(TypedDict):
+class Cell(_Part):
     """A cell that has run, and its seconds."""
 
-    __pydantic_config__ = _STRICT
     id: str | None
     seconds: Number
 
 
-class Error(TypedDict):
+class Error(_Part):
     """What stopped a run."""
 
-    __pydantic_config__ = _STRICT
     cell: str | None
     number: int
     name: str
@@ -95,132 +91,101 @@ class Error(TypedDict):
     traceback: list[str]
 
 
-class Git(TypedDict):
+class Git(_Part):
     """The state of the checkout."""
 
-    __pydantic_config__ = _STRICT
-    commit: str | None
-    dirty: bool | None
+    commit: str | None = None
+    dirty: bool | None = None
 
 
-class Machine(TypedDict):
+class Machine(_Part):
     """What the run was made on; see `workbench.core.machine.machine`."""
 
-    __pydantic_config__ = _STRICT
-    platform: str
-    cores: int
-    gpus: list[str]
-    processor: NotRequired[str]
-    threads: NotRequired[int]
-    memory_bytes: NotRequired[int]
+    platform: str = "unknown"
+    processor: str | None = None
+    cores: int = 1
+    threads: int | None = None
+    memory_bytes: int | None = None
+    gpus: list[str] = []
 
 
-class Energy(TypedDict):
-    """An estimate, and what it assumes."""
-
-    __pydantic_config__ = _STRICT
-    watt_hours: Number
-    assumption: str
-
-
-class NotebookFacts(TypedDict):
+class NotebookFacts(_Part):
     """The size and digest of the notebook that the run wrote."""
 
-    __pydantic_config__ = _STRICT
     bytes: int
     sha256: str
 
 
-class Record(TypedDict):
+class Record(_Part):
     """A `run.json`."""
 
-    __pydantic_config__ = _STRICT
     format: int
+    chapter: str | None = None
     status: Literal["running", "completed", "failed", "interrupted"]
     key: Digest
+    ingredients: Ingredients = {}
     parameters: Parameters
     started: Moment
-    chapter: NotRequired[str]
-    ingredients: NotRequired[Ingredients]
-    ended: NotRequired[Moment | None]
-    seconds: NotRequired[Number | None]
-    metrics: NotRequired[list[Metric]]
-    claims: NotRequired[list[Claim]]
-    cells: NotRequired[list[Cell]]
-    error: NotRequired[Error | None]
-    git: NotRequired[Git]
-    python: NotRequired[str]
-    packages: NotRequired[dict[str, str]]
-    machine: NotRequired[Machine]
-    peak_memory_bytes: NotRequired[int | None]
-    energy: NotRequired[Energy | None]
-    notebook: NotRequired[NotebookFacts | None]
+    ended: Moment | None = None
+    seconds: Number | None = None
+    metrics: list[Metric] = []
+    claims: list[Claim] = []
+    cells: list[Cell] = []
+    error: Error | None = None
+    git: Git = Git()
+    python: str = "unknown"
+    packages: dict[str, str] = {}
+    machine: Machine = Machine()
+    peak_memory_bytes: int | None = None
+    cpu_seconds: Number | None = None
+    """Processor time of the kernel and its children."""
+    notebook: NotebookFacts | None = None
 
 
-_EMPTY: dict[str, Any] = {
-    "ingredients": {},
-    "ended": None,
-    "seconds": None,
-    "metrics": [],
-    "claims": [],
-    "cells": [],
-    "error": None,
-    "git": {"commit": None, "dirty": None},
-    "python": "unknown",
-    "packages": {},
-    "machine": {"platform": "unknown", "cores": 1, "gpus": []},
-    "peak_memory_bytes": None,
-    "energy": None,
-    "notebook": None,
-}
-
-
-def checked(content: bytes) -> dict[str, Any]:
-    """A record with every part that this version knows.
+def read_record(content: bytes) -> Record:
+    """The record that a `run.json` holds.
 
     Raises:
         Unreadable: naming the first thing that is wrong.
     """
     try:
-        record = _adapter().validate_json(content)
+        return Record.model_validate_json(content)
     except ValidationError as error:
         raise Unreadable(_reason(error, content)) from None
-    for part in _EMPTY.keys() - record.keys():
-        record[part] = copy.deepcopy(_EMPTY[part])
-    for part in ("given", "resolved"):
-        record["parameters"].setdefault(part, {})
-    for metric in record["metrics"]:
-        for part in ("count", "n", "low", "high"):
-            metric.setdefault(part, None)
+
+
+def claims_by_statement(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """A record's claims by their statements, in their order.
+
+    Earlier versions let two claims have one statement. Of those, one that does not hold stands for both.
+    """
+    claims: dict[str, dict[str, Any]] = {}
     for claim in record["claims"]:
-        claim.setdefault("n", None)
-    return record
+        if claim["statement"] not in claims or not claim["holds"]:
+            claims[claim["statement"]] = claim
+    return claims
 
 
+class _CodeCell(TypedDict):
+    cell_type: Literal["code"]
+    source: str | list[str]
+    metadata: NotRequired[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    execution_count: Any
 
 
-def is_executed_notebook(notebook: Any) -> bool:
-    """Whether a value has the shape of a notebook whose code cells have outputs."""
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        return False
-    return all(_is_cell(cell) for cell in notebook["cells"])
+class _OtherCell(TypedDict):
+    cell_type: NotRequired[Literal["markdown", "raw"]]
+    source: str | list[str]
+    metadata: NotRequired[dict[str, Any]]
 
 
-def _is_cell(cell: Any) -> bool:
-    if not isinstance(cell, dict) or not _is_text(cell.get("source")) or not isinstance(cell.get("metadata", {}), dict):
-        return False
-    outputs = cell.get("outputs", [] if cell.get("cell_type") != "code" else None)
-    is_run = cell.get("cell_type") != "code" or "execution_count" in cell
-    return is_run and isinstance(outputs, list) and all(isinstance(output, dict) for output in outputs)
+class _Notebook(TypedDict):
+    cells: list[_CodeCell | _OtherCell]
 
 
-def _is_text(source: Any) -> bool:
-    return isinstance(source, str) or (isinstance(source, list) and all(isinstance(line, str) for line in source))
-
-
-@cache
-def _adapter() -> TypeAdapter[Record]:
-    return TypeAdapter(Record)
+EXECUTED_NOTEBOOK = TypeAdapter(_Notebook)
+"""The shape of a notebook whose code cells have outputs."""
 
 
 def _reason(error: ValidationError, content: bytes) -> str:

@@ -1,7 +1,7 @@
 """Deleting runs so that nothing that looks whole is half gone, and the copy of a run's notebook that people may change.
 
-A run is first moved aside, in one step, under a name that no command takes for a run, and deleted there. What an
-interrupted deletion leaves is deleted by the next one.
+A run is first moved aside, in one step, to a name that no run has, and deleted there. What an interrupted deletion
+leaves is deleted by the next one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,19 +18,18 @@ from pathlib import Path
 
 import filelock
 
-from workbench.core.project import Project
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
+from workbench.core.project import Project
 from workbench.core.text import visible
-from workbench.runs.store import PATIENCE, Run, all_runs, find_run, is_locked, lock_of, read_notebook
+from workbench.runs.store import PATIENCE, UNREADABLE_FOLDER, Run, all_runs, find_run, is_locked, lock_of, read_notebook
 
 _ASIDE = ".removed-"
-_TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which runs to delete where none are named; every part that is given must fit."""
+    """The runs to delete where none are named; each must fit every part that is set."""
 
     chapter: str | None = None
     failed: bool = False
@@ -48,7 +46,7 @@ class Choice:
         """Whether a run is to be deleted."""
         statuses = {"failed", "interrupted"} if self.failed else set()
         statuses |= {"damaged"} if self.damaged else set()
-        if statuses and run.status not in statuses:
+        if run.status == "running" or (statuses and run.status not in statuses):
             return False
         return self.older_than is None or _is_older(run, now - timedelta(days=self.older_than))
 
@@ -65,29 +63,31 @@ def chosen_runs(project: Project, names: Sequence[str], choice: Choice, now: dat
         from workbench.parameters.contract import load_contract
 
         load_contract(project, choice.chapter)  # says which name is near
-    found: dict[Path, Run] = {}
-    mistakes = []
+    if names:
+        return _named_runs(project, names, choice.chapter)
+    now = now or datetime.now(UTC)
+    return [
+        Run(run.folder, {"status": run.record.get("status")}, run.problem)  # the rest of a record is large
+        for run in all_runs(project, choice.chapter, damaged=True)
+        if run.id != UNREADABLE_FOLDER and choice.fits(run, now)
+    ]
+
+
+def _named_runs(project: Project, names: Sequence[str], chapter: str | None) -> list[Run]:
+    """The runs of these names, each once."""
+    runs: dict[Path, Run] = {}
+    mistakes: list[str] = []
     for name in names:
         try:
-            run = find_run(project, name, choice.chapter, damaged=True)
-            found[run.folder] = run
+            run = find_run(project, name, chapter, damaged=True)
+            runs[run.folder] = run
         except RequestError as mistake:
             mistakes += mistake.sentences
-    mistakes += [
-        f"{visible(run.chapter)}: {run.problem}; delete it by hand" for run in found.values() if _is_place(run)
-    ]
+    unreadable = [run for run in runs.values() if run.id == UNREADABLE_FOLDER]
+    mistakes += [f"{visible(run.chapter)}: {run.problem}; delete it by hand" for run in unreadable]
     if mistakes:
         raise RequestError(*mistakes)
-    if not names:
-        now = now or datetime.now(UTC)
-        runs = all_runs(project, choice.chapter, damaged=True)
-        # Only names and statuses are needed from here on, and records are large.
-        found = {
-            run.folder: Run(run.folder, {"status": run.record.get("status")}, run.problem)
-            for run in runs
-            if not _is_place(run) and run.status != "running" and choice.fits(run, now)
-        }
-    return list(found.values())
+    return list(runs.values())
 
 
 def refuse_running(runs: Sequence[Run]) -> None:
@@ -115,13 +115,13 @@ def remove(project: Project, runs: Sequence[Run]) -> None:
                 os.replace(run.folder, aside)  # of a link, the link
             _delete(aside)
         except FileNotFoundError:
-            continue  # somebody else has deleted it
+            continue  # it is deleted already
         except OSError as error:
             raise RunError(f"{visible(run.id)} cannot be deleted: {error.strerror}") from None
 
 
 def working_copy(run: Run) -> Path:
-    """A copy of a run's notebook that stands beside it and may be changed; the one that is there already is kept.
+    """The copy of a run's notebook that stands beside it and may be changed; one that is there already is kept.
 
     Raises:
         RequestError: where the run has no notebook, or its folder cannot be written.
@@ -140,8 +140,9 @@ def working_copy(run: Run) -> Path:
 
 @contextlib.contextmanager
 def _held(run: Run) -> Iterator[None]:
-    """Hold a run's lock, so that it is nobody else's while it is moved; a damaged folder has none worth holding."""
-    if run.problem is not None or not (run.folder / "lock").is_file() or (run.folder / "lock").is_symlink():
+    """Hold a run's lock while its folder is moved; a damaged folder has none worth holding."""
+    lock = run.folder / "lock"
+    if run.problem is not None or lock.is_symlink() or not lock.is_file():
         yield
         return
     try:
@@ -163,23 +164,16 @@ def _sweep_up(project: Project) -> None:
 
 def _delete(aside: Path) -> None:
     """Delete what was moved aside. Links, and links in folders, are deleted and not followed."""
-    with contextlib.suppress(FileNotFoundError):  # somebody else sweeps up
+    with contextlib.suppress(FileNotFoundError):  # another process deletes it
         if aside.is_dir() and not aside.is_symlink():
             shutil.rmtree(aside)
         else:
             aside.unlink()
 
 
-def _is_place(run: Run) -> bool:
-    """Whether this stands for a chapter's folder that cannot be looked into."""
-    return run.id == "*"
-
-
 def _is_older(run: Run, limit: datetime) -> bool:
     """Whether a run's name says that it started before this."""
-    if not _TIME.match(run.id):
-        return False
     try:
         return datetime.strptime(run.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) < limit
     except ValueError:
-        return False  # a 13th month
+        return False  # no time, or the 13th month

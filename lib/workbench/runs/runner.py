@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import logging
 import os
 import platform
@@ -17,12 +18,15 @@ from typing import Any, Literal, Protocol
 
 import filelock
 
+from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.machine import git_state, machine
+from workbench.core.project import Project
+from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract
+from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs.executed import parse_executed
 from workbench.runs.keys import content_key, ingredients, installed
-from workbench.core.machine import energy, git_state, machine
-from workbench.core.project import Project
-from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.runs.record import Parameters, Record
 from workbench.runs.store import (
     FORMAT,
     Run,
@@ -34,15 +38,13 @@ from workbench.runs.store import (
     notebook_facts,
     write_record,
 )
-from workbench.core.secrets import Secrets
-from workbench.parameters.types import Source, named_sources, plain
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
 
 
 class Reporter(Protocol):
-    """Somebody who is told how a run goes."""
+    """What is told how a run goes."""
 
     def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Data are prepared before the chapter starts."""
@@ -65,7 +67,7 @@ class Limits:
 def run_chapter(
     project: Project,
     contract: Contract,
-    given: dict[str, Any],
+    request: dict[str, Any],
     reporter: Reporter,
     *,
     force: bool = False,
@@ -83,12 +85,12 @@ def run_chapter(
             disk that is full, and then the run counts as interrupted.
         KeyboardInterrupt: on Ctrl-C, after the record says `interrupted`.
     """
-    values = contract.resolve(given)
+    values = contract.resolve(request)
     _check_writable(project.runs)
     build_shipped(values, reporter)
     with sentences_of(OSError, ValueError):  # a file that is no text, say
         parts = ingredients(contract, values)
-    pinned = prepare(contract, given, parts, reporter)
+    pinned = prepare(contract, request, parts, reporter)
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
@@ -103,9 +105,9 @@ def run_chapter(
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
         with lock_of(twin):
             pass
-    injected = {name: plain(values[name]) for name in given} | pinned
+    injected = {name: plain(values[name]) for name in request} | pinned
     with held, _disk_errors(folder):
-        record = first_record(project, contract, given, values, parts, key, started)
+        record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
         write_record(folder, record)
         _execute(contract, injected, folder, record, reporter, limits)
     return Run(folder, record), False
@@ -113,7 +115,7 @@ def run_chapter(
 
 @contextlib.contextmanager
 def turn(runs: Path, chapter: str) -> Iterator[None]:
-    """One process at a time looks for a chapter's runs and makes a folder for its own; it takes milliseconds."""
+    """A lock under which one process at a time looks for a chapter's runs and makes a folder; it takes milliseconds."""
     folder = runs / chapter
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,17 +160,17 @@ def _prepare(name: str, source: Source, reporter: Reporter) -> None:
         raise RunError(f"{name}: {source} cannot be prepared: {error}") from None
 
 
-def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def prepare(contract: Contract, request: dict[str, Any], parts: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Download what data sets and models need, once and in sight, before a kernel would do it in silence.
 
-    The kernel could not download everything: it does not get the token that a private repository asks for. Returned are
-    the values that name something on the Hub, at the commits that the key's parts were made of.
+    The kernel could not download everything: it does not get the token that a private repository asks for. What is
+    returned are the values that name something on the Hub, at the commits that the key's parts were made of.
 
     Raises:
         RunError: for data or a model that cannot be prepared.
     """
-    pinned = _pinned(contract.resolve(given), parts)
-    for name, source in named_sources(contract.resolve({**given, **pinned})).items():
+    pinned = _pinned(contract.resolve(request), parts)
+    for name, source in named_sources(contract.resolve({**request, **pinned})).items():
         _prepare(name, source, reporter)
     return pinned
 
@@ -176,7 +178,7 @@ def prepare(contract: Contract, given: dict[str, Any], parts: dict[str, Any], re
 def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
     """The values that name something on the Hub, at the commits that the key was made of.
 
-    The chapter is given these, so that it reads what its record says, even if the Hub has moved on meanwhile.
+    With these the chapter reads what its record says, even if the Hub has moved on meanwhile.
     """
     commits = parts["data"] | parts["checkpoints"]
     on_hub = {label for label, source in named_sources(values).items() if source.is_hub}
@@ -194,41 +196,39 @@ def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
     return pinned
 
 
-def first_record(
-    project: Project,
-    contract: Contract,
-    given: dict[str, Any],
-    values: dict[str, Any],
-    parts: dict[str, Any],
-    key: str,
-    started: datetime,
-) -> dict[str, Any]:
-    """The record of a run that has just started."""
+def circumstances(project: Project, contract: Contract) -> dict[str, Any]:
+    """The commit, versions and machine that a run's record names; asking for them takes a while."""
     return {
-        "format": FORMAT,
-        "chapter": contract.chapter,
-        "status": "running",
-        "key": key,
-        "ingredients": parts,
-        "parameters": {
-            "given": {name: plain(value) for name, value in given.items()},
-            "resolved": {name: plain(value) for name, value in values.items()},
-        },
-        "started": iso(started),
-        "ended": None,
-        "seconds": None,
-        "metrics": [],
-        "claims": [],
-        "cells": [],
-        "error": None,
         "git": git_state(project.root),
         "python": platform.python_version(),
         "packages": installed(contract),
         "machine": machine(),
-        "peak_memory_bytes": None,
-        "energy": None,
-        "notebook": None,
     }
+
+
+def first_record(
+    contract: Contract,
+    key: str,
+    parts: dict[str, Any],
+    request: dict[str, Any],
+    values: dict[str, Any],
+    started: datetime,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """The record of a run that has just started; `facts` are its `circumstances`."""
+    return Record(
+        format=FORMAT,
+        chapter=contract.chapter,
+        status="running",
+        key=key,
+        ingredients=parts,
+        parameters=Parameters(
+            given={name: plain(value) for name, value in request.items()},
+            resolved={name: plain(value) for name, value in values.items()},
+        ),
+        started=iso(started),
+        **facts,
+    ).model_dump()
 
 
 def _execute(
@@ -240,50 +240,58 @@ def _execute(
     limits: Limits,
 ) -> None:
     """Execute into the folder, and complete the record whatever happens."""
-    import nbformat
-    from papermill import execute_notebook
-    from papermill.log import logger
+    from workbench.runs.engine import Usage
 
-    from workbench.runs.engine import ENGINE, Usage
-
-    for noisy in (logger, logging.getLogger("asyncio")):
-        noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
     secrets, usage, watch = Secrets(), Usage(), _Watch(contract, reporter)
     reporter.started(contract.chapter, len(contract.code_cells) + bool(injected))
-    notebook = nbformat.from_dict(copy.deepcopy(contract.notebook))
     destination = folder / contract.path.name
     record["status"] = "interrupted"  # holds for whatever ends this function without another word
     started, clock = datetime.fromisoformat(record["started"]), time.perf_counter()
     try:
-        execute_notebook(
-            notebook,
-            None,
-            injected,
-            engine_name=ENGINE,
-            progress_bar=False,
-            destination=destination,
-            secrets=secrets,
-            watcher=watch,
-            usage=usage,
-            cell_limit=limits.cell,
-            run_limit=limits.run,
-        )
+        _papermill(contract, injected, limits, destination=destination, secrets=secrets, watcher=watch, usage=usage)
         record["status"] = "completed"
     except Exception as error:  # whatever stopped the chapter is the run's outcome
-        record["status"] = "failed"
-        record["error"] = _error(error, watch, secrets)
+        record |= {"status": "failed", "error": _error(error, watch, secrets)}
     finally:
-        record["seconds"] = round(time.perf_counter() - clock, 3)
-        # Counted from the start: between two readings the clock may have been set.
-        record["ended"] = iso(started + timedelta(seconds=record["seconds"]))
-        record["cells"] = watch.cells
-        record["peak_memory_bytes"] = usage.peak_bytes or None
-        record["energy"] = energy(usage.cpu_seconds) if usage.cpu_seconds else None
+        seconds = round(time.perf_counter() - clock, 3)
+        record |= {
+            "ended": iso(started + timedelta(seconds=seconds)),  # the clock may have been set since
+            "seconds": seconds,
+            "cells": watch.cells,
+            "peak_memory_bytes": usage.peak_bytes or None,
+            "cpu_seconds": round(usage.cpu_seconds, 2) or None,
+        }
         if destination.exists():
-            executed = parse_executed(nbformat.read(destination, as_version=4))
-            record["metrics"], record["claims"] = executed.metrics, executed.claims
-            record["notebook"] = notebook_facts(destination)
+            record |= _results(destination)
         write_record(folder, record)
+
+
+def _papermill(contract: Contract, injected: dict[str, Any], limits: Limits, **options: Any) -> None:
+    """Execute a chapter with Papermill; the options are those of `workbench.runs.engine`."""
+    import nbformat
+    from papermill import execute_notebook
+    from papermill.log import logger
+
+    from workbench.runs.engine import ENGINE
+
+    for noisy in (logger, logging.getLogger("asyncio")):
+        noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
+    execute_notebook(
+        nbformat.from_dict(copy.deepcopy(contract.notebook)),
+        None,
+        injected,
+        engine_name=ENGINE,
+        progress_bar=False,
+        cell_limit=limits.cell,
+        run_limit=limits.run,
+        **options,
+    )
+
+
+def _results(notebook: Path) -> dict[str, Any]:
+    """What a record takes from the executed notebook."""
+    executed = parse_executed(json.loads(notebook.read_text(encoding="utf-8")))
+    return {"metrics": executed.metrics, "claims": executed.claims, "notebook": notebook_facts(notebook)}
 
 
 @dataclass
@@ -312,8 +320,8 @@ def _section_titles(contract: Contract) -> dict[str, str]:
     titles, heading = {}, contract.chapter
     for cell in contract.notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            found = re.findall(r"^#+ +(.+)$", "".join(cell["source"]), re.MULTILINE)
-            heading = found[-1] if found else heading
+            headings = re.findall(r"^#+ +(.+)$", "".join(cell["source"]), re.MULTILINE)
+            heading = headings[-1] if headings else heading
         elif cell["cell_type"] == "code":
             titles[cell.get("id")] = heading
     return titles

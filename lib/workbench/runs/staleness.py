@@ -1,7 +1,7 @@
-"""Whether a chapter's run is current, and if not, why: what its key was made of, compared with what it is made of now.
+"""Whether a chapter's run is current, and if not, why.
 
-A run is current when its content key is the one that a run would have now. Otherwise the ingredients in its record say
-which module, package, cell, parameter or data set is another one.
+A run is current when its content key is the one that a run would have now. Otherwise the ingredients of the two keys
+say which definition, package, cell, parameter or data set has changed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.parameters.contract import Contract, load_contract
-from workbench.core.project import Project
 from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.project import Project
+from workbench.core.text import shown
+from workbench.parameters.contract import Contract, load_contract
 from workbench.runs.store import Run, all_runs, completed_run
 from workbench.runs.syntax import STATEMENTS
-from workbench.core.text import shown
 
 if TYPE_CHECKING:
     from workbench.runs.runner import Reporter
@@ -39,7 +39,7 @@ class State:
         return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
 
 
-def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Reporter | None = None) -> State:
+def state_of(project: Project, chapter: str, request: dict[str, Any], reporter: Reporter | None = None) -> State:
     """The state of a chapter with these parameters; one that cannot be judged is `broken`, with the reason.
 
     A reporter is told where the data that come with the workbench have to be built first.
@@ -49,7 +49,7 @@ def state_of(project: Project, chapter: str, given: dict[str, Any], reporter: Re
 
     try:
         contract = load_contract(project, chapter)
-        values = contract.resolve(given)
+        values = contract.resolve(request)
         if reporter:
             build_shipped(values, reporter)
         with sentences_of(OSError, ValueError):  # data that cannot be read
@@ -87,15 +87,13 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
         yield "a name in its code stands for another definition"
     for name, old, new in _different(*(_content(parts, "package_data") for parts in (then, now))):
         yield f"`{name}` {_verb(old, new)}"
-    parameters = list(_different(then.get("parameters"), now.get("parameters")))
-    for name, old, new in parameters:
+    parameters = {name: (old, new) for name, old, new in _different(then.get("parameters"), now.get("parameters"))}
+    for name, (old, new) in parameters.items():
         yield f"parameter {name} {_value(old)} → {_value(new)}"
-    for name, old, new in _different(then.get("data"), now.get("data")):
-        if not any(name == changed for changed, _, _ in parameters):
-            yield f"data: {name} {_verb(old, new)}"
-    for name, old, new in _different(then.get("checkpoints"), now.get("checkpoints")):
-        if not any(name == changed for changed, _, _ in parameters):
-            yield f"model: {name} {_verb(old, new)}"
+    for part, what in (("data", "data"), ("checkpoints", "model")):
+        for name, old, new in _different(then.get(part), now.get(part)):
+            if name not in parameters:
+                yield f"{what}: {name} {_verb(old, new)}"
     for name, old, new in _different(then.get("versions"), now.get("versions")):
         name = "Python" if name == "python" else name
         yield f"{name} {_version(old)} → {_version(new)}"
@@ -137,18 +135,15 @@ def _cells(then: Any, now: Any) -> Iterator[str]:
     if not isinstance(then, list) or not isinstance(now, list):
         yield "the chapter's code changed"  # an earlier version kept one digest for all cells
         return
-    old, new = (dict(cells) for cells in (then, now))
-    found = False
-    for cell, was, is_now in _different(old, new):
-        found = True
-        if was is _MISSING:
+    if dict(then) == dict(now):
+        yield "the code cells stand in another order"
+    for cell, old, new in _different(dict(then), dict(now)):
+        if old is _MISSING:
             yield f"cell {cell} is new"
-        elif is_now is _MISSING:
+        elif new is _MISSING:
             yield f"cell {cell} was removed"
         else:
             yield f"the code of cell {cell} changed"
-    if not found:
-        yield "the code cells stand in another order"
 
 
 def _content(parts: dict[str, Any], part: str) -> dict[str, list[str]]:

@@ -1,18 +1,18 @@
 """The record of a run: its folder, its `run.json`, and what can be read back from both.
 
-    runs/CHAPTER/RUN_ID/run.json            what was asked, what came out, on what machine
+    runs/CHAPTER/RUN_ID/run.json            the request, the results, the machine
     runs/CHAPTER/RUN_ID/CHAPTER.ipynb       the executed notebook
     runs/CHAPTER/RUN_ID/lock                held by the process that runs it, for as long as it runs
 
-`run.json` says `running` while the lock is held. A record that says so and whose lock nobody holds was interrupted.
-What stands in the runs folder is checked before it is believed (`workbench.runs.record`): links are never followed,
-and a folder that does not hold what a run leaves is damaged, which `workbench runs` says and every other command passes
-over.
+`run.json` says `running` while the lock is held; where it says so and no process holds the lock, the run was
+interrupted. Records are checked as they are read (`workbench.runs.record`), and links are never followed. A folder that
+does not hold what a run leaves is damaged: `workbench runs` says so, and every other command passes over it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import json
@@ -27,24 +27,27 @@ from typing import Any
 
 import filelock
 
-from workbench.core.project import Project
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
-from workbench.runs.record import Unreadable, checked, is_executed_notebook
-from workbench.core.text import visible
-from workbench.core.text import shown
+from workbench.core.project import Project
+from workbench.core.text import shown, visible
+from workbench.runs.record import EXECUTED_NOTEBOOK, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 FORMAT = 1
 PATIENCE = 0.5
-"""Seconds to wait for a run's lock that another process may only be looking at, which takes less than a millisecond."""
+"""Seconds to wait for a lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
 """Bytes; no run writes a record of this size, and reading one would cost memory."""
+
+UNREADABLE_FOLDER = "*"
+"""The name of the damaged run that stands for a chapter's folder that cannot be looked into."""
+_LINK = "is a link, and links are not followed"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run on disk. One with a `problem` is damaged: nothing but its folder's name is known of it."""
+    """A run on disk. One with a `problem` is damaged: only its folder's name is known."""
 
     folder: Path
     record: dict[str, Any]
@@ -108,11 +111,7 @@ def lock_of(folder: Path) -> filelock.FileLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds a run's lock. To look at it is to share it for a moment, so that others see the same."""
-    try:
-        import fcntl
-    except ImportError:
-        return _is_locked_without_fcntl(folder)
+    """Whether a process holds a run's lock. Looking shares it for a moment, so that others who look see the same."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -126,20 +125,8 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _is_locked_without_fcntl(folder: Path) -> bool:
-    if (folder / "lock").is_symlink() or not (folder / "lock").is_file():
-        return False
-    try:
-        with lock_of(folder).acquire(timeout=PATIENCE):  # which may be that of another who looks
-            return False
-    except (filelock.Timeout, OSError):
-        return True
-
-
-
-
 def iso(moment: datetime) -> str:
-    """A moment as records hold it: in UTC, to the microsecond, since runs of one second are put in order by it."""
+    """A moment as records hold it: in UTC, to the microsecond, which puts runs of one second in order."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
@@ -149,51 +136,48 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 
 def all_runs(project: Project, chapter: str | None = None, *, damaged: bool = False) -> Iterator[Run]:
-    """Every run with a readable record, newest first, read as it is wanted; with `damaged` the others as well."""
+    """Every run with a readable record, newest first, read one by one; with `damaged` the others as well."""
     yield from _newest_first(_folders(project.runs, chapter), damaged)
 
 
 def find_run(project: Project, name: str, chapter: str | None = None, *, damaged: bool = False) -> Run:
     """The run of this name, or the one run whose name starts so, or the newest one for `latest`.
 
-    Damaged runs are passed over unless they are asked for. Only records of runs whose name fits are read.
+    Damaged runs are passed over without `damaged`. Only records of runs whose name fits are read.
 
     Raises:
-        RequestError: where there is none, or more than one, or the one that is meant is damaged.
+        RequestError: where there is none, or more than one, or the only one is damaged.
     """
     if name == "latest":
         run = next(all_runs(project, chapter), None)
         if run is None:
             raise RequestError("there are no runs yet; `workbench run CHAPTER` makes one")
         return run
-    folders = _folders(project.runs, chapter, lambda found: bool(name) and found.startswith(name))
-    folders = [found for found in folders if found[0].name == name] or folders
-    runs = []
-    for folder, problem in folders:
-        run = _run(folder, problem, damaged=True)
-        if run is not None and (damaged or run.problem is None or len(folders) == 1):
-            runs.append(run)
-        if len(runs) > 1:
-            raise RequestError(f"{shown(name)} fits {len(folders)} runs; give more of the name")
-    if not runs:
+    folders = _folders(project.runs, chapter, lambda known: bool(name) and known.startswith(name))
+    folders = [each for each in folders if each[0].name == name] or folders
+    runs = (_run(folder, problem, damaged or len(folders) == 1) for folder, problem in folders)
+    fitting = list(itertools.islice(filter(None, runs), 2))
+    if not fitting:
         raise RequestError(f"no run {shown(name)}; `workbench runs` lists them")
-    if runs[0].problem is not None and not damaged:
-        raise RequestError(f"{visible(runs[0].id)} is damaged: {runs[0].problem}")
-    return runs[0]
+    if len(fitting) > 1:
+        raise RequestError(f"{shown(name)} fits {len(folders)} runs; give more of the name")
+    run = fitting[0]
+    if run.problem is not None and not damaged:
+        raise RequestError(f"{visible(run.id)} is damaged: {run.problem}")
+    return run
 
 
 def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:
     """The runs of a content key, newest first. The folders' names say which records have to be read."""
-    folders = _folders(project.runs, chapter, lambda found: found[17:25] == key[:8])
-    yield from (run for run in _newest_first(folders) if run.record["key"] == key)
+    yield from (run for run in _newest_first(_folders_of_key(project, chapter, key)) if run.record["key"] == key)
 
 
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
-    """The folder of a run of this key that a process has under way, which may not have come to write its record yet."""
-    for folder, problem in _folders(project.runs, chapter, lambda found: found[17:25] == key[:8]):
+    """The folder of a run of this key that a process has under way; its record may not be written yet."""
+    for folder, problem in _folders_of_key(project, chapter, key):
         if problem is None and is_locked(folder):
             try:
-                if _record(folder)["key"] == key:
+                if _record(folder).key == key:
                     return folder
             except Unreadable:
                 if not (folder / "run.json").exists():
@@ -219,17 +203,16 @@ def read_notebook(run: Run) -> dict[str, Any]:
     """
     try:
         notebook = json.loads(_notebook_bytes(run))
+        EXECUTED_NOTEBOOK.validate_python(notebook)
     except Unreadable as problem:
         raise RequestError(f"{run.id}: {problem}") from None
-    except (ValueError, RecursionError):
-        notebook = None
-    if not is_executed_notebook(notebook):
-        raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read")
+    except (ValueError, RecursionError):  # Pydantic's are of the first kind
+        raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read") from None
     return notebook
 
 
 def notebook_facts(notebook: Path) -> dict[str, Any]:
-    """What the record keeps of the notebook, so that another one in its place is noticed: its size and its digest."""
+    """A notebook's size and digest, which the record keeps so that another one in its place is noticed."""
     content = notebook.read_bytes()
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -240,29 +223,62 @@ def notebook_facts(notebook: Path) -> dict[str, Any]:
 def _folders(
     runs: Path, chapter: str | None = None, fits: Callable[[str], bool] = lambda name: True
 ) -> list[tuple[Path, str | None]]:
-    """What stands where runs do, each with what is wrong with it at first sight. Nothing is opened.
+    """The folders of runs whose names fit, each with what is wrong with it at first sight. Nothing in them is opened.
 
-    Names put them in order, newest first, but for those of one second; see `_newest_first`.
+    They come newest first by their names; `_newest_first` puts those of one second in order. A chapter's folder that
+    cannot be looked into is one `UNREADABLE_FOLDER`.
     """
-    found: list[tuple[Path, str | None]] = []
-    for place in _entries(runs):
-        if chapter not in (None, place.name):
-            continue
-        problem = _problem_of_chapter_folder(place)
-        entries: Iterable[os.DirEntry[str]] = ()
-        if problem is None and place.is_dir(follow_symlinks=False):
-            try:
-                entries = _entries(place.path, strict=True)
-            except OSError as error:
-                problem = f"the chapter's folder cannot be read: {error.strerror}"
-        if problem is not None and fits("*"):
-            found.append((Path(place.path, "*"), problem))
-        for entry in entries:
-            if fits(entry.name):
-                is_run, problem = _first_sight(entry)
-                if is_run:
-                    found.append((Path(entry.path), problem))
-    return sorted(found, key=lambda each: each[0].name, reverse=True)
+    chapters: list[os.DirEntry[str]] = []
+    with contextlib.suppress(OSError):
+        chapters = [entry for entry in os.scandir(runs) if chapter in (None, entry.name) and entry.name[0] != "."]
+    folders: list[tuple[Path, str | None]] = []
+    for place in chapters:
+        try:
+            seen = [
+                (entry.path, _problem_of(entry)) for entry in _entries(place) if fits(entry.name) and _is_run(entry)
+            ]
+        except Unreadable as problem:
+            seen = [(f"{place.path}/{UNREADABLE_FOLDER}", str(problem))] if fits(UNREADABLE_FOLDER) else []
+        folders += [(Path(path), problem) for path, problem in seen]
+    return sorted(folders, key=lambda each: each[0].name, reverse=True)
+
+
+def _folders_of_key(project: Project, chapter: str, key: str) -> list[tuple[Path, str | None]]:
+    return _folders(project.runs, chapter, lambda name: name[17:25] == key[:8])
+
+
+def _entries(place: os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What a chapter's folder holds, but for hidden names.
+
+    Raises:
+        Unreadable: where it cannot be looked into.
+    """
+    if place.is_symlink():
+        raise Unreadable(f"the chapter's folder {_LINK}")
+    if not place.name.isprintable():
+        raise Unreadable("the chapter's folder has a name that no chapter has")
+    try:
+        return [entry for entry in os.scandir(place) if entry.name[0] != "."] if place.is_dir() else []
+    except OSError as error:
+        raise Unreadable(f"the chapter's folder cannot be read: {error.strerror}") from None
+
+
+def _is_run(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a chapter's folder is, or pretends to be, a run."""
+    return (
+        entry.is_symlink()
+        or RUN_ID.fullmatch(entry.name) is not None
+        or (entry.is_dir() and os.path.lexists(f"{entry.path}/run.json"))
+    )
+
+
+def _problem_of(entry: os.DirEntry[str]) -> str | None:
+    """What is wrong at first sight with an entry that is, or pretends to be, a run."""
+    if entry.is_symlink():
+        return f"it {_LINK}"
+    if not entry.is_dir():
+        return "it is not a folder"
+    return None if RUN_ID.fullmatch(entry.name) else "its name is not that of a run"
 
 
 def _newest_first(folders: Iterable[tuple[Path, str | None]], damaged: bool = False) -> Iterator[Run]:
@@ -270,73 +286,45 @@ def _newest_first(folders: Iterable[tuple[Path, str | None]], damaged: bool = Fa
 
     A record of an earlier version has no fractions of the second and counts as the oldest.
     """
-    for _, of_one_second in itertools.groupby(folders, key=lambda found: found[0].name[:16]):
-        runs = [run for folder, problem in of_one_second if (run := _run(folder, problem, damaged)) is not None]
+    for _, of_one_second in itertools.groupby(folders, key=lambda each: each[0].name[:16]):
+        runs = filter(None, (_run(folder, problem, damaged) for folder, problem in of_one_second))
         yield from sorted(runs, key=lambda run: run.record.get("started", "").removesuffix("Z"), reverse=True)
 
 
-def _entries(folder: str | Path, *, strict: bool = False) -> list[os.DirEntry[str]]:
-    """What a folder holds, but for hidden names; nothing where there is no such folder."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError:
-        if strict:
-            raise
-        return []
-
-
-def _problem_of_chapter_folder(place: os.DirEntry[str]) -> str | None:
-    if place.is_symlink():
-        return "the chapter's folder is a link, and links are not followed"
-    return None if place.name.isprintable() else "the chapter's folder has a name that no chapter has"
-
-
-def _first_sight(entry: os.DirEntry[str]) -> tuple[bool, str | None]:
-    """Whether an entry of a chapter's folder is, or pretends to be, a run; and what is wrong with it."""
-    is_named = RUN_ID.fullmatch(entry.name) is not None
-    if entry.is_symlink():
-        return True, "it is a link, and links are not followed"
-    if not entry.is_dir(follow_symlinks=False):
-        return is_named, "it is not a folder"
-    if not is_named:
-        return os.path.lexists(os.path.join(entry.path, "run.json")), "its name is not that of a run"  # noqa: PTH118
-    return True, None
-
-
 def _run(folder: Path, problem: str | None, damaged: bool) -> Run | None:
-    """The run in a folder; None for a damaged one that is not asked for, and for one that is only just starting."""
+    """The run in a folder. None for one that is only just starting, and without `damaged` for a damaged one."""
     if problem is None:
         try:
-            return Run(folder, _record(folder))
-        except Unreadable as found:
-            problem = str(found)
+            return Run(folder, _record(folder).model_dump())
+        except Unreadable as error:
+            problem = str(error)
         if not (folder / "run.json").exists() and is_locked(folder):
             return None
     return Run(folder, {}, problem) if damaged else None
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    """The record in a run's folder, checked.
+def _record(folder: Path) -> Record:
+    """The record in a run's folder.
 
     Raises:
-        Unreadable: with what is wrong.
+        Unreadable: where it is none, or that of another run, or the notebook beside it is not this run's.
     """
-    record = checked(_bytes(folder / "run.json", LARGEST_RECORD))
+    record = read_record(_bytes(folder / "run.json", LARGEST_RECORD))
     chapter, digits = folder.parent.name, folder.name[17:25]
-    if record.setdefault("chapter", chapter) != chapter:
-        raise Unreadable(f"its run.json is that of a run of {shown(visible(record['chapter']))}")
-    if record["key"][:8] != digits:
+    record.chapter = chapter if record.chapter is None else record.chapter
+    if record.chapter != chapter:
+        raise Unreadable(f"its run.json is that of a run of {shown(visible(record.chapter))}")
+    if record.key[:8] != digits:
         raise Unreadable("its run.json is that of another run")
-    if record["format"] != FORMAT:
-        raise Unreadable(f"its run.json has the format {record['format']}, and this version reads {FORMAT}")
+    if record.format != FORMAT:
+        raise Unreadable(f"its run.json has the format {record.format}, and this version reads {FORMAT}")
     try:
-        found = os.lstat(folder / f"{chapter}.ipynb")
+        notebook = (folder / f"{chapter}.ipynb").lstat()
     except OSError:
-        return record  # a run that was stopped early has none, and somebody may have deleted a large one
-    if not stat.S_ISREG(found.st_mode):
+        return record  # a run that was stopped early has none, and a large one may have been deleted
+    if not stat.S_ISREG(notebook.st_mode):
         raise Unreadable(f"its {chapter}.ipynb is a link or no file, and links are not followed")
-    if record["notebook"] is not None and found.st_size != record["notebook"]["bytes"]:
+    if record.notebook is not None and notebook.st_size != record.notebook.bytes:
         raise Unreadable(f"its {chapter}.ipynb is not the one that the run wrote")
     return record
 
@@ -355,30 +343,22 @@ def _notebook_bytes(run: Run) -> bytes:
 
 
 def _bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of an ordinary file. A link is not followed, and a pipe is not waited for.
+    """The content of an ordinary file of at most so many bytes.
 
     Raises:
-        Unreadable: for anything else.
+        Unreadable: for anything else; a link is not followed, and a pipe is not waited for.
     """
     name = visible(path.name)
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
-            raise Unreadable(f"its {name} is a link, and links are not followed")
-        descriptor = os.open(path, flags)
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            raise Unreadable(f"its {name} {_LINK}")
+        if not stat.S_ISREG(facts.st_mode):
+            raise Unreadable(f"its {name} is not a file")
+        if most is not None and facts.st_size > most:
+            raise Unreadable(f"its {name} is larger than {most // 2**20} MiB")
+        return path.read_bytes()
     except FileNotFoundError:
         raise Unreadable(f"it has no {name}") from None
     except OSError as error:
-        if path.is_symlink():
-            raise Unreadable(f"its {name} is a link, and links are not followed") from None
         raise Unreadable(f"its {name} cannot be read: {error.strerror}") from None
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or (most is not None and found.st_size > most):
-        os.close(descriptor)
-        is_file = stat.S_ISREG(found.st_mode)
-        raise Unreadable(f"its {name} is larger than {most // 2**20} MiB" if is_file else f"its {name} is not a file")
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return file.read()
-        except OSError as error:
-            raise Unreadable(f"its {name} cannot be read: {error.strerror}") from None

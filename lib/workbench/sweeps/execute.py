@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
 from workbench.runs.keys import libraries
+from workbench.runs.runner import circumstances, first_record
 from workbench.runs.store import Run, is_locked, iso, lock_of, new_run_folder, write_record
 from workbench.sweeps.cluster import Cluster, Share
 from workbench.sweeps.interrupts import Interrupts
@@ -77,7 +78,7 @@ class Sweeper:
         self._done = self._failed = 0
         self._idle_since = time.monotonic()
         self._notebooks = {sweep.contract.chapter: sweep.contract.path.read_bytes() for sweep in sweeps}
-        self._first: dict[str, dict[str, Any]] = {}
+        self._shared: dict[str, dict[str, Any]] = {}
 
     def run(self) -> None:
         """Run every missing point once.
@@ -162,13 +163,8 @@ class Sweeper:
         folder = new_run_folder(sweep.project.runs, sweep.contract.chapter, key, started)
         held = lock_of(folder)
         held.acquire()
-        record = {
-            **self._first_record(sweep),
-            "key": key,
-            "ingredients": sweep.keys.ingredients(point),
-            "parameters": {"given": point.given, "resolved": point.values},
-            "started": iso(started),
-        }
+        parts, where = sweep.keys.ingredients(point), self._circumstances(sweep)
+        record = first_record(sweep.contract, key, parts, point.given, point.values, started, where)
         sweep.ledger.saw(run := Run(folder, record))
         flight = _Flight(sweep, number, run, held, time.monotonic())
         try:
@@ -179,15 +175,12 @@ class Sweeper:
             raise
         return flight
 
-    def _first_record(self, sweep: Sweep) -> dict[str, Any]:
-        """What the first records of a sweep's points share: asking for the commit and the machine takes a while."""
-        from workbench.runs.runner import first_record
-
+    def _circumstances(self, sweep: Sweep) -> dict[str, Any]:
+        """What the records of a chapter's points share: asking for the commit and the machine takes a while."""
         chapter = sweep.contract.chapter
-        if chapter not in self._first:
-            now = datetime.now(UTC)
-            self._first[chapter] = first_record(sweep.project, sweep.contract, {}, {}, {}, "", now)
-        return self._first[chapter]
+        if chapter not in self._shared:
+            self._shared[chapter] = circumstances(sweep.project, sweep.contract)
+        return self._shared[chapter]
 
     def _land(self, future: Any) -> None:
         """Take in what a worker sends back, or the wish to stop."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -132,3 +135,49 @@ def test_a_damaged_notebook_is_refused(project, content):
 def test_reading_a_contract_executes_nothing(project):
     path = write_chapter(project.root, "raise SystemExit('executed')", parameters=PARAMETERS)
     assert read_contract(path).parameters
+
+
+METHODS = """\
+from largemodels.domain_adaptation.remedies import Method as Remedy
+
+methods: list[Remedy] = ["dapt"]  # to try
+"""
+
+
+def test_a_named_choice_of_the_library_is_the_choice_written_out(tmp_path):
+    from largemodels.domain_adaptation.remedies import Method
+
+    contract = read_contract(write_chapter(tmp_path, "methods", parameters=METHODS, read=False))
+    methods = contract.parameters["methods"]
+    assert methods.annotation == list[Method]
+    assert methods.type_text == ast.unparse(ast.parse(str(list[Method]).replace("typing.", "")))
+    with pytest.raises(RequestError, match=r"methods: prayer \(item 1\) is not one of nothing, dapt, tapt"):
+        contract.resolve({"methods": ["prayer"]})
+
+
+def test_a_named_choice_is_read_without_importing_its_module(tmp_path):
+    path = write_chapter(tmp_path, "methods", parameters=METHODS, read=False)
+    code = (
+        "import sys; from pathlib import Path; from workbench.parameters.contract import read_contract\n"
+        f"read_contract(Path({str(path)!r})).resolve({{'methods': 'dapt'}})\n"
+        "assert 'torch' not in sys.modules and 'largemodels.domain_adaptation' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from largemodels.data.tasks import SHIPPED", "SHIPPED is no choice that largemodels.data.tasks names"),
+        ("from largemodels.data.tasks import nothing", "nothing is no choice"),
+        ("from largemodels.data.hub import *", r"\* is no choice"),
+        ("from largemodels.prayers import Method", "there is no module largemodels.prayers"),
+        ("from os import path", "`from os import path` is not a parameter"),
+        ("from .largemodels import Method", "is not a parameter"),
+        ("from workbench.chapter import begin", "`from workbench.chapter import begin` is not a parameter"),
+    ],
+)
+def test_an_import_that_is_no_choice_is_refused(tmp_path, line, said):
+    cell = f"from workbench.types import Count\n{line}\n\nsize: Count = 1  # how many"
+    with pytest.raises(RequestError, match=said):
+        read_contract(write_chapter(tmp_path, "size", parameters=cell, read=False))

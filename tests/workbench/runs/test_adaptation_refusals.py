@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import pandas as pd
 import pytest
 
-from refusals import refused_by
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm(warm_server):
-    """All runs of this module fork their kernels."""
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
+from workbench.parameters.contract import load_contract
 
 
 @pytest.fixture
-def refused(project, workbench, root):
-    """Run the real chapter with these parameters, and return the exit code and what was said."""
-    recorded = ("adaptation", "adaptation-pairs", "adaptation-longer")
-    return refused_by("domain-adaptation", "domains-draw", project, workbench, root, recorded)
+def refused(refused_by):
+    """What the real chapter says to these parameters."""
+    return partial(refused_by, "domain-adaptation", "domains-draw")
 
 
 def rows(number=90, first="number", **columns):
@@ -47,8 +46,7 @@ def source(tmp_path):
 def test_a_target_that_does_not_go_with_the_source(refused, tmp_path, source, target, said):
     path = tmp_path / "target.csv"
     target.to_csv(path, index=False)
-    code, sentence = refused(source=source, target=path)
-    assert code == 1
+    sentence = refused(source=source, target=path)
     assert said in sentence
 
 
@@ -57,26 +55,27 @@ def test_a_target_that_is_of_one_class_where_it_is_judged(refused, tmp_path, sou
     folder.mkdir()
     rows(first="count").to_csv(folder / "train.csv", index=False)
     rows(20, first="more", label="odd").to_csv(folder / "test.csv", index=False)
-    code, sentence = refused(source=source, target=folder)
-    assert code == 1
+    sentence = refused(source=source, target=folder)
     assert "target: all test examples of target are odd; two classes are needed" in sentence
 
 
 def test_a_control_without_text(refused, tmp_path, source):
     path = tmp_path / "control.txt"
     path.write_text("\n")
-    code, sentence = refused(source=source, target=source, control=path)
-    assert code == 1
+    sentence = refused(source=source, target=source, control=path)
     assert "control.txt" in sentence
 
 
-def test_a_library_that_there_is_not_and_a_remedy_are_seen_from_the_request_alone(refused):
-    code, sentence = refused(target_libraries="tensorflow")
-    assert code == 2
-    assert "target_libraries: tensorflow (item 1) is not one of numpy, scipy" in sentence
-    code, sentence = refused(methods="prayer")
-    assert code == 2
-    assert "methods: prayer (item 1) is not one of dapt, tapt" in sentence
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        ("target_libraries", "tensorflow", "tensorflow (item 1) is not one of numpy, scipy"),
+        ("methods", "prayer", "prayer (item 1) is not one of dapt, tapt"),
+    ],
+)
+def test_a_library_that_there_is_not_and_a_remedy_are_seen_from_the_request_alone(root, parameter, value, said):
+    with pytest.raises(RequestError, match=f"{parameter}: {re.escape(said)}"):
+        load_contract(Project(root), "domain-adaptation").resolve({parameter: value})
 
 
 def test_a_model_that_cannot_read_on(refused, tmp_path, source):
@@ -88,6 +87,13 @@ def test_a_model_that_cannot_read_on(refused, tmp_path, source):
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     BertModel(BertConfig(vocab_size=len(tokenizer), **small)).save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    code, sentence = refused(model=tmp_path / "model", source=source, target=source)
-    assert code == 1
+    sentence = refused(model=tmp_path / "model", source=source, target=source)
     assert "masked" in sentence
+
+
+def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path, source):
+    path = tmp_path / "target.csv"
+    rows(label=["up", "down"] * 45).to_csv(path, index=False)
+    recorded = ("adaptation", "adaptation-pairs", "adaptation-longer")
+    sentence = refused_run("domain-adaptation", "domains-draw", recorded, source=source, target=path)
+    assert "target: its labels are down, up, and the source's are even, odd" in sentence

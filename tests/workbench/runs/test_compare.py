@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from made_runs import make_run, save_answers, whole_record
-from workbench.runs.compare import compare
 from workbench.core.errors import RequestError
+from workbench.runs.compare import compare
 from workbench.runs.store import find_run
 
 
@@ -91,6 +91,7 @@ def test_claims_that_fail_are_bounded_otherwise_or_are_missing_have_changed(proj
     assert changed([claim(bound="above 0.6")])
     assert changed([])
     assert not changed([claim()])
+    assert changed([claim(holds=False), claim()]), "of two with one statement the one that fails counts"
 
 
 def test_other_code_and_versions_are_said(project):

@@ -7,14 +7,11 @@ import pandas as pd
 import pytest
 
 from largemodels.data.predictions import predictions_table
-from refusals import refused_by
+from workbench.core.errors import RequestError
+from workbench.core.project import Project
+from workbench.parameters.contract import load_contract
 
 N = 60
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm(warm_server):
-    """All runs of this module fork their kernels."""
 
 
 def answers(*models, seed=0):
@@ -26,16 +23,15 @@ def answers(*models, seed=0):
 
 
 @pytest.fixture
-def refused(project, workbench, root, tmp_path):
-    """Run the real chapter on these predictions, and return the exit code and what was said."""
-    recorded = ("fine-tuning-seeds", "label-smoothing")
-    run = refused_by("evaluation", "answers-read", project, workbench, root, recorded)
+def refused(refused_by, tmp_path):
+    """What the real chapter says to these predictions."""
 
     def on(table, **parameters):
+        table.to_parquet(tmp_path / "answers.parquet")
         file = tmp_path / "answers.parquet"
-        if table is not None:
-            table.to_parquet(file)
-        return run(**{"predictions": file, "chosen": "a", "rival": "b", **parameters})
+        return refused_by(
+            "evaluation", "answers-read", **{"predictions": file, "chosen": "a", "rival": "b", **parameters}
+        )
 
     return on
 
@@ -49,18 +45,23 @@ def refused(project, workbench, root, tmp_path):
     ],
 )
 def test_what_cannot_be_judged_ends_the_run_in_a_sentence(refused, table, parameters, said):
-    code, sentence = refused(table, **parameters)
-    assert code == 1
+    sentence = refused(table, **parameters)
     assert said in sentence
 
 
 def test_answers_that_no_smoothing_was_varied_for_are_no_study_of_it(refused):
-    code, sentence = refused(answers("a", "b"), smoothing="fine-tuning-seeds")
-    assert code == 1
+    sentence = refused(answers("a", "b"), smoothing="fine-tuning-seeds")
     assert "smoothing: it is no recorded sweep over label_smoothing and seed" in sentence
 
 
-def test_predictions_that_are_not_there_are_a_bad_request(refused):
-    code, sentence = refused(None)
-    assert code == 2
-    assert "nor an existing file or folder" in sentence
+def test_predictions_that_are_not_there_are_a_bad_request(root, tmp_path):
+    with pytest.raises(RequestError, match="nor an existing file or folder"):
+        load_contract(Project(root), "evaluation").resolve({"predictions": str(tmp_path / "answers.parquet")})
+
+
+def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path):
+    answers("a", "b").to_parquet(tmp_path / "answers.parquet")
+    recorded = ("fine-tuning-seeds", "label-smoothing")
+    parameters = {"predictions": tmp_path / "answers.parquet", "chosen": "c", "rival": "b"}
+    sentence = refused_run("evaluation", "answers-read", recorded, **parameters)
+    assert "chosen: there is no model c; there is" in sentence

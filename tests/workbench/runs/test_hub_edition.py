@@ -13,8 +13,8 @@ import yaml
 
 from fake_hub import parquet_files, serving, tiny_model
 from largemodels.data.predictions import read_predictions
-from workbench.core.project import Project
 from workbench.book.publish import read_edition
+from workbench.core.project import Project
 
 # Amounts, which nothing has to be learnt from here; models, data and rates are the edition's own.
 SMALLER = {

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from toy_project import edit_cell, write_chapter
+from workbench.core.errors import RequestError
 from workbench.parameters.contract import load_contract
 from workbench.runs.notebooks import accept_run, staged
-from workbench.core.errors import RequestError
 
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 

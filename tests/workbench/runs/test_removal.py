@@ -10,10 +10,10 @@ from datetime import timedelta
 import pytest
 
 from made_runs import NOW, forge, make_run, outside_of
-from workbench.runs import removal
 from workbench.core.errors import RequestError, RunError
-from workbench.runs.store import all_runs, find_run, lock_of
+from workbench.runs import removal
 from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove, working_copy
+from workbench.runs.store import all_runs, find_run, lock_of
 
 
 def ids(runs):

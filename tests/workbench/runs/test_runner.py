@@ -15,12 +15,12 @@ import psutil
 import pytest
 
 from toy_project import Silent, edit_cell, write_chapter
-from workbench.runs import engine, store
-from workbench.parameters.contract import load_contract
-from workbench.runs.keys import content_key, ingredients
 from workbench.core.errors import RequestError, RunError
-from workbench.runs.store import all_runs
+from workbench.parameters.contract import load_contract
+from workbench.runs import engine, store
+from workbench.runs.keys import content_key, ingredients
 from workbench.runs.runner import Limits, run_chapter
+from workbench.runs.store import all_runs
 
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 
@@ -63,6 +63,7 @@ def test_a_run_records_what_was_asked_and_what_came_out(project, run):
     assert record["metrics"] == [{"name": "double", "value": 10, "count": None, "n": 5, "low": 0.0, "high": 99.0}]
     assert [(claim["statement"], claim["holds"]) for claim in record["claims"]] == [("Size is positive: size", True)]
     assert record["peak_memory_bytes"] > 10e6
+    assert record["cpu_seconds"] > 0
     assert record["seconds"] > sum(cell["seconds"] for cell in record["cells"]) * 0.9
     assert record["error"] is None
     assert reporter.total == len(reporter.cells) == len(record["cells"]) == 6

@@ -14,10 +14,11 @@ import pytest
 
 from made_runs import NOW, make_run, whole_record
 from toy_project import edit_cell, write_chapter
+from workbench.cli.tables import print_states
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
+from workbench.runs.staleness import State, changes, state_of
 from workbench.runs.store import new_run_folder, notebook_facts, write_record
-from workbench.runs.staleness import changes, state_of
 
 THEN = whole_record()["ingredients"]
 
@@ -34,13 +35,21 @@ def now_with(part, **values):
         (THEN, []),
         (now_with("definitions", **{"largemodels.attention.vectors:cosine": "x"}), ["`vectors.cosine` changed"]),
         (now_with("definitions", **{"largemodels.new:f": "x"}), ["`new.f` is used now"]),
-        (now_with("definitions", **{"largemodels.attention.vectors:cosine": None}), ["`vectors.cosine` is not used any more"]),
         (
-            now_with("definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.deep.similarity:cosine": "cc"}),
+            now_with("definitions", **{"largemodels.attention.vectors:cosine": None}),
+            ["`vectors.cosine` is not used any more"],
+        ),
+        (
+            now_with(
+                "definitions",
+                **{"largemodels.attention.vectors:cosine": None, "largemodels.deep.similarity:cosine": "cc"},
+            ),
             [],
         ),
         (
-            now_with("definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.similarity:cosine": "x"}),
+            now_with(
+                "definitions", **{"largemodels.attention.vectors:cosine": None, "largemodels.similarity:cosine": "x"}
+            ),
             ["`similarity.cosine` changed"],
         ),
         (
@@ -172,17 +181,19 @@ def library(project, root, monkeypatch) -> Path:
 
 
 def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(project, library, workbench):
-    write_chapter(project.root, "from largemodels.statistics.intervals import mean_interval\nprint(mean_interval([1, 2]))")
+    write_chapter(
+        project.root, "from largemodels.statistics.intervals import mean_interval\nprint(mean_interval([1, 2]))"
+    )
     _complete_elsewhere(project)
     assert workbench("status").returncode == 0
 
-    for unrelated in ("largemodels/vectors.py", "workbench/doctor.py", "workbench/runner.py"):
+    for unrelated in ("largemodels/attention/vectors.py", "workbench/cli/doctor.py", "workbench/runs/runner.py"):
         _touch(library / unrelated)
     (library / "largemodels" / "brand_new.py").write_text('"""A module of its own."""\n')
     current = workbench("status", "--json")
     assert (current.returncode, json.loads(current.stdout)[0]["state"]) == (0, "current")
 
-    used = library / "largemodels" / "intervals.py"
+    used = library / "largemodels" / "statistics" / "intervals.py"
     used.write_text(used.read_text().replace("CONFIDENCE = 0.95", "CONFIDENCE = 0.9"))
     stale = workbench("status", "--json")
     (state,) = json.loads(stale.stdout)
@@ -192,13 +203,13 @@ def test_a_used_module_makes_stale_what_uses_it_and_an_unrelated_one_nothing(pro
 def test_a_module_that_is_reached_through_others_counts(project, library, workbench):
     write_chapter(project.root, "from largemodels.attention import layers as attention\nattention.attention")
     _complete_elsewhere(project)
-    reached = library / "largemodels" / "attention.py"
+    reached = library / "largemodels" / "attention" / "layers.py"
     imported = "from largemodels import helper_of_attention as _helper\n"
     changed = reached.read_text().replace("import torch\n", f"import torch\n\n{imported}", 1)
     reached.write_text(changed.replace("    scale =", "    _helper.helps()\n    scale =", 1))
     (library / "largemodels" / "helper_of_attention.py").write_text("def helps(): ...\n")
     (state,) = json.loads(workbench("status", "--json").stdout)
-    assert state["reasons"] == ["`attention.attention` changed", "`helper_of_attention.helps` is used now"]
+    assert state["reasons"] == ["`layers.attention` changed", "`helper_of_attention.helps` is used now"]
 
 
 def _touch(path: Path) -> None:
@@ -221,3 +232,13 @@ def _complete_elsewhere(project) -> None:
     facts = notebook_facts(folder / "toy.ipynb")
     parameters = {"given": {}, "resolved": parts["parameters"]}
     write_record(folder, whole_record(key=key, ingredients=parts, parameters=parameters, notebook=facts))
+
+
+def test_of_many_reasons_eight_are_printed_and_json_has_all(capsys):
+    state = State("toy", "stale", "a-run", tuple(f"reason {number}" for number in range(11)))
+    print_states([state])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in printed[1:]] == [
+        *(f"reason {number}" for number in range(8)), "and 3 more; --json lists them"
+    ]  # fmt: skip
+    assert len(state.as_json()["reasons"]) == 11

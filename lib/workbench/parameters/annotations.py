@@ -1,0 +1,72 @@
+"""The types that a parameters cell may annotate with, as expressions: what they are made of, and named ones.
+
+A long choice has its name in the subject's library, where the code that takes it is:
+
+    Method = Literal["dapt", "tapt"]                                # in largemodels/domain_adaptation/remedies.py
+    from largemodels.domain_adaptation.remedies import Method       # in the parameters cell
+
+The name is looked up in the module's text. Importing the module may take seconds, and a bad request is refused sooner.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+from workbench.parameters.types import VOCABULARY
+
+SUBJECT = "largemodels"
+"""The package whose modules a parameters cell may import named types from."""
+
+
+def is_type(expression: ast.expr) -> bool:
+    """Whether an expression uses nothing but the vocabulary's names, subscripts and literals."""
+    allowed = (ast.Name, ast.Load, ast.Subscript, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub)
+    nodes = list(ast.walk(expression))
+    named = all(node.id in VOCABULARY for node in nodes if isinstance(node, ast.Name))
+    return named and all(isinstance(node, allowed) for node in nodes)
+
+
+def named_type(module: str, name: str) -> ast.expr:
+    """The type that a module of the subject's library binds to a name.
+
+    Raises:
+        ValueError: for a module that there is not, or a name that stands for anything else there.
+    """
+    file = _file_of(module)
+    if file is None:
+        raise ValueError(f"there is no module {module}")
+    values = [value for bound, value in _assigned(ast.parse(file.read_bytes())) if bound == name]
+    if len(values) != 1 or not isinstance(values[0], ast.Subscript) or not is_type(values[0]):
+        raise ValueError(f'{name} is no choice that {module} names, as `{name} = Literal["a", "b"]` would be')
+    return values[0]
+
+
+def with_named_types(expression: ast.expr, named: dict[str, ast.expr]) -> ast.expr:
+    """An annotation with the types themselves in the place of their names."""
+
+    class Written(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return named.get(node.id, node)
+
+    return Written().visit(expression)
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module, found without importing any of its packages."""
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top)
+    place = Path(spec.submodule_search_locations[0], *inner)
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+def _assigned(module: ast.Module) -> list[tuple[str, ast.expr]]:
+    """The names that a module's top level assigns to, one by one, and the values."""
+    assigned = []
+    for statement in module.body:
+        if isinstance(statement, ast.Assign):
+            assigned += [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            assigned.append((statement.target.id, statement.value))
+    return assigned

@@ -1,0 +1,1 @@
+"""Runs of a chapter: their keys, their records, what has changed since."""
