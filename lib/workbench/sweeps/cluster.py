@@ -117,13 +117,11 @@ class Cluster:
         self._open.callback(stop_all)
 
     def _warm(self) -> None:
-        """Fork kernels from one process, where the chapter imports what takes long and nobody chose otherwise."""
-        if self._libraries >= _WORTH_IT and "JUPYTER_DEFAULT_PROVISIONER_NAME" not in os.environ:
+        """Fork kernels from one process, where the chapter imports what takes long."""
+        if self._libraries >= _WORTH_IT:
             from workbench.kernels.warm import warm_kernels
 
-            server = self._open.enter_context(warm_kernels(self._libraries))
-            if server is not None:  # it imports while everything else starts
-                threading.Thread(target=_quietly, args=(server.prepare,), daemon=True).start()
+            self._open.enter_context(warm_kernels(self._libraries))  # it imports while everything else starts
 
     def _stop(self) -> None:
         if self._client is not None and self._address:
