@@ -18,12 +18,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 import ipykernel_launcher
-import threadpoolctl
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.getipython import get_ipython
@@ -34,18 +32,20 @@ from traitlets.config import Config
 from workbench.kernels.server import INLINE, THREADS
 from workbench.kernels.warm import LIBRARIES
 
-STACK = (
-    "ipykernel.debugger",
-    # pyplot and the inline backend bind themselves to the running kernel when they are imported, and cost 0.02 s.
-    "matplotlib.backends.backend_agg",
-    "matplotlib.figure",
-    "pandas",
-    "pydantic",
-    "scipy.stats",
-    "torch.utils.flop_counter",
-)
-# For kernels that will use these libraries: together twice the time and memory of the rest.
-EXTRAS = {
+PR_SET_PDEATHSIG = 1  # has a process killed the moment its parent ends
+MODULES = {
+    "stack": (
+        "ipykernel.debugger",
+        # pyplot and the inline backend bind themselves to the running kernel when they are imported, and cost 0.02 s.
+        "matplotlib.backends.backend_agg",
+        "matplotlib.figure",
+        "pandas",
+        "pydantic",
+        "scipy.stats",
+        "threadpoolctl",
+        "torch.utils.flop_counter",
+    ),
+    # For kernels that will use these libraries: together twice the time and memory of the rest.
     "sklearn": ("sklearn.linear_model", "sklearn.feature_extraction.text", "sklearn.metrics"),
     "transformers": ("torch._dynamo", "transformers.trainer", "transformers.models.auto.modeling_auto"),
     "datasets": ("datasets",),
@@ -64,18 +64,11 @@ def _import_stack() -> dict[str, str]:
         os.environ.pop(name, None)
     os.environ.update(_WHILE_IMPORTING)
     before = set(os.environ)
-    for name in STACK:
-        importlib.import_module(name)
-    for library in os.environ[LIBRARIES].split(","):
+    for library in ("stack", *os.environ[LIBRARIES].split(",")):
         with contextlib.suppress(Exception):  # a library that cannot be imported is the kernel's to complain of
-            for name in EXTRAS.get(library, ()):
+            for name in MODULES.get(library, ()):
                 importlib.import_module(name)
     return {name: value for name, value in os.environ.items() if name not in before}
-
-
-def _die_with_parent() -> None:
-    """Have this process killed the moment its parent ends."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def become_kernel(request: dict[str, Any], streams: list[Connection], connection: Connection) -> None:
@@ -83,7 +76,7 @@ def become_kernel(request: dict[str, Any], streams: list[Connection], connection
     server = os.getppid()
     try:
         os.setsid()
-        _die_with_parent()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _check_server(server)
         for number, stream in enumerate(streams, start=1):
             os.dup2(stream.fileno(), number)
@@ -106,16 +99,20 @@ def become_kernel(request: dict[str, Any], streams: list[Connection], connection
 
 def _check_server(server: int) -> None:
     """Refuse what a fork of this server could not do, or could do by luck only."""
+    import torch
+
     if os.getppid() != server:
         raise ProcessLookupError("the fork server has ended")
     if len(os.listdir(f"/proc/{server}/task")) > 1:  # noqa: PTH208
         raise RuntimeError("a thread runs in the fork server")
-    if sys.modules["torch"].cuda._is_in_bad_fork():
+    if torch.cuda._is_in_bad_fork():
         raise RuntimeError("CUDA is initialised")
 
 
-def _set_environment(environment: Mapping[str, str]) -> None:
+def _set_environment(environment: dict[str, str]) -> None:
     """The environment, and what Python and the imported libraries have already read from it."""
+    import threadpoolctl
+
     os.environ.clear()
     os.environ.update({**SET_BY_IMPORTS, **environment})
     time.tzset()
@@ -134,9 +131,12 @@ def _set_environment(environment: Mapping[str, str]) -> None:
 
 def _forget_server() -> None:
     """Signals, randomness and modules as a new process has them that multiprocessing did not start."""
+    import numpy as np
+    import torch
+
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.modules["numpy"].random.seed()
-    sys.modules["torch"].default_generator.seed()  # Python's own generator seeds itself after a fork
+    np.random.seed()
+    torch.default_generator.seed()  # Python's own generator seeds itself after a fork
     multiprocessing.set_start_method(None, force=True)
     MAIN_PROCESS.name, MAIN_PROCESS.authkey = "MainProcess", os.urandom(32)
     multiprocessing.process._current_process = MAIN_PROCESS
@@ -146,7 +146,7 @@ def _forget_server() -> None:
         del sys.modules[name]
 
 
-_die_with_parent()
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 MAIN_PROCESS = multiprocessing.current_process()
 # Some libraries look at import whether they run in a notebook: pandas for its tables, Transformers for progress bars.
 InteractiveShell._instance = ZMQInteractiveShell.__new__(ZMQInteractiveShell)

@@ -35,18 +35,16 @@ class ForkedKernel:
     def poll(self) -> int | None:
         """The exit code, negative for a signal, or None while the kernel lives."""
         if self.returncode is None and self.connection.poll():
-            self.wait()
-        return self.returncode
-
-    def wait(self) -> int:
-        """The exit code, once there is one."""
-        if self.returncode is None:
             try:
                 self.returncode = self.connection.recv()["ended"]
             except (EOFError, OSError):  # the server has ended, and the kernel with it
                 self.returncode = -signal.SIGKILL
                 signal_group(self.pid, signal.SIGKILL)  # what the kernel has started
             self.connection.close()
+        return self.returncode
+
+    def wait(self) -> int | None:
+        """The exit code of a kernel that has ended: the provisioner waits until then itself."""
         return self.returncode
 
 

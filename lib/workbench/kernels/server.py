@@ -38,18 +38,18 @@ def main() -> None:
     threading.Thread(target=_end_with_command, args=[kernels], daemon=True).start()
     multiprocessing.set_forkserver_preload(["workbench.kernels.forked"])
     multiprocessing.forkserver.ensure_running()
-    with socket.socket(fileno=int(sys.argv[1])) as listener:
-        while True:
-            ready = wait([listener, *kernels, *(kernel.sentinel for kernel in kernels.values())])
-            if listener in ready:
-                connection = Connection(listener.accept()[0].detach())
-                try:
-                    kernels[connection] = _start(connection)
-                except Exception as error:  # whatever it is, an ordinary kernel will do
-                    _close(connection, {"refused": f"{type(error).__name__}: {error}"})
-            for connection, kernel in list(kernels.items()):
-                if connection in ready or kernel.sentinel in ready:
-                    _end(connection, kernels.pop(connection))
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        ready = wait([listener, *kernels, *(kernel.sentinel for kernel in kernels.values())])
+        if listener in ready:
+            connection = Connection(listener.accept()[0].detach())
+            try:
+                kernels[connection] = _start(connection)
+            except Exception as error:  # whatever it is, an ordinary kernel will do
+                _close(connection, {"refused": f"{type(error).__name__}: {error}"})
+        for connection, kernel in list(kernels.items()):
+            if connection in ready or kernel.sentinel in ready:
+                _end(connection, kernels.pop(connection))
 
 
 def _end_with_command(kernels: dict[Connection, BaseProcess]) -> None:

@@ -34,7 +34,7 @@ def warm_kernels(libraries: Iterable[str] = ()) -> Iterator[subprocess.Popen | N
     None where kernels come from elsewhere: the environment chooses a provisioner already, or no server can be started.
 
     Args:
-        libraries: those of `workbench.kernels.forked.EXTRAS` that the kernels will import.
+        libraries: those of `workbench.kernels.forked.MODULES` that the kernels will import.
     """
     with contextlib.ExitStack() as ends:
         server = None
@@ -52,12 +52,7 @@ def warm_kernels(libraries: Iterable[str] = ()) -> Iterator[subprocess.Popen | N
 
 
 def _start(folder: str, libraries: Iterable[str]) -> subprocess.Popen:
-    """A server, which imports the stack at once, and ends with its kernels when its standard input is closed.
-
-    Args:
-        folder: the place of its socket, which only this user can enter.
-        libraries: what its kernels import besides the stack.
-    """
+    """A server, with its socket in a folder, that imports everything at once and ends when its input is closed."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/socket")
         listener.listen(64)

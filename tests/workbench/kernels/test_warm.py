@@ -455,7 +455,7 @@ def test_a_server_that_is_chosen_already_is_used(warm_server):
 
 
 def test_where_no_server_can_be_kept_kernels_are_ordinary(monkeypatch):
-    def fails(**_):
+    def fails(*_):
         raise OSError("no room")
 
     monkeypatch.setattr(tempfile, "mkdtemp", fails)
