@@ -430,9 +430,7 @@ def test_a_thread_or_cuda_in_the_fork_server_is_refused():
 def test_functions_registered_for_the_end_of_a_kernel_run(kernel, tmp_path):
     asked = kernel()
     asked.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(tmp_path / 'end')!r}).touch)")
-    asked.client.shutdown()
-    until(lambda: not asked.manager.is_alive())
-    assert asked.process.poll() == 0
+    asked.manager.shutdown_kernel()
     assert (tmp_path / "end").exists()
 
 
