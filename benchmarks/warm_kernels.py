@@ -18,10 +18,11 @@ from pathlib import Path
 
 import psutil
 from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
 
-import workbench.kernels.provisioner
 from workbench.core.secrets import Secrets
-from workbench.kernels.warm import CHOICE, ForkedKernel, warm_kernels
+from workbench.kernels.provisioner import ForkedKernel
+from workbench.kernels.warm import CHOICE, warm_kernels
 
 REPEATS = 5
 STACK = "import numpy, pandas, scipy.stats, torch; import matplotlib.pyplot as plt"
@@ -33,7 +34,7 @@ def seconds(name: str) -> tuple[float, float, float]:
     start = time.perf_counter()
     manager = KernelManager(transport="ipc", connection_file=str(Path(folder) / "kernel.json"))
     os.environ[CHOICE] = name
-    workbench.kernels.provisioner.KernelProvisionerFactory.clear_instance()
+    KernelProvisionerFactory.clear_instance()
     manager.start_kernel(env=Secrets().kernel_environment())
     client = manager.client()
     client.start_channels()
@@ -70,7 +71,8 @@ def main() -> None:
             )
         ordinary, warm = (statistics.median(value[1] for value in values) for values in measured.values())
         print(f"ordinary over warm: ratio {ordinary / warm:.1f}")
-        print(f"the server holds {psutil.Process(server.process.pid).memory_info().rss / 2**20:.0f} MiB")
+        processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        print(f"the server holds {sum(process.memory_info().rss for process in processes) / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

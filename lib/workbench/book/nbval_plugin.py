@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to nbval, which asks for them by name)
-
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Extend what nbval skips in the file of a collected cell."""

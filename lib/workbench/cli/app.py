@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import chapters, doctor, recorded, runs, sweeps, warm
+from workbench.cli import chapters, doctor, recorded, runs, sweeps
 from workbench.core.errors import RequestError, RunError
 
 app = typer.Typer(
@@ -55,7 +55,6 @@ for command in (
 app.command()(sweeps.sweep)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(chapters.lab)
 app.command("open", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runs.open_run)
-app.command()(warm.warm)
 app.command()(doctor.doctor)
 
 

@@ -23,7 +23,6 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger
 
-import workbench.kernels.provisioner  # noqa: F401  (makes warm kernels known to the client, which asks for them by name)
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import find_project

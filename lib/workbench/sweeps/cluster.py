@@ -82,8 +82,10 @@ class Cluster:
         self._stop()
 
     def _start(self) -> None:
-        if not self._address:
-            self._warm()
+        if not self._address and self._libraries >= _WORTH_IT:
+            from workbench.kernels.warm import warm_kernels
+
+            self._open.enter_context(warm_kernels(self._libraries))  # it imports while everything else starts
         import dask
         from distributed import Client, LocalCluster
 
@@ -115,15 +117,6 @@ class Cluster:
         self._open.callback(_quietly, cluster.close, timeout=5)
         self._client = Client(cluster, set_as_default=False)
         self._open.callback(stop_all)
-
-    def _warm(self) -> None:
-        """Fork kernels from one process, where the chapter imports what takes long and nobody chose otherwise."""
-        if self._libraries >= _WORTH_IT and "JUPYTER_DEFAULT_PROVISIONER_NAME" not in os.environ:
-            from workbench.kernels.warm import warm_kernels
-
-            server = self._open.enter_context(warm_kernels(self._libraries))
-            if server is not None:  # it imports while everything else starts
-                threading.Thread(target=_quietly, args=(server.prepare,), daemon=True).start()
 
     def _stop(self) -> None:
         if self._client is not None and self._address:

@@ -8,7 +8,6 @@ interrupted and the process ends: no kernel outlives the sweep that it works for
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import pickle
 import queue
@@ -42,8 +41,6 @@ def main() -> None:
     busy = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _interrupt(busy))
-    if os.environ.get("WORKBENCH_WARM"):
-        importlib.import_module("workbench.kernels.provisioner")  # makes warm kernels known in this process
     requests: queue.Queue[Any] = queue.Queue()
     # Without a buffer: a thread that waits in a buffered read holds its lock, which Python cannot end with.
     asked = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,16 +16,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
+import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-import workbench.kernels.provisioner
 from toy_project import write_chapter
 from workbench.book.check import nbval
 from workbench.core.secrets import Secrets
-from workbench.kernels import forkserver, warm
-from workbench.kernels.warm import ADDRESS, CHOICE, NAME, ForkedKernel, fork_kernel, warm_kernels
+from workbench.kernels.provisioner import ForkedKernel, fork_kernel
+from workbench.kernels.server import check
+from workbench.kernels.warm import ADDRESS, CHOICE, LIBRARIES, _choose, warm_kernels
 from workbench.runs.notebooks import accept_run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -56,12 +55,10 @@ PARENT = "import os; print(open(f'/proc/{os.getppid()}/cmdline').read())"
 @contextlib.contextmanager
 def cold() -> Iterator[None]:
     """Ordinary kernels, whatever the environment says."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(CHOICE, raising=False)
-        patch.delenv(ADDRESS, raising=False)
-        warm._forget_the_choice()
-        yield
-    warm._forget_the_choice()
+    address = os.environ.get(ADDRESS)
+    _choose(None)
+    yield
+    _choose(address)
 
 
 class Kernel:
@@ -93,7 +90,7 @@ class Kernel:
     def forked(self) -> bool:
         return isinstance(self.process, ForkedKernel)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -106,15 +103,15 @@ def kernel(warm_server) -> Iterator[Callable]:
 
         def start(**environment: str) -> Kernel:
             started = Kernel(**environment)
-            ends.callback(started.stop)
+            ends.callback(started.close)
             return started
 
         yield start
 
 
-def until(holds: Callable[[], object]) -> None:
+def until(holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait for something that must come."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -136,8 +133,8 @@ def test_a_warm_run_computes_what_a_cold_one_does(project, run, warm_server, mon
     first, second = run(force=True)[0], run(force=True)[0]
     with cold():
         ordinary, _ = run(force=True)
-    assert "workbench.kernels.forkserver" in second.notebook.read_text()
-    assert "workbench.kernels.forkserver" not in ordinary.notebook.read_text()
+    assert "multiprocessing.forkserver" in second.notebook.read_text()
+    assert "multiprocessing.forkserver" not in ordinary.notebook.read_text()
     assert [done.status for done in (first, second, ordinary)] == ["completed"] * 3
     assert len(ordinary.record["metrics"]) == 7
     assert first.record["metrics"] == second.record["metrics"] == ordinary.record["metrics"]
@@ -158,22 +155,29 @@ def test_nbval_runs_chapters_in_warm_kernels(project, run, warm_server):
     assert nbval([path], cell_limit=60) == 1
 
 
-def test_the_environment_of_a_kernel_is_as_given_and_its_modules_are_not_ours(kernel):
-    ask = "import json, os, threadpoolctl as _; alone = os.getsid(0) == os.getpid(); "
-    ask += "print(json.dumps([dict(os.environ), os.getcwd(), alone]))"
-    ours = "import sys; print([m for m in sys.modules if m.split('.')[0] in ('workbench', 'largemodels')])"
+def test_a_kernel_is_in_the_state_of_an_ordinary_one(kernel):
+    ask = """if True:
+        import json, multiprocessing, os, signal, sys, pandas, threadpoolctl
+        print(json.dumps([
+            dict(os.environ), os.getcwd(), os.getsid(0) == os.getpid(), sys.path, sys.argv[0], __name__,
+            [name for name in sys.modules if name.partition(".")[0] in ("workbench", "largemodels")],
+            multiprocessing.get_start_method(), multiprocessing.current_process().name,
+            multiprocessing.parent_process(), multiprocessing.Process().name, sys.__stdin__.closed,
+            str(signal.getsignal(signal.SIGINT)), [pandas.get_option("display." + o) for o in ("width", "max_columns")],
+        ]))
+    """
     forked = kernel(WORD="of mine")
     with cold():
         ordinary = kernel(WORD="of mine")
     assert (forked.forked, ordinary.forked) == (True, False)
-    given, expected = (json.loads(each.run(ask)) for each in (forked, ordinary))
-    assert given[0].pop("JPY_PARENT_PID") != expected[0].pop("JPY_PARENT_PID")
-    assert given[0].items() ^ expected[0].items() == set()
-    assert given[1:] == expected[1:]
-    assert given[0]["WORD"] == "of mine"
-    assert forked.run(ours) == "[]"
-    paths = "import sys; print(sys.path, sys.argv[0])"
-    assert forked.run(paths) == ordinary.run(paths)
+    states = [json.loads(each.run(ask)) for each in (forked, ordinary)]
+    environments = [state[0] for state in states]
+    for environment in environments:
+        assert environment.pop("WORD") == "of mine"
+        for name in (CHOICE, ADDRESS, "JPY_PARENT_PID"):
+            environment.pop(name, None)
+    assert environments[0] == environments[1]
+    assert states[0] == states[1]
 
 
 def test_no_two_kernels_draw_the_same_numbers_unless_they_are_seeded(kernel):
@@ -185,14 +189,6 @@ def test_no_two_kernels_draw_the_same_numbers_unless_they_are_seeded(kernel):
     first, second = (kernel().run(draw).split() for _ in range(2))
     assert len(first) == len(second) == 4
     assert set(first).isdisjoint(second)
-
-
-def test_tables_are_laid_out_as_in_an_ordinary_kernel(kernel):
-    ask = "import pandas as pd; print({o: pd.get_option(o) for o in ('display.width', 'display.max_columns')})"
-    forked = kernel()
-    with cold():
-        ordinary = kernel()
-    assert forked.run(ask) == ordinary.run(ask)
 
 
 def test_figures_are_shown(kernel):
@@ -270,175 +266,194 @@ def test_what_a_kernel_has_started_ends_with_it(kernel):
 
 
 OWNER = """
-import subprocess, time, workbench.kernels.provisioner
+import time
 from jupyter_client.manager import start_new_kernel
 from workbench.core.secrets import Secrets
 from workbench.kernels.warm import warm_kernels
 with warm_kernels() as server:
-    {prepare}
+    {first}
     manager, client = start_new_kernel(env=Secrets().kernel_environment())
-    print(server and server.process.pid, server and server.folder, manager.provisioner.pid, flush=True)
-    client.execute("import time; time.sleep(1000)")
-    time.sleep(1000)
+    client.execute("import subprocess, time; subprocess.Popen(['sleep', '1000']); time.sleep(1000)")
+    print(server and server.pid, manager.provisioner.pid, flush=True)
+    while True:
+        manager.is_alive()
+        time.sleep(0.1)
 """
 
 
-def start_owner(**environment: str) -> tuple[subprocess.Popen, list[str]]:
-    """A process that keeps a server and has a busy kernel, and what it says of them."""
-    command = [sys.executable, "-c", OWNER.format(prepare="")]
-    environ = {**Secrets().kernel_environment(), **environment}
-    owner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ)
-    return owner, owner.stdout.readline().split()
+def start_owner(first: str = "") -> tuple[subprocess.Popen, list[psutil.Process]]:
+    """A process with a busy kernel and, where the environment names none, a server; the processes that it tells of."""
+    command = [sys.executable, "-c", OWNER.format(first=first)]
+    owner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    pids = [int(word) for word in owner.stdout.readline().split() if word != "None"]
+    return owner, [psutil.Process(pid) for pid in pids]
 
 
-def test_nothing_survives_the_command_that_owned_the_server():
+@pytest.mark.parametrize("killed", ["command", "server", "fork server", "kernel"])
+def test_nothing_of_a_kernel_is_left_where_it_or_what_it_hangs_on_is_killed(killed):
     with cold():
-        owner, (server, folder, forked) = start_owner()
-    assert not gone(int(server))
-    assert not gone(int(forked))
+        owner, (server, forked) = start_owner()
+    fork_server = forked.parent()
+    assert fork_server.parent() == server
+    folder = Path(server.cwd())
+    until(forked.children)
+    family = [forked, *forked.children()]
+    if killed in ("command", "server"):
+        family += [server, *server.children()]
+    victims = {"command": owner, "server": server, "fork server": fork_server, "kernel": forked}
+    victims[killed].kill()
+    until(lambda: all(gone(process.pid) for process in family), seconds=5)
+    if killed == "command":
+        assert not folder.exists()
+    owner.terminate()
+    owner.communicate()
+    until(lambda: gone(server.pid), seconds=5)
+
+
+def test_a_server_whose_command_dies_while_it_imports_ends_too():
+    with cold():
+        owner, (server,) = start_owner(first="print(server.pid, flush=True)")
+    until(server.children)
+    family, folder = [server, *server.children()], Path(server.cwd())
     owner.kill()
     owner.communicate()
-    until(lambda: gone(int(server)) and gone(int(forked)) and not Path(folder).exists())
+    until(lambda: all(gone(process.pid) for process in family), seconds=5)
+    assert not folder.exists()
 
 
-def test_a_server_whose_owner_dies_while_it_imports_ends_too():
-    with cold():
-        command = [sys.executable, "-c", OWNER.format(prepare="print(server.process.pid, server.folder, flush=True)")]
-        owner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    server, folder = owner.stdout.readline().split()
-    time.sleep(0.5)
-    owner.kill()
-    owner.communicate()
-    until(lambda: gone(int(server)) and not Path(folder).exists())
+def test_a_kernel_does_not_survive_the_process_that_wanted_it(warm_server):
+    other, (forked,) = start_owner()  # the environment names the server of this module
+    assert psutil.Process(warm_server.pid) in forked.parents()
+    other.kill()
+    other.communicate()
+    until(lambda: gone(forked.pid), seconds=5)
+    assert warm_server.poll() is None
 
 
-def test_a_kernel_does_not_survive_who_asked_for_it(warm_server):
-    asker, (_, _, forked) = start_owner()  # the environment names the server of this module
-    assert "forkserver" in Path(f"/proc/{Path(f'/proc/{forked}/stat').read_text().split()[3]}/cmdline").read_text()
-    asker.kill()
-    asker.communicate()
-    until(lambda: gone(int(forked)))
-    assert warm_server.process.poll() is None
-
-
-def test_a_kernel_does_not_survive_the_server_and_then_ordinary_ones_are_started():
+def test_where_the_server_has_ended_ordinary_kernels_are_started():
     with cold(), warm_kernels() as server:
-        first = Kernel()
-        assert first.forked
-        server.process.kill()
-        until(lambda: not first.manager.is_alive())
-        assert first.process.poll() == -signal.SIGKILL
-        first.stop()
-        second = Kernel()
-        assert not second.forked
-        assert second.run("print(6 * 7)") == "42"
-        second.stop()
-    assert not Path(server.folder).exists()
+        folder = Path(os.environ[ADDRESS]).parent
+        server.kill()
+        server.wait()
+        with contextlib.closing(Kernel()) as started:
+            assert not started.forked
+            assert started.run("print(6 * 7)") == "42"
+    assert not folder.exists()
 
 
 def test_secrets_of_the_command_reach_no_kernel(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_averysecretone")
-    with cold(), warm_kernels() as server:
-        asked = Kernel()
-        assert asked.forked
-        seen = asked.run("import os; print(dict(os.environ), open('/proc/self/environ').read())")
-        asked.stop()
+    with cold(), warm_kernels() as server, contextlib.closing(Kernel()) as started:
+        assert started.forked
+        seen = started.run("import os; print(dict(os.environ), open('/proc/self/environ').read())")
+        assert "PYTHONHASHSEED" in seen
         assert "hf_averysecretone" not in seen
-        assert "hf_averysecretone" not in Path(f"/proc/{server.process.pid}/environ").read_text()
+        for process in [psutil.Process(server.pid), *psutil.Process(server.pid).children()]:
+            assert "hf_averysecretone" not in process.environ().values()
 
 
 def test_only_this_user_can_reach_the_server(warm_server):
-    assert Path(warm_server.folder).stat().st_mode & 0o777 == 0o700
+    assert Path(os.environ[ADDRESS]).parent.stat().st_mode & 0o777 == 0o700
 
 
-def ask(command: list[str] | None = None, stdout=None, **environment: str) -> ForkedKernel | None:
-    """What comes of asking for a kernel, without a client that speaks with it."""
-    command = command or [sys.executable, "-m", "ipykernel_launcher", "-f", "/nowhere/kernel.json"]
-    given = {**Secrets().kernel_environment(), **environment}
-    return asyncio.run(fork_kernel(command, given, "/", (subprocess.DEVNULL, stdout, subprocess.DEVNULL)))
+COMMAND = [sys.executable, "-m", "ipykernel_launcher", "-f", "/nowhere/kernel.json"]
 
 
 @pytest.mark.parametrize(
-    ("wish", "reason"),
+    ("command", "variables", "reason"),
     [
-        ({"PYTHONHASHSEED": "1"}, "the environment differs: PYTHONHASHSEED"),
-        ({"HOME": "/nowhere", "LC_ALL": "tr_TR"}, "the environment differs: HOME, LC_ALL"),
-        ({"MPLBACKEND": "agg"}, "MPLBACKEND names another backend"),
-        ({"OMP_NUM_THREADS": "2,1"}, "OMP_NUM_THREADS is not a number"),
-        ({"command": ["/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "x"]}, "the kernel is another one"),
-        ({"command": [sys.executable, "-m", "xeus", "-f", "x"]}, "the kernel is another one"),
-        ({"stdout": subprocess.PIPE}, "a stream is a pipe to be made"),
-        ({ADDRESS: "/nowhere"}, "No such file"),
+        (COMMAND, {"PYTHONHASHSEED": "1"}, "the environment differs: PYTHONHASHSEED"),
+        (COMMAND, {"HOME": "/nowhere", "LC_ALL": "tr_TR"}, "the environment differs: HOME, LC_ALL"),
+        (COMMAND, {"MPLBACKEND": "agg"}, "the environment differs: MPLBACKEND"),
+        (["/usr/bin/python3", *COMMAND[1:]], {}, "the kernel is another one"),
+        ([sys.executable, "-O", *COMMAND[1:]], {}, "the kernel is another one"),
+        ([sys.executable, "-m", "xeus", "-f", "x"], {}, "the kernel is another one"),
     ],
 )
-def test_what_cannot_be_served_is_left_to_an_ordinary_kernel_and_said_once(
-    warm_server, caplog, monkeypatch, wish, reason
-):
-    monkeypatch.setattr(warm, "_said", set())
-    monkeypatch.setenv(ADDRESS, wish.pop(ADDRESS, os.environ[ADDRESS]))
-    with caplog.at_level(logging.DEBUG, "workbench.kernels.warm"):
-        assert ask(**wish) is None
-        assert ask(**wish) is None
-    (said,) = caplog.records
-    assert reason in said.getMessage()
-    assert said.levelno == logging.DEBUG
-
-
-def test_a_thread_or_cuda_in_the_server_is_refused(monkeypatch, tmp_path):
-    import torch
-
-    listener, other = socket.socketpair()
-    lifeline, end = os.pipe()
-    forker = forkserver._Forker(listener.detach(), lifeline, str(tmp_path), [])
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "x"]
-    request = {"command": command, "environment": dict(os.environ), "inherited": warm.inherited()}
-
-    def refused() -> str | None:
-        return forker._reason_against(request, [0, 1, 2], os.getpid(), os.getuid())
-
+def test_a_kernel_that_would_differ_is_refused(monkeypatch, command, variables, reason):
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    monkeypatch.setattr(forkserver, "_threads", lambda: 1)
-    assert refused() is None
-    assert forker._reason_against(request, [0, 1, 2], os.getpid(), os.getuid() + 1) == "another user asks"
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    assert refused() == "CUDA is initialised"
-    monkeypatch.setattr(forkserver, "_threads", lambda: 2)
-    assert refused() == "a thread runs in the server"
-    forker._installation = []
-    assert refused() == "what is installed has changed"
-    other.close()
-    os.close(end)
-    os.close(lifeline)
+    check(COMMAND, {**os.environ, "WORD": "of mine", "OMP_NUM_THREADS": "1"})
+    with pytest.raises(ValueError, match=reason):
+        check(command, {**os.environ, **variables})
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"env": {"OMP_NUM_THREADS": "2,1"}}, "invalid literal for int"),
+        ({"env": {"PYTHONHASHSEED": "1"}}, "the environment differs"),
+        ({"cwd": "/nowhere"}, "No such file"),
+        ({"stdout": subprocess.PIPE}, "Bad file descriptor"),
+    ],
+)
+def test_what_cannot_be_forked_says_why(warm_server, options, reason):
+    options["env"] = {**Secrets().kernel_environment(), **options.get("env", {})}
+    with pytest.raises(OSError, match=reason):
+        asyncio.run(fork_kernel(COMMAND, **options))
+
+
+def test_a_refused_kernel_is_an_ordinary_one_and_only_the_debug_log_tells(kernel, caplog, capfd):
+    with caplog.at_level(logging.DEBUG, "workbench"):
+        assert not kernel(MPLBACKEND="agg").forked
+    (said,) = caplog.records
+    assert (said.levelno, said.name) == (logging.DEBUG, "workbench.kernels.warm")
+    assert "the environment differs: MPLBACKEND" in said.getMessage()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_thread_or_cuda_in_the_fork_server_is_refused():
+    script = """if True:
+        import os, threading, torch
+        from workbench.kernels import forked
+
+        def refusal():
+            if os.fork():
+                return os.wait()
+            try:
+                forked._check_server(os.getppid())
+                print("none", flush=True)
+            except RuntimeError as error:
+                print(error, flush=True)
+            os._exit(0)
+
+        refusal()
+        torch.cuda._is_in_bad_fork = lambda: True
+        refusal()
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        refusal()
+    """
+    environment = {**os.environ, LIBRARIES: ""}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["none", "CUDA is initialised", "a thread runs in the fork server"]
+
+
+def test_functions_registered_for_the_end_of_a_kernel_run(kernel, tmp_path):
+    asked = kernel()
+    asked.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(tmp_path / 'end')!r}).touch)")
+    asked.manager.shutdown_kernel()
+    assert (tmp_path / "end").exists()
 
 
 def test_nonsense_on_the_socket_does_not_end_the_server(warm_server, kernel):
     for nonsense in (b"", b"{}\n", b"\xff\n", b"[1]\n", b'{"command": 3}\n'):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(warm_server.address)
+            connection.connect(os.environ[ADDRESS])
             connection.sendall(nonsense)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(100)
     assert kernel().forked
 
 
-def test_a_server_that_is_named_already_is_used(warm_server):
+def test_a_server_that_is_chosen_already_is_used(warm_server):
+    before = os.environ[ADDRESS]
     with warm_kernels() as inner:
         assert inner is None
-        assert os.environ[ADDRESS] == warm_server.address
-    assert os.environ[ADDRESS] == warm_server.address
-
-
-def test_a_name_without_a_server_is_replaced(warm_server, monkeypatch):
-    monkeypatch.setenv(ADDRESS, "/nowhere")
-    with warm_kernels() as server:
-        assert os.environ[ADDRESS] == server.address
-        assert os.environ[CHOICE] == NAME
-    assert os.environ[ADDRESS] == "/nowhere"
-    assert not Path(server.folder).exists()
+        assert os.environ[ADDRESS] == before
+    assert os.environ[ADDRESS] == before
 
 
 def test_where_no_server_can_be_kept_kernels_are_ordinary(monkeypatch):
-    def fails(**_):
+    def fails(*_):
         raise OSError("no room")
 
     monkeypatch.setattr(tempfile, "mkdtemp", fails)
@@ -450,47 +465,5 @@ def test_where_no_server_can_be_kept_kernels_are_ordinary(monkeypatch):
 def test_libraries_see_that_they_are_imported_into_a_notebook():
     look = "import sys; loaded = 'transformers.trainer' in sys.modules; import transformers.trainer as t"
     look += "; print(loaded, t.DEFAULT_PROGRESS_CALLBACK.__name__)"
-    with cold(), warm_kernels(["transformers"]):
-        asked = Kernel()
-        assert asked.run(look).splitlines()[-1] == "True NotebookProgressCallback"
-        asked.stop()
-
-
-def test_the_command_keeps_a_server_until_ctrl_c(project):
-    command = [sys.executable, "-m", "workbench.cli.app", "warm"]
-    with cold():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    lines = [process.stdout.readline().strip() for _ in range(2)]
-    assert lines[0] == f"export {CHOICE}={NAME} PYTHONHASHSEED=0"
-    address = lines[1].removeprefix(f"export {ADDRESS}=")
-    environ = {**os.environ, CHOICE: NAME, "PYTHONHASHSEED": "0", ADDRESS: address}
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(PARENT)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
-    )
-    nbformat.write(notebook, "asks.ipynb")
-    papermill = [sys.executable, "-m", "papermill", "asks.ipynb", "out.ipynb", "--no-progress-bar"]
-    subprocess.run(papermill, env=environ, check=True, capture_output=True, timeout=120)
-    assert "workbench.kernels.forkserver" in Path("out.ipynb").read_text()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (0, "")
-    assert not Path(address).parent.exists()
-
-
-def test_the_command_has_help_with_examples(workbench):
-    assert "workbench warm --with transformers" in workbench("warm", "--help").stdout
-
-
-def test_the_command_refuses_a_library_that_it_does_not_know(workbench):
-    result = workbench("warm", "--with", "tensorflow")
-    assert result.returncode == 2
-    assert result.stderr.startswith("workbench: --with tensorflow is not one of sklearn, transformers, datasets")
-
-
-def test_the_distribution_names_the_provisioner(root):
-    import tomllib
-
-    points = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]
-    module, _, name = points["jupyter_client.kernel_provisioners"][NAME].partition(":")
-    assert getattr(sys.modules[module], name) is workbench.kernels.provisioner.WarmProvisioner
+    with cold(), warm_kernels(["transformers"]), contextlib.closing(Kernel()) as started:
+        assert started.run(look).splitlines()[-1] == "True NotebookProgressCallback"

@@ -283,7 +283,8 @@ def test_the_fingerprint_of_a_local_file_follows_its_content(tmp_path):
 
 def test_checking_a_data_set_imports_no_torch():
     code = (
-        "import sys; from workbench.parameters.types import Dataset, Model, coerce; Dataset('pydocs-sections').fingerprint(); "
+        "import sys; from workbench.parameters.types import Dataset, Model, coerce; "
+        "Dataset('pydocs-sections').fingerprint(); "
         "coerce(Model, 'bert-base-uncased'); coerce(Dataset, 'org/name:config'); print('torch' in sys.modules)"
     )
     assert (
