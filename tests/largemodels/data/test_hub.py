@@ -227,7 +227,59 @@ print(json.dumps([attempt(checkpoints.resolve, "org/tiny"), attempt(tasks.load, 
         assert "HF_HUB_OFFLINE forbids asking the Hub" in sentence
 
 
-def test_a_damaged_note_is_no_note(tmp_path: Path, monkeypatch):
-    for content in ("", "[]", "{", "null"):
-        (tmp_path / "note.json").write_text(content)
-        assert hub_module._read_note(tmp_path / "note.json") == {}
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", "{}"])
+def test_a_damaged_note_is_no_note(tmp_path: Path, monkeypatch, content):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    note = hub_module._note("model", "org/tiny", "refs/convert/parquet")
+    hub_module._write(note, content)
+    assert note.read_text() == content
+    assert hub_module._read_note("model", "org/tiny", "refs/convert/parquet") == {}
+
+
+def test_what_another_library_left_in_the_shared_cache_is_read_without_a_hub(hub: FakeHub, model_files, tmp_path):
+    repository = hub.add("models", "org/tiny", model_files)
+    load = "import transformers; transformers.AutoModelForMaskedLM.from_pretrained('org/tiny'); "
+    load += "transformers.AutoTokenizer.from_pretrained('org/tiny'); print(1)"
+    hub.ask(load, tmp_path)
+    hub.mood = "broken"
+    found = "found = checkpoints.resolve('org/tiny'); print(json.dumps([found.commit, found.folder.is_dir()]))"
+    assert hub.ask(TRY + found, tmp_path) == [repository.commit, True]
+
+
+def test_progress_is_told_while_the_bytes_of_one_file_come(hub: FakeHub, tmp_path):
+    size = 25 * 2**20
+    hub.add("datasets", "org/large", {"train.txt": bytes(size)})
+    code = """
+told = []
+names = hub.files("dataset", HubId("org/large"))
+hub.download("dataset", HubId("org/large"), list(names), lambda *call, unit: told.append([*call, unit]))
+print(json.dumps(told))
+"""
+    told = hub.ask(TRY + "from largemodels.data.hub import HubId\n" + code, tmp_path)
+    done = [call[0] for call in told]
+    assert done == sorted(done)
+    assert len({0 < bytes_done < size for bytes_done in done}) == 2, "something was told between start and end"
+    assert {tuple(call[1:]) for call in told} == {(size, "downloading org/large", "bytes")}
+
+
+def test_a_file_that_was_spoilt_after_it_arrived_is_noticed_and_fetched_again(hub: FakeHub, tmp_path):
+    hub.add("datasets", "org/reviews", {"train.txt": b"a line", "large.parquet": b"a table"})
+    code = """
+import os, time
+from largemodels.data.hub import HubId
+def fetch(): return hub.download("dataset", HubId("org/reviews"), ["train.txt", "large.parquet"])
+first = fetch()
+said = []
+for name, path in first.items():
+    blob = path.resolve()
+    blob.write_bytes(blob.read_bytes().swapcase())
+    os.utime(blob, (time.time() + 60,) * 2)
+    said += [attempt(fetch), path.exists()]
+print(json.dumps([said, [path.read_text() for path in fetch().values()]]))
+"""
+    said, contents = hub.ask(TRY + code, tmp_path)
+    assert [part if isinstance(part, bool) else part.split(": ")[3][:15] for part in said] == [
+        *("arrived damaged", False),
+        *("arrived damaged", False),
+    ]
+    assert contents == ["a line", "a table"]
