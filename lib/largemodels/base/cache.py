@@ -35,7 +35,7 @@ KEPT_CACHE_FILES = 3
 
 
 def cache_folder() -> Path:
-    """Return the folder that everything is kept in: `$WORKBENCH_CACHE`, or the user's cache folder."""
+    """The folder that everything is kept in: `$WORKBENCH_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("WORKBENCH_CACHE") or platformdirs.user_cache_dir("large-model-workbench"))
 
 
@@ -46,7 +46,7 @@ def kept_table(
     build: Callable[[], pd.DataFrame],
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return the table kept in the file `path`, or build it and keep it; one process builds while others wait.
+    """The table kept in the file `path`, or build it and keep it; one process builds while others wait.
 
     Args:
         path: the file. Its name changes with whatever decides the table's content.
@@ -104,7 +104,7 @@ def _digest_file(path: Path) -> Path:
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
-    """Return the table of a cache file, or None if there is none or it is damaged."""
+    """The table of a cache file, or None if there is none or it is damaged."""
     if not path.is_file():
         return None
     import pandas as pd

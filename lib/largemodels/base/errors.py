@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -14,3 +16,14 @@ class InputError(ValueError):
     def _render_traceback_(self) -> list[str]:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self).__name__).capitalize()
         return [f"{words}: {self}"]
+
+
+@contextmanager
+def raised_as(kind: type[InputError]) -> Iterator[None]:
+    """Raise every `InputError` of the block as one of this kind, with the same sentence."""
+    try:
+        yield
+    except InputError as error:
+        if isinstance(error, kind):
+            raise
+        raise kind(str(error)) from None

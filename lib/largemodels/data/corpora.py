@@ -1,8 +1,8 @@
 """Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any text of the reader's own.
 
-`largemodels.data.pydocs.docstrings` reads the documentation and `largemodels.data.sources` files and the Hub's data,
-`largemodels.data.pydocs.prose` cleans, `largemodels.data.deduplication` removes what resembles; here it becomes one
-table, split once and for all, and kept in the user's cache folder (`largemodels.base.cache`).
+`largemodels.data.pydocs` reads the documentation, `largemodels.data.sources` files and the Hub's data, and
+`largemodels.data.deduplication` removes what resembles; here it becomes one table, split once and for all, and kept in
+the user's cache folder (`largemodels.base.cache`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
-from largemodels.base.errors import InputError
+from largemodels.base.errors import InputError, raised_as
 from largemodels.data import sources
 from largemodels.data.deduplication import keep_first
-from largemodels.data.pydocs import docstrings, prose
+from largemodels.data.pydocs import docstrings, prose, sections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,13 +39,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "datasets": {"datasets": "datasets", "accelerate": "accelerate"},
 }
 UNSEEN_LIBRARIES = ("transformers", "datasets")  # never read in pretraining: the domain that stays unseen
-LABELS = (
-    "summary",
-    "parameters",
-    "returns",
-    "notes",
-    "raises",
-)  # sections that the docstrings' headings name
+LABELS = ("summary", "parameters", "returns", "notes", "raises")  # sections that the docstrings' headings name
 
 COLUMNS = ("sentence", "library", "section", "style", "document", "position", "split")
 
@@ -60,7 +54,7 @@ class CorpusError(InputError):
 def sentences(
     source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return the sentences of a corpus, one a row, in the order of libraries, documents and positions.
+    """The sentences of a corpus, one a row, in the order of libraries, documents and positions.
 
     No two of them are duplicates or near duplicates (`keep_first`: Jaccard index of their words below 0.8), so none
     stands, even slightly reworded, in two splits. Of those that resemble each other the first is kept, wherever it is
@@ -101,7 +95,7 @@ def sentences(
         def build() -> pd.DataFrame:
             return _table(_source_rows(source, text_column, progress), progress)
 
-    with sources.raised_as(CorpusError):
+    with raised_as(CorpusError):
         frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
     if frame.empty:
         raise CorpusError(f"{source}: holds no sentence; a corpus is UTF-8 text with one paragraph a line")
@@ -111,7 +105,7 @@ def sentences(
 def pretraining_sentences(
     source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return the rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
+    """The rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
     frame = sentences(source, text_column=text_column, progress=progress)
     allowed = frame["split"] == "train"
     if source in SHIPPED:
@@ -120,7 +114,7 @@ def pretraining_sentences(
 
 
 def split_of(document: str) -> str:
-    """Return "train" (80%), "validation" (10%) or "test" (10%), by a hash of the document's identity.
+    """The split, "train" (80%), "validation" (10%) or "test" (10%), by a hash of the document's identity.
 
     The identity alone decides, so a document stays where it is when others come, go or change.
     """
@@ -140,7 +134,7 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     """
     if source not in SHIPPED:
         _check_exists(source)
-        with sources.raised_as(CorpusError):
+        with raised_as(CorpusError):
             return sources.fingerprint(source)
     path = _cache_file(source, str(source))
     return kept_digest(path) or table_digest(sentences(source))
@@ -157,7 +151,7 @@ def _version(distribution: str) -> str:
 def _code_digest(*more: str) -> str:
     """A digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
     digest = hashlib.sha256()
-    for name in ("corpora", "deduplication", "pydocs/docstrings", "pydocs/prose", *more):
+    for name in ("corpora", "deduplication", "pydocs/docstrings", "pydocs/sections", "pydocs/prose", "texts", *more):
         digest.update(Path(__file__).parent.joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
@@ -175,7 +169,7 @@ Row = tuple[str, str, str, str, str, int]
 
 
 def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
-    """Return the rows without near duplicates, split."""
+    """The rows without near duplicates, split."""
     import pandas as pd  # here, because the command line asks for fingerprints and needs to start fast
 
     if progress:
@@ -190,7 +184,7 @@ def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
 def _docstring_rows(
     libraries: dict[str, dict[str, str]], progress: Progress | None = None, workers: int | None = None
 ) -> list[Row]:
-    """Return all sentences of the libraries' documentation, ordered by library, document and position."""
+    """All sentences of the libraries' documentation, ordered by library, document and position."""
     try:
         sources = [
             (library, str(path), module)
@@ -201,7 +195,7 @@ def _docstring_rows(
     except ModuleNotFoundError as error:
         raise CorpusError(f"{error.name} is not installed, and the corpus pydocs reads its documentation") from None
     chunks = [sources[start : start + 50] for start in range(0, len(sources), 50)]
-    found: list[tuple[str, str, str, list[docstrings.Sentence]]] = []
+    found: list[tuple[str, str, str, list[sections.Sentence]]] = []
     done = 0
     for chunk, read in zip(chunks, _read_all(chunks, workers or _workers(len(chunks))), strict=True):
         found += read
@@ -222,7 +216,7 @@ def _workers(chunks: int) -> int:
 
 
 def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterable[list]:
-    """Yield what `_read` returns for each chunk, in order.
+    """What `_read` returns for each chunk, in order.
 
     The processes are loky's: unlike multiprocessing's they never import `__main__`, so a notebook, or a script
     without a main guard, can call this; and unlike forked ones they are safe beside threads that hold locks.
@@ -236,15 +230,15 @@ def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterabl
         yield from pool.map(_read, chunks)
 
 
-def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[docstrings.Sentence]]]:
-    """Return (library, document, style, sentences) for each docstring in (library, path, module)."""
+def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[sections.Sentence]]]:
+    """For each docstring of the files (library, path, module): library, document, style and sentences."""
     found = []
     collecting = gc.isenabled()
     gc.disable()  # syntax trees hold no cycles, and walking them again and again costs a sixth of the time
     try:
         for library, path, module in chunk:
             for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
-                style, read = docstrings.labelled_sentences(docstring.text)
+                style, read = sections.labelled_sentences(docstring.text)
                 if read:
                     found.append((library, f"{library}:{docstring.name}", style, read))
     finally:
@@ -253,8 +247,8 @@ def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[d
     return found
 
 
-def _numbered(found: Iterable[tuple[str, str, str, list[docstrings.Sentence]]]) -> Iterable[Row]:
-    """Yield rows; docstrings that share an identity follow each other, with a gap between their positions."""
+def _numbered(found: Iterable[tuple[str, str, str, list[sections.Sentence]]]) -> Iterable[Row]:
+    """Rows; docstrings that share an identity follow each other, with a gap between their positions."""
     previous, start = "", 0
     for library, document, style, read in found:
         start = start if document == previous else 0
@@ -263,7 +257,7 @@ def _numbered(found: Iterable[tuple[str, str, str, list[docstrings.Sentence]]]) 
         previous, start = document, start + read[-1].position + 2
 
 
-# Text of the reader's own
+# Other text
 
 
 def _check_exists(source: str | os.PathLike[str]) -> None:
@@ -275,7 +269,7 @@ def _check_exists(source: str | os.PathLike[str]) -> None:
 
 
 def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:
-    """Return the sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
+    """The sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
     rows: list[Row] = []
     for part in sources.read(source, progress):
         column = sources.text_column(part.frame, text_column, source)
@@ -296,8 +290,8 @@ def is_cached(name: str) -> bool:
 
 
 def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
-    """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
-    readers = () if source in SHIPPED else ("sources", "cards")
+    """Where a corpus is kept: its name changes with its data and with the code that reads them."""
+    readers = () if source in SHIPPED else ("sources", "tables")
     content = _versions_digest() if source in SHIPPED else fingerprint(source)
     key = hashlib.sha256(f"{content} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from largemodels.base.errors import InputError
 from largemodels.base.files import replacing
-from largemodels.data.tasks import joined_texts
+from largemodels.data.texts import joined_texts
 
 LOG_P = "log_p:"
 """What the columns of the classes' log-probabilities begin with; the label's name follows."""
