@@ -1,4 +1,4 @@
-"""What is raised where a user gave something that cannot be used: one sentence, and no traceback in a notebook."""
+"""Errors that are a user's to mend: one sentence, and no traceback in a notebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """A value, a text or a model that cannot be used, with what was given and what to do in one sentence.
+    """A value, a text or a model that cannot be used: why, and what to do, in one sentence.
 
     Jupyter shows the sentence without a traceback, since the mistake is not in the code.
     """

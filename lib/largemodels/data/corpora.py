@@ -1,4 +1,4 @@
-"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any text of the reader's own.
+"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any other text.
 
 `largemodels.data.pydocs` reads the documentation, `largemodels.data.sources` files and the Hub's data, and
 `largemodels.data.deduplication` removes what resembles; here it becomes one table, split once and for all, and kept in
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHIPPED = ("pydocs",)
 
 # The eight domains of `pydocs`: library, and what it is made of as {package to import: distribution to install}.
-# Of look-alike sentences the first library keeps its own, so those that pretraining never reads come last.
+# Of look-alike sentences that of the first library is kept, so those that pretraining never reads come last.
 LIBRARIES: dict[str, dict[str, str]] = {
     "numpy": {"numpy": "numpy"},
     "scipy": {"scipy": "scipy"},
@@ -48,7 +48,7 @@ COMPARING = "removing near duplicates"
 
 
 class CorpusError(InputError):
-    """A corpus that cannot be had, with what was given and what to do in one sentence."""
+    """A corpus that cannot be had: why, and what to do, in one sentence."""
 
 
 def sentences(
@@ -77,7 +77,7 @@ def sentences(
         - style: of the docstring: "numpydoc", "google", "sphinx" or, without headings, "plain"; "" outside `pydocs`;
         - document: the identity of the docstring ("numpy:numpy.linalg.svd"), of the paragraph or of the row;
         - position: place in the document; consecutive sentences have consecutive positions;
-        - split: "train", "validation" or "test", see `split_of`. A file's own splits are not asked: the identity
+        - split: "train", "validation" or "test", see `split_of`. The splits of files do not count: the identity
           decides, so that no document changes its split with the file that it came in.
 
     Raises:
@@ -163,9 +163,10 @@ def _versions_digest() -> str:
     return digest.hexdigest()
 
 
-# Rows: (sentence, library, section, style, document, position)
+# Rows
 
-Row = tuple[str, str, str, str, str, int]
+Row = tuple[str, str, str, str, str, int]  # sentence, library, section, style, document, position
+Document = tuple[str, str, str, list[sections.Sentence]]  # library, document, style, sentences
 
 
 def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
@@ -186,7 +187,7 @@ def _docstring_rows(
 ) -> list[Row]:
     """All sentences of the libraries' documentation, ordered by library, document and position."""
     try:
-        sources = [
+        files = [
             (library, str(path), module)
             for library, packages in libraries.items()
             for package in packages
@@ -194,17 +195,17 @@ def _docstring_rows(
         ]
     except ModuleNotFoundError as error:
         raise CorpusError(f"{error.name} is not installed, and the corpus pydocs reads its documentation") from None
-    chunks = [sources[start : start + 50] for start in range(0, len(sources), 50)]
-    found: list[tuple[str, str, str, list[sections.Sentence]]] = []
+    chunks = [files[start : start + 50] for start in range(0, len(files), 50)]
+    documents: list[Document] = []
     done = 0
     for chunk, read in zip(chunks, _read_all(chunks, workers or _workers(len(chunks))), strict=True):
-        found += read
+        documents += read
         done += len(chunk)
         if progress:
-            progress(done, len(sources), EXTRACTING)
+            progress(done, len(files), EXTRACTING)
     rank = {library: place for place, library in enumerate(libraries)}
-    found.sort(key=lambda item: (rank[item[0]], item[1]))
-    return list(_numbered(found))
+    documents.sort(key=lambda document: (rank[document[0]], document[1]))
+    return list(_numbered(documents))
 
 
 def _workers(chunks: int) -> int:
@@ -230,9 +231,9 @@ def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterabl
         yield from pool.map(_read, chunks)
 
 
-def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[sections.Sentence]]]:
+def _read(chunk: list[tuple[str, str, str]]) -> list[Document]:
     """For each docstring of the files (library, path, module): library, document, style and sentences."""
-    found = []
+    documents: list[Document] = []
     collecting = gc.isenabled()
     gc.disable()  # syntax trees hold no cycles, and walking them again and again costs a sixth of the time
     try:
@@ -240,17 +241,17 @@ def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[s
             for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
                 style, read = sections.labelled_sentences(docstring.text)
                 if read:
-                    found.append((library, f"{library}:{docstring.name}", style, read))
+                    documents.append((library, f"{library}:{docstring.name}", style, read))
     finally:
         if collecting:
             gc.enable()
-    return found
+    return documents
 
 
-def _numbered(found: Iterable[tuple[str, str, str, list[sections.Sentence]]]) -> Iterable[Row]:
+def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
     """Rows; docstrings that share an identity follow each other, with a gap between their positions."""
     previous, start = "", 0
-    for library, document, style, read in found:
+    for library, document, style, read in documents:
         start = start if document == previous else 0
         for sentence in read:
             yield sentence.text, library, sentence.section, style, document, start + sentence.position
@@ -276,8 +277,8 @@ def _source_rows(source: str | os.PathLike[str], text_column: str | None, progre
         for text in part.frame[column]:
             paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
             document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
-            found = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
-            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(found)]
+            split = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
+            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(split)]
     return rows
 
 

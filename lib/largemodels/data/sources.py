@@ -51,7 +51,7 @@ def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     """The parts of a name that means data on the Hub, and None for any other; the Hub is not asked.
 
     That is `organisation/name[:config][@revision]`, or the bare name of an old data set with its configuration
-    (`glue:sst2`). A bare name alone is none, because it is more likely a slip in a shipped one; nor is the name of
+    (`glue:sst2`). A bare name alone is none, because it is more likely a misspelt shipped one; nor is the name of
     something that exists here, or one that ends like a data file.
     """
     text = str(name)

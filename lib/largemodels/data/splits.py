@@ -1,4 +1,4 @@
-"""A task's training, validation and test split: missing ones are made, and what they share is found."""
+"""A task's training, validation and test split: missing ones are made, and what they share is counted."""
 
 from __future__ import annotations
 

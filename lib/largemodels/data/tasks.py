@@ -35,7 +35,7 @@ _MANY = 20  # so many labels, each on one row, are no classes
 
 
 class TaskError(InputError):
-    """A task that cannot be had, with what was given and what to do in one sentence."""
+    """A task that cannot be had: why, and what to do, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Task:
     """Labelled texts by split.
 
     Attributes:
-        name: as it was given.
-        frames: by split ("train", "validation" and, unless the data come with an evaluation split of their own,
-            "test") a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
+        name: of the task, file, folder or Hub data set, as in `load`.
+        frames: by split ("train", "validation" and, unless the data come with an evaluation split, "test")
+            a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
         labels: the labels' names; a label's position is its id.
         overlaps: what the splits share, counted before anything was dropped.
         dropped: how many training rows were dropped because a row of another split resembles them.
@@ -98,7 +98,7 @@ def load(
         name: `"pydocs-sections"`, a CSV, TSV, JSON-lines or Parquet file, a folder of them or of `save_to_disk`, or a
             Hub id `organisation/name[:config][@revision]`.
         text_column: the column of the text, where it is not called so and others could be it.
-        label_column: the column of the label, likewise.
+        label_column: the column of the label, where it is not called so and others could be it.
         pair_column: the column of a second text.
         library: of `pydocs-sections`, only sentences of this library or these (keys of `corpora.LIBRARIES`).
         style: of `pydocs-sections`, only docstrings of this style or these ("numpydoc", "google", "sphinx").
@@ -199,9 +199,9 @@ def _columns(
     known = [str(column) for column in frame.columns]
     if len(known) == 1 and label is None:
         raise TaskError(f"{name}: there is one column only, {known[0]}; a task needs a text and a label")
-    for option, given in (("text_column", text), ("label_column", label), ("pair_column", pair)):
-        if given is not None and given not in known:
-            raise TaskError(f"{name}: {option}: there is no column {given}; there is {', '.join(known)}")
+    for option, column in (("text_column", text), ("label_column", label), ("pair_column", pair)):
+        if column is not None and column not in known:
+            raise TaskError(f"{name}: {option}: there is no column {column}; there is {', '.join(known)}")
     if text is None and pair is None:
         text, pair = next(((one, two) for one, two in PAIRS if {one, two} <= set(known)), (None, None))
     label = label or next((column for wish in LABEL_NAMES for column in known if column.lower() == wish), None)
@@ -232,61 +232,68 @@ def _labelled(
     """Text and label by split ("" where none is named), the labels' names, and what was left out."""
     import pandas as pd
 
+    described = [part.label_names.get(columns["label_column"]) for part in parts]
+    class_names = next(filter(None, described), None)
     tables: dict[str, list[pd.DataFrame]] = {}
     notes: dict[str, str] = {}
-    given = next((part.label_names[columns["label_column"]] for part in parts
-                  if columns["label_column"] in part.label_names), None)  # fmt: skip
     for part in parts:
-        table = pd.DataFrame({"text": part.frame[columns["text_column"]].to_numpy(dtype=object)})
-        if "pair_column" in columns:
-            table["text_pair"] = part.frame[columns["pair_column"]].to_numpy(dtype=object)
-        _check_texts(table, part, name)
-        values = [_plain(value) for value in part.frame[columns["label_column"]].tolist()]
-        missing = [value is None or (value == -1 and given is not None) for value in values]
-        if values and (all(missing) or set(values) == {-1}) and part.split not in (None, "train"):
-            notes["without_labels"] = part.split  # GLUE publishes its test sentences and keeps their labels
+        table = _texts(part, columns, name)
+        labels = _label_values(part, columns["label_column"], class_names, name)
+        if labels is None:
+            notes["without_labels"] = str(part.split)
             continue
-        if any(missing):
-            raise TaskError(
-                f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
-                f"{missing.index(True) + 1}); complete them or take them out"
-            )
-        table["label"] = pd.Series(values, dtype=object)
+        table["label"] = pd.Series(labels, dtype=object)
         blank = table["text"].str.strip() == ""
         if blank.any():
             notes["rows_without_text"] = str(int(notes.get("rows_without_text", 0)) + int(blank.sum()))
         tables.setdefault(part.split or "", []).append(table[~blank])
     frames = {split: pd.concat(pieces, ignore_index=True) for split, pieces in tables.items()}
-    if not sum(map(len, frames.values())):
-        raise TaskError(f"{name}: holds no labelled row")
     values = [value for frame in frames.values() for value in frame["label"]]
-    labels, ids = _ids(values, given, name)
-    return (
-        {split: frame.assign(label=frame["label"].map(ids).astype("int64")) for split, frame in frames.items()},
-        labels,
-        notes,
-    )
+    if not values:
+        raise TaskError(f"{name}: holds no labelled row")
+    labels, ids = _ids(values, class_names, name)
+    numbered = {split: frame.assign(label=frame["label"].map(ids).astype("int64")) for split, frame in frames.items()}
+    return numbered, labels, notes
 
 
-def _check_texts(table: pd.DataFrame, part: sources.Part, name: object) -> None:
+def _texts(part: sources.Part, columns: dict[str, str], name: object) -> pd.DataFrame:
+    """The column `text` and, on pairs, `text_pair` of a file's rows."""
+    import pandas as pd
+
+    table = pd.DataFrame({"text": part.frame[columns["text_column"]].to_numpy(dtype=object)})
+    if "pair_column" in columns:
+        table["text_pair"] = part.frame[columns["pair_column"]].to_numpy(dtype=object)
     for column in table.columns:
         for row, value in enumerate(table[column], start=1):
             if not isinstance(value, str):
                 raise TaskError(f"{name}: row {row} of {part.stem} holds {str(value)[:40]} where a text should stand")
+    return table
+
+
+def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | None, name: object) -> list[Any] | None:
+    """The labels of a file's rows; None for a split whose labels are kept secret, as GLUE does with its test split."""
+    values = [_plain(value) for value in part.frame[column].tolist()]
+    missing = [value is None or (value == -1 and class_names is not None) for value in values]
+    if values and (all(missing) or set(values) == {-1}) and part.split not in (None, "train"):
+        return None
+    if any(missing):
+        raise TaskError(
+            f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
+            f"{missing.index(True) + 1}); complete them or take them out"
+        )
+    return values
 
 
 def _plain(value: Any) -> Any:
-    """A label as Python has it: None for a missing one, a whole number where a table made it a fraction."""
-    if (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or (isinstance(value, str) and not value.strip())
-    ):
-        return None
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """A label as Python has it: None for a missing one, a whole number where missing ones made it a float."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return None if isinstance(value, str) and not value.strip() else value
 
 
-def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tuple[tuple[str, ...], dict[Any, int]]:
+def _ids(
+    values: Sequence[Any], class_names: Sequence[str] | None, name: object
+) -> tuple[tuple[str, ...], dict[Any, int]]:
     """The labels' names in the order of their ids, and the id of each value.
 
     The order is the one that the data give, or else that of the numbers or of the alphabet: it does not depend on the
@@ -304,11 +311,11 @@ def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tu
     if kinds & {"float", "list", "dict", "ndarray"}:
         raise TaskError(f"{name}: its labels are no classes (such as {str(values[0])[:40]}); name another label_column")
     distinct = set(values)
-    if given is not None and kinds == {"number"}:
-        if not distinct <= set(range(len(given))):
-            raise TaskError(f"{name}: its labels go beyond the {len(given)} names that come with them")
-        order = list(range(len(given)))
-        names = tuple(map(str, given))
+    if class_names is not None and kinds == {"number"}:
+        if not distinct <= set(range(len(class_names))):
+            raise TaskError(f"{name}: its labels go beyond the {len(class_names)} names that come with them")
+        order = list(range(len(class_names)))
+        names = tuple(map(str, class_names))
     else:
         order = sorted(distinct, key=lambda value: (int(value), "") if looks == {True} else (0, str(value)))
         names = tuple(map(str, order))

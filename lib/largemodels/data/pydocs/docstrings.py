@@ -77,7 +77,7 @@ def module_name(package: str, path: Path) -> str:
 def read_docstrings(source: bytes, module: str) -> Iterator[Docstring]:
     """The docstrings of one source file in their order: module, classes, functions and methods.
 
-    Those given as strings to NumPy's `add_newdoc` and PyTorch's `add_docstr` follow.
+    Those passed as strings to NumPy's `add_newdoc` and PyTorch's `add_docstr` follow.
     Generated files yield nothing, nor do files that this version of Python cannot parse.
     """
     if GENERATED.search(source[:2000]):
