@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from fake_hub import TOKEN, FakeHub, serving, tiny_model, tiny_reviews
 from largemodels.data import hub as hub_module
-from largemodels.data.hub import HubId, parse
+from largemodels.data.hub import HubError, HubId, Unreachable, parse
+
+ADDRESS = "http://reader:password@mirror.example"
 
 # Runs what it is given a name for, and says what came of it: the result, or the error's class and sentence.
 TRY = """
@@ -225,6 +230,28 @@ print(json.dumps([attempt(checkpoints.resolve, "org/tiny"), attempt(tasks.load, 
         assert "give a shipped name or a local file or folder" in sentence
     for sentence in hub.ask(code, tmp_path, HF_HUB_OFFLINE="1"):
         assert "HF_HUB_OFFLINE forbids asking the Hub" in sentence
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), HubError, "could not be downloaded (the disk is full)"),
+        (PermissionError(errno.EACCES, "Permission denied"), HubError, "could not be downloaded (Permission denied)"),
+        (KeyError(ADDRESS), HubError, "could not be read from the Hub (KeyError)"),
+        (403, HubError, "the Hub refused with an error (403)"),
+        (429, Unreachable, "the Hub answered with an error (429); try again later"),
+        (503, Unreachable, "the Hub answered with an error (503); try again later"),
+    ],
+)
+def test_what_the_client_or_the_disk_raises_is_one_sentence_without_an_address(failure, kind, sentence):
+    if isinstance(failure, int):
+        response = SimpleNamespace(status_code=failure, headers={}, request=None)
+        failure = HfHubHTTPError(f"error for {ADDRESS}", response=response)
+    with pytest.raises(HubError) as caught, hub_module._sentences("model", HubId("org/tiny"), "model.safetensors"):
+        raise failure
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(f"org/tiny: model.safetensors: {sentence}")
+    assert ADDRESS not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null", "{}"])
