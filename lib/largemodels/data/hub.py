@@ -146,6 +146,12 @@ def _progress_bar(progress: Progress | None, done: int, total: int, what: str) -
             if progress:
                 progress(min(done + int(self.n), total), total, what, unit="bytes")
 
+        def update_transfer(self, n: float | None = 1) -> None:
+            """Bytes that came and are not written yet; `update` counts them once they are."""
+
+        def set_transfer_postfix_str(self, *args: Any, **options: Any) -> None:
+            """Their speed, which is not shown."""
+
     return ProgressBar
 
 
