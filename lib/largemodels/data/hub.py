@@ -117,7 +117,9 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
     """
     from huggingface_hub import hf_hub_download
 
-    commit, sizes = commit_of(kind, hub_id), files(kind, hub_id)
+    commit = commit_of(kind, hub_id)
+    description = _description(kind, hub_id.repository, commit)
+    sizes, digests = description["sizes"], description["digests"]
     total, done, paths = sum(sizes[name] for name in names), 0, {}
     for name in names:
         bar = _progress_bar(progress, done, total, f"downloading {hub_id.unpinned}")
@@ -125,7 +127,7 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
             paths[name] = Path(
                 hf_hub_download(hub_id.repository, name, repo_type=kind, revision=commit, tqdm_class=bar)
             )
-        _check(f"{hub_id.unpinned}: {name}", paths[name])
+        _check(f"{hub_id.unpinned}: {name}", paths[name], digests.get(name))
         done += sizes[name]
     if progress:
         progress(total, total, f"downloading {hub_id.unpinned}", unit="bytes")
@@ -155,25 +157,23 @@ def _progress_bar(progress: Progress | None, done: int, total: int, what: str) -
     return ProgressBar
 
 
-def _check(what: str, path: Path) -> None:
+def _check(what: str, path: Path, digest: str | None) -> None:
     """Compare a file with its digest, once; a wrong one is removed, so that the next attempt fetches it again.
 
-    In the cache a file is a link to a blob that is named by its SHA-256 (large files) or its git blob id. Where the
-    disk has no links, nothing is compared but the size, by the client. An empty file in our cache that is newer than
-    the blob says that it was right.
+    The digest is a SHA-256 (of large files) or a git blob id. An empty note in our cache that is named by it, and newer
+    than the file, says that it was right.
     """
-    blob = path.parent / path.readlink() if path.is_symlink() else path
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob.name):
+    if not digest:
         return
-    right = cache_folder() / "hub" / "right" / blob.name
+    right = cache_folder() / "hub" / "right" / f"{quote(digest, safe='')}.txt"  # the Hub said it, so it may be anything
     with contextlib.suppress(OSError):
-        if right.stat().st_mtime_ns >= blob.stat().st_mtime_ns:
+        if right.stat().st_mtime_ns >= path.stat().st_mtime_ns:
             return
-    with blob.open("rb") as opened:
-        git_blob = hashlib.sha1(b"blob %d\0" % blob.stat().st_size, usedforsecurity=False)
-        digest = hashlib.file_digest(opened, hashlib.sha256 if len(blob.name) == 64 else lambda: git_blob)
-    if digest.hexdigest() != blob.name:
-        for place in (path.resolve(), blob, path):
+    with path.open("rb") as opened:
+        git_blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        actual = hashlib.file_digest(opened, hashlib.sha256 if len(digest) == 64 else lambda: git_blob)
+    if actual.hexdigest() != digest:
+        for place in (path.resolve(), path):
             place.unlink(missing_ok=True)
         raise HubError(f"{what}: arrived damaged (not what the Hub's digest says) and was removed; run it again")
     _write(right, "")
@@ -184,10 +184,10 @@ def _check(what: str, path: Path) -> None:
 
 @cache
 def _description(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
-    """The commit that a revision stands for, and the sizes of its files in bytes: `{"commit": …, "sizes": {…}}`.
+    """The commit that a revision stands for, and the sizes in bytes and the digests of its files, by their paths.
 
-    What a commit holds never changes, so it is asked for once. What another revision stands for is asked for in every
-    process, and the last answer holds where none comes.
+    It is `{"commit": …, "sizes": {…}, "digests": {…}}`. What a commit holds never changes, so the Hub is asked about it
+    once. What another revision stands for it is asked in every process, and the last answer holds where none comes.
     """
     from huggingface_hub import HfApi, constants
 
@@ -207,7 +207,12 @@ def _description(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
         if known := noted or _left_by_another_library(kind, repository, revision):
             return known
         raise
-    description = {"commit": info.sha, "sizes": {file.rfilename: file.size or 0 for file in info.siblings or ()}}
+    siblings = info.siblings or ()
+    description = {
+        "commit": info.sha,
+        "sizes": {file.rfilename: file.size or 0 for file in siblings},
+        "digests": {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in siblings},
+    }
     for name in {revision, info.sha}:
         _write(_note(kind, repository, name), json.dumps(description))
     return description
@@ -225,6 +230,7 @@ def _left_by_another_library(kind: Kind, repository: str, revision: str) -> dict
     return {
         "commit": folder.name,
         "sizes": {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths},
+        "digests": {},  # nothing here tells them
     }
 
 
@@ -238,7 +244,7 @@ def _read_note(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
         content = json.loads(_note(kind, repository, revision).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and content.keys() == {"commit", "sizes"} else {}
+    return content if isinstance(content, dict) and content.keys() == {"commit", "sizes", "digests"} else {}
 
 
 def _write(path: Path, text: str) -> None:

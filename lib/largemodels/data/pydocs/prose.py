@@ -100,39 +100,19 @@ def _goes_on(previous: str, line: str) -> bool:
 # Inline markup
 
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta kappa mu nu xi pi rho sigma tau phi chi psi omega Delta Sigma"
-_WORDS = "log exp min max sin cos sum lambda"
+_NAMED = "log exp min max sin cos sum lambda"
+_DRAWN = """
+    times × cdot · pm ± ast * star * mid | ell l in ∈ infty ∞ approx ≈ sim ~ to → rightarrow →
+    leq ≤ le ≤ geq ≥ ge ≥ lt < gt > neq ≠ ne ≠ lfloor ⌊ rfloor ⌋ lceil ⌈ rceil ⌉ ldots ... dots ... cdots ...
+"""
 SYMBOLS = {
-    "times": "×",
-    "cdot": "·",
-    "pm": "±",
-    "ast": "*",
-    "star": "*",
-    "mid": "|",
+    **dict(zip(_DRAWN.split()[::2], _DRAWN.split()[1::2], strict=True)),
+    **{name: name for name in f"{_GREEK} {_NAMED}".split()},
+    **dict.fromkeys(("left", "right"), ""),
     "quad": " ",
-    "ell": "l",
-    "leq": "≤",
-    "le": "≤",
-    "geq": "≥",
-    "ge": "≥",
-    "lt": "<",
-    "gt": ">",
-    "neq": "≠",
-    "ne": "≠",
-    "approx": "≈",
-    "sim": "~",
-    "in": "∈",
-    "infty": "∞",
-    "to": "→",
-    "rightarrow": "→",
-    "lfloor": "⌊",
-    "rfloor": "⌋",
-    "lceil": "⌈",
-    "rceil": "⌉",
-    "left": "",
-    "right": "",
-    **dict.fromkeys(("ldots", "dots", "cdots"), "..."),
-    **{name: name for name in f"{_GREEK} {_WORDS}".split()},
 }
+
+
 FONT = re.compile(r"\\(?:text|mathrm|mathbf|mathit|mathbb|mathcal|operatorname|bm|texttt)\{([^{}]*)\}")
 
 
@@ -175,10 +155,10 @@ INLINE = (
     (re.compile(r"``(.+?)``"), _code),
     (re.compile(r"`([^`<>]+?)\s*<[^`<>]+>`__?"), r"\1"),
     (re.compile(r"<(https?://[^>\s]*|mailto:[^>\s]*)>"), r"\1"),
-    (re.compile(r"\[`([^`]+)`\](?:\([^()\s]*\))?"), lambda match: _role(match)),
+    (re.compile(r"\[`([^`]+)`\](?:\([^()\s]*\))?"), _role),
     (re.compile(r"!?\[([^\[\]]+)\]\([^()\s]*\)"), r"\1"),
     (re.compile(r"`([^`]+)`__?(?!\w)"), r"\1"),
-    (re.compile(r"`(~?[^`]+)`"), lambda match: _role(match)),
+    (re.compile(r"`(~?[^`]+)`"), _role),
     (re.compile(r"\*\*(?=\S)([^*]+?)(?<=\S)\*\*"), r"\1"),
     (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)(?<=[a-z]{3}_)"), ""),
