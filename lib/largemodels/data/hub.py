@@ -136,7 +136,7 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
 
 def _progress_bar(progress: Progress | None, done: int, total: int, what: str) -> type:
     """A class for the client to count a file's bytes with: it draws nothing and tells `progress`."""
-    from tqdm import tqdm
+    from huggingface_hub.utils import tqdm
 
     class ProgressBar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
