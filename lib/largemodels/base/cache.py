@@ -35,7 +35,7 @@ KEPT_CACHE_FILES = 3
 
 
 def cache_folder() -> Path:
-    """Return the folder that everything is kept in: `$WORKBENCH_CACHE`, or the user's cache folder."""
+    """The folder that everything is kept in: `$WORKBENCH_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("WORKBENCH_CACHE") or platformdirs.user_cache_dir("large-model-workbench"))
 
 
@@ -46,7 +46,7 @@ def kept_table(
     build: Callable[[], pd.DataFrame],
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return the table kept in the file `path`, or build it and keep it; one process builds while others wait.
+    """The table kept in the file `path`, built first where there is none; one process builds while others wait.
 
     Args:
         path: the file. Its name changes with whatever decides the table's content.
@@ -61,11 +61,11 @@ def kept_table(
     lock = FileLock(folder / f"{stem}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = _acquire(lock, progress)
+        locked = _acquire(lock, progress)
     except OSError as error:
         _warn_uncached(folder, error)
         return build()
-    with held:
+    with locked:
         if (frame := _read_table(path, columns)) is None:
             frame = build()
             _write_table(frame, path)
@@ -74,7 +74,7 @@ def kept_table(
 
 
 def _acquire(lock: FileLock, progress: Progress | None) -> AbstractContextManager:
-    """Take the lock, and say so where that means waiting for somebody else's minute of work."""
+    """The lock, taken; where another process has it, `progress` is told that it is waited for."""
     try:
         return lock.acquire(timeout=0)
     except Timeout:
@@ -104,7 +104,7 @@ def _digest_file(path: Path) -> Path:
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
-    """Return the table of a cache file, or None if there is none or it is damaged."""
+    """The table of a cache file, or None if there is none or it is damaged."""
     if not path.is_file():
         return None
     import pandas as pd
@@ -127,7 +127,7 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _remove_old(folder: Path, stem: str) -> None:
-    """Keep the newest few tables: switching between two environments should not rebuild each time."""
+    """Remove all but the newest few tables: switching between two environments should not rebuild each time."""
     tables = sorted(folder.glob(f"{stem}-*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in tables[KEPT_CACHE_FILES:]:
         path.unlink(missing_ok=True)

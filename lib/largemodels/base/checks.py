@@ -69,7 +69,7 @@ def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> n
 
 
 def few(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names of a list, and how many more there are."""
+    """The first names of a list, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

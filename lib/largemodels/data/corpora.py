@@ -1,8 +1,8 @@
-"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any text of the reader's own.
+"""Sentences to learn from: the documentation of the installed libraries (`pydocs`), or any other text.
 
-`largemodels.data.pydocs.docstrings` reads the documentation and `largemodels.data.sources` files and the Hub's data,
-`largemodels.data.pydocs.prose` cleans, `largemodels.data.deduplication` removes what resembles; here it becomes one
-table, split once and for all, and kept in the user's cache folder (`largemodels.base.cache`).
+`largemodels.data.pydocs` reads the documentation, `largemodels.data.sources` files and the Hub's data, and
+`largemodels.data.deduplication` removes what resembles; here it becomes one table, split once and for all, and kept in
+the user's cache folder (`largemodels.base.cache`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
-from largemodels.base.errors import InputError
+from largemodels.base.errors import InputError, raised_as
 from largemodels.data import sources
 from largemodels.data.deduplication import keep_first
-from largemodels.data.pydocs import docstrings, prose
+from largemodels.data.pydocs import docstrings, prose, sections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHIPPED = ("pydocs",)
 
 # The eight domains of `pydocs`: library, and what it is made of as {package to import: distribution to install}.
-# Of look-alike sentences the first library keeps its own, so those that pretraining never reads come last.
+# Of look-alike sentences that of the first library is kept, so those that pretraining never reads come last.
 LIBRARIES: dict[str, dict[str, str]] = {
     "numpy": {"numpy": "numpy"},
     "scipy": {"scipy": "scipy"},
@@ -39,13 +39,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "datasets": {"datasets": "datasets", "accelerate": "accelerate"},
 }
 UNSEEN_LIBRARIES = ("transformers", "datasets")  # never read in pretraining: the domain that stays unseen
-LABELS = (
-    "summary",
-    "parameters",
-    "returns",
-    "notes",
-    "raises",
-)  # sections that the docstrings' headings name
+LABELS = ("summary", "parameters", "returns", "notes", "raises")  # sections that the docstrings' headings name
 
 COLUMNS = ("sentence", "library", "section", "style", "document", "position", "split")
 
@@ -54,13 +48,13 @@ COMPARING = "removing near duplicates"
 
 
 class CorpusError(InputError):
-    """A corpus that cannot be had, with what was given and what to do in one sentence."""
+    """A corpus that cannot be had: why, and what to do, in one sentence."""
 
 
 def sentences(
     source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return the sentences of a corpus, one a row, in the order of libraries, documents and positions.
+    """The sentences of a corpus, one a row, in the order of libraries, documents and positions.
 
     No two of them are duplicates or near duplicates (`keep_first`: Jaccard index of their words below 0.8), so none
     stands, even slightly reworded, in two splits. Of those that resemble each other the first is kept, wherever it is
@@ -83,7 +77,7 @@ def sentences(
         - style: of the docstring: "numpydoc", "google", "sphinx" or, without headings, "plain"; "" outside `pydocs`;
         - document: the identity of the docstring ("numpy:numpy.linalg.svd"), of the paragraph or of the row;
         - position: place in the document; consecutive sentences have consecutive positions;
-        - split: "train", "validation" or "test", see `split_of`. A file's own splits are not asked: the identity
+        - split: "train", "validation" or "test", see `split_of`. The splits of files do not count: the identity
           decides, so that no document changes its split with the file that it came in.
 
     Raises:
@@ -101,7 +95,7 @@ def sentences(
         def build() -> pd.DataFrame:
             return _table(_source_rows(source, text_column, progress), progress)
 
-    with sources.raised_as(CorpusError):
+    with raised_as(CorpusError):
         frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
     if frame.empty:
         raise CorpusError(f"{source}: holds no sentence; a corpus is UTF-8 text with one paragraph a line")
@@ -111,7 +105,7 @@ def sentences(
 def pretraining_sentences(
     source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Return the rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
+    """The rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
     frame = sentences(source, text_column=text_column, progress=progress)
     allowed = frame["split"] == "train"
     if source in SHIPPED:
@@ -120,7 +114,7 @@ def pretraining_sentences(
 
 
 def split_of(document: str) -> str:
-    """Return "train" (80%), "validation" (10%) or "test" (10%), by a hash of the document's identity.
+    """The split, "train" (80%), "validation" (10%) or "test" (10%), by a hash of the document's identity.
 
     The identity alone decides, so a document stays where it is when others come, go or change.
     """
@@ -140,7 +134,7 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     """
     if source not in SHIPPED:
         _check_exists(source)
-        with sources.raised_as(CorpusError):
+        with raised_as(CorpusError):
             return sources.fingerprint(source)
     path = _cache_file(source, str(source))
     return kept_digest(path) or table_digest(sentences(source))
@@ -157,7 +151,7 @@ def _version(distribution: str) -> str:
 def _code_digest(*more: str) -> str:
     """A digest of the modules that decide what `pydocs` holds, and of more of them for other corpora."""
     digest = hashlib.sha256()
-    for name in ("corpora", "deduplication", "pydocs/docstrings", "pydocs/prose", *more):
+    for name in ("corpora", "deduplication", "pydocs/docstrings", "pydocs/sections", "pydocs/prose", "texts", *more):
         digest.update(Path(__file__).parent.joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
@@ -169,13 +163,14 @@ def _versions_digest() -> str:
     return digest.hexdigest()
 
 
-# Rows: (sentence, library, section, style, document, position)
+# Rows
 
-Row = tuple[str, str, str, str, str, int]
+Row = tuple[str, str, str, str, str, int]  # sentence, library, section, style, document, position
+Document = tuple[str, str, str, list[sections.Sentence]]  # library, document, style, sentences
 
 
 def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
-    """Return the rows without near duplicates, split."""
+    """The rows without near duplicates, split."""
     import pandas as pd  # here, because the command line asks for fingerprints and needs to start fast
 
     if progress:
@@ -190,9 +185,9 @@ def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
 def _docstring_rows(
     libraries: dict[str, dict[str, str]], progress: Progress | None = None, workers: int | None = None
 ) -> list[Row]:
-    """Return all sentences of the libraries' documentation, ordered by library, document and position."""
+    """All sentences of the libraries' documentation, ordered by library, document and position."""
     try:
-        sources = [
+        files = [
             (library, str(path), module)
             for library, packages in libraries.items()
             for package in packages
@@ -200,17 +195,17 @@ def _docstring_rows(
         ]
     except ModuleNotFoundError as error:
         raise CorpusError(f"{error.name} is not installed, and the corpus pydocs reads its documentation") from None
-    chunks = [sources[start : start + 50] for start in range(0, len(sources), 50)]
-    found: list[tuple[str, str, str, list[docstrings.Sentence]]] = []
+    chunks = [files[start : start + 50] for start in range(0, len(files), 50)]
+    documents: list[Document] = []
     done = 0
     for chunk, read in zip(chunks, _read_all(chunks, workers or _workers(len(chunks))), strict=True):
-        found += read
+        documents += read
         done += len(chunk)
         if progress:
-            progress(done, len(sources), EXTRACTING)
+            progress(done, len(files), EXTRACTING)
     rank = {library: place for place, library in enumerate(libraries)}
-    found.sort(key=lambda item: (rank[item[0]], item[1]))
-    return list(_numbered(found))
+    documents.sort(key=lambda document: (rank[document[0]], document[1]))
+    return list(_numbered(documents))
 
 
 def _workers(chunks: int) -> int:
@@ -222,7 +217,7 @@ def _workers(chunks: int) -> int:
 
 
 def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterable[list]:
-    """Yield what `_read` returns for each chunk, in order.
+    """What `_read` returns for each chunk, in order.
 
     The processes are loky's: unlike multiprocessing's they never import `__main__`, so a notebook, or a script
     without a main guard, can call this; and unlike forked ones they are safe beside threads that hold locks.
@@ -236,34 +231,34 @@ def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterabl
         yield from pool.map(_read, chunks)
 
 
-def _read(chunk: list[tuple[str, str, str]]) -> list[tuple[str, str, str, list[docstrings.Sentence]]]:
-    """Return (library, document, style, sentences) for each docstring in (library, path, module)."""
-    found = []
+def _read(chunk: list[tuple[str, str, str]]) -> list[Document]:
+    """For each docstring of the files (library, path, module): library, document, style and sentences."""
+    documents: list[Document] = []
     collecting = gc.isenabled()
     gc.disable()  # syntax trees hold no cycles, and walking them again and again costs a sixth of the time
     try:
         for library, path, module in chunk:
             for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
-                style, read = docstrings.labelled_sentences(docstring.text)
+                style, read = sections.labelled_sentences(docstring.text)
                 if read:
-                    found.append((library, f"{library}:{docstring.name}", style, read))
+                    documents.append((library, f"{library}:{docstring.name}", style, read))
     finally:
         if collecting:
             gc.enable()
-    return found
+    return documents
 
 
-def _numbered(found: Iterable[tuple[str, str, str, list[docstrings.Sentence]]]) -> Iterable[Row]:
-    """Yield rows; docstrings that share an identity follow each other, with a gap between their positions."""
+def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
+    """Rows; docstrings that share an identity follow each other, with a gap between their positions."""
     previous, start = "", 0
-    for library, document, style, read in found:
+    for library, document, style, read in documents:
         start = start if document == previous else 0
         for sentence in read:
             yield sentence.text, library, sentence.section, style, document, start + sentence.position
         previous, start = document, start + read[-1].position + 2
 
 
-# Text of the reader's own
+# Other text
 
 
 def _check_exists(source: str | os.PathLike[str]) -> None:
@@ -275,15 +270,15 @@ def _check_exists(source: str | os.PathLike[str]) -> None:
 
 
 def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:
-    """Return the sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
+    """The sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
     rows: list[Row] = []
     for part in sources.read(source, progress):
         column = sources.text_column(part.frame, text_column, source)
         for text in part.frame[column]:
             paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
             document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
-            found = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
-            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(found)]
+            split = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
+            rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(split)]
     return rows
 
 
@@ -296,8 +291,8 @@ def is_cached(name: str) -> bool:
 
 
 def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
-    """Return where a corpus is kept: its name changes with its data and with the code that reads them."""
-    readers = () if source in SHIPPED else ("sources", "cards")
+    """Where a corpus is kept: its name changes with its data and with the code that reads them."""
+    readers = () if source in SHIPPED else ("sources", "tables")
     content = _versions_digest() if source in SHIPPED else fingerprint(source)
     key = hashlib.sha256(f"{content} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

@@ -1,8 +1,9 @@
-"""The one door to the Hugging Face Hub: names that have the form of a Hub id, the commit behind one, and its files.
+"""The Hugging Face Hub: names that have the form of a Hub id, the commit behind one, and its files.
 
-Every file comes from one commit and is held to the digest that the Hub gives for it; what was read once can be read
-again with no network. `largemodels.data.sources` gets data through here and `largemodels.models.checkpoints` weights.
-Only `huggingface_hub` is used, and only inside functions, because the command line looks at names.
+`huggingface_hub` fetches the files and keeps them in the cache that all of Hugging Face's libraries share (`HF_HOME`).
+What it leaves open is added here: every file comes from one commit and is compared with its digest, a failure is one
+sentence, and the Hub's last answer holds where no new one comes. The client is imported inside functions only,
+because the command line looks at names.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class HubError(InputError):
     """
 
 
+class Unreachable(HubError):
+    """The Hub does not answer."""
+
+
 @dataclass(frozen=True)
 class HubId:
     """A Hub id in its parts: `repository[:config][@revision]`."""
@@ -60,20 +65,12 @@ class HubId:
         return self.repository + (f":{self.config}" if self.config else "")
 
     def at(self, commit: str) -> HubId:
-        """Return the same id with a commit for its revision."""
+        """The same id with a commit for its revision."""
         return HubId(self.repository, self.config, commit)
 
 
-@dataclass(frozen=True)
-class HubFile:
-    """What the Hub says of a file: its size in bytes, and its SHA-256 (64 digits) or its git blob id (40)."""
-
-    size: int | None
-    digest: str | None
-
-
 def parse(text: str) -> HubId | None:
-    """Return the parts of a text that has the form of a Hub id, and None for any other; nobody is asked."""
+    """The parts of a text that has the form of a Hub id, and None for any other; the Hub is not asked."""
     match = _ID.fullmatch(text)
     if not match or any(bad in match["repository"] for bad in ("..", "--")) or ".." in (match["revision"] or ""):
         return None
@@ -83,7 +80,7 @@ def parse(text: str) -> HubId | None:
 
 
 def commit_of(kind: Kind, hub_id: HubId) -> str:
-    """Return the commit (40 hexadecimal digits) that an id stands for.
+    """The commit (40 hexadecimal digits) that an id stands for.
 
     A revision that is a commit stands for itself. Otherwise the Hub is asked, once in a process, so that one process
     sees one commit; where it cannot be reached, the answer it gave last time still holds.
@@ -92,130 +89,178 @@ def commit_of(kind: Kind, hub_id: HubId) -> str:
         HubError: for an unknown id or revision, or where the Hub cannot be reached and was never asked before.
     """
     revision = hub_id.revision or "main"
-    if _COMMIT.fullmatch(revision):
-        return revision
-    return _commit_of(kind, hub_id.repository, revision)
+    return revision if _COMMIT.fullmatch(revision) else _description(kind, hub_id.repository, revision)["commit"]
 
 
-def files(kind: Kind, hub_id: HubId) -> dict[str, HubFile]:
-    """Return the files of a repository by their paths in it, at the commit that the id stands for.
+def files(kind: Kind, hub_id: HubId) -> dict[str, int]:
+    """The sizes in bytes of a repository's files, by their paths in it, at the commit that the id stands for.
 
     Raises:
         HubError: as `commit_of`.
     """
-    return _files(kind, hub_id.repository, commit_of(kind, hub_id))
+    return _description(kind, hub_id.repository, commit_of(kind, hub_id))["sizes"]
 
 
 def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress | None = None) -> dict[str, Path]:
-    """Return local paths of these files of a repository, by their names, each checked against its digest.
+    """The local paths of these files of a repository, by their names, each compared with its digest.
 
-    They lie in the cache that all of Hugging Face's libraries share (`HF_HOME`). What was checked once is read from
-    there without a question to the Hub.
+    What lies in the cache is read from there without a question to the Hub.
 
     Args:
         kind: "model" or "dataset".
         hub_id: the repository.
         names: paths in the repository, out of `files`.
-        progress: called with the bytes done, the bytes in all, and what is going on, before each file and at the end.
+        progress: called with the bytes done, the bytes in all, and what is going on, while bytes come and at the end.
 
     Raises:
         HubError: for a file that is not given out, does not arrive, or arrives damaged; a damaged one does not stay.
     """
+    from huggingface_hub import hf_hub_download
+
     commit = commit_of(kind, hub_id)
-    known, checked = files(kind, hub_id), _read_note(_checked_note(kind, hub_id.repository, commit))
-    total, done, paths = sum(known[name].size or 0 for name in names), 0, {}
+    description = _description(kind, hub_id.repository, commit)
+    sizes, digests = description["sizes"], description["digests"]
+    total, done, paths = sum(sizes[name] for name in names), 0, {}
     for name in names:
-        path = _in_cache(kind, hub_id.repository, commit, name)
-        if path is None or checked.get(name) != path.stat().st_size:
-            if progress:
-                progress(done, total, f"downloading {hub_id.unpinned}", unit="bytes")
-            path = _fetch(kind, hub_id, commit, name)
-            _check(hub_id, name, path, known[name])
-            checked |= {name: path.stat().st_size}
-            _write_note(_checked_note(kind, hub_id.repository, commit), checked)
-        done += known[name].size or 0
-        paths[name] = path
+        bar = _progress_bar(progress, done, total, f"downloading {hub_id.unpinned}")
+        with _sentences(kind, hub_id, name):
+            paths[name] = Path(
+                hf_hub_download(hub_id.repository, name, repo_type=kind, revision=commit, tqdm_class=bar)
+            )
+        _check(f"{hub_id.unpinned}: {name}", paths[name], digests.get(name))
+        done += sizes[name]
     if progress:
         progress(total, total, f"downloading {hub_id.unpinned}", unit="bytes")
     return paths
 
 
-# Questions to the Hub
+def _progress_bar(progress: Progress | None, done: int, total: int, what: str) -> type:
+    """A class for the client to count a file's bytes with: it draws nothing and tells `progress`."""
+    from huggingface_hub.utils import tqdm
+
+    class ProgressBar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+            self.update(0)
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if progress:
+                progress(min(done + int(self.n), total), total, what, unit="bytes")
+
+        def update_transfer(self, n: float | None = 1) -> None:
+            """Bytes that came and are not written yet; `update` counts them once they are."""
+
+        def set_transfer_postfix_str(self, *args: Any, **options: Any) -> None:
+            """Their speed, which is not shown."""
+
+    return ProgressBar
+
+
+def _check(what: str, path: Path, digest: str | None) -> None:
+    """Compare a file with its digest, once; a wrong one is removed, so that the next attempt fetches it again.
+
+    The digest is a SHA-256 (of large files) or a git blob id. An empty note in our cache that is named by it, and newer
+    than the file, says that it was right.
+    """
+    if not digest:
+        return
+    right = cache_folder() / "hub" / "right" / f"{quote(digest, safe='')}.txt"  # the Hub said it, so it may be anything
+    with contextlib.suppress(OSError):
+        if right.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+            return
+    with path.open("rb") as opened:
+        git_blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        actual = hashlib.file_digest(opened, hashlib.sha256 if len(digest) == 64 else lambda: git_blob)
+    if actual.hexdigest() != digest:
+        for place in (path.resolve(), path):
+            place.unlink(missing_ok=True)
+        raise HubError(f"{what}: arrived damaged (not what the Hub's digest says) and was removed; run it again")
+    _write(right, "")
+
+
+# What the Hub said
 
 
 @cache
-def _commit_of(kind: Kind, repository: str, revision: str) -> str:
-    note = _note(kind, repository, f"ref-{quote(revision, safe='')}")
-    try:
-        info = _ask(kind, HubId(repository, revision=revision))
-    except _Unreachable as error:
-        known = _read_note(note).get("commit") or _client_ref(kind, repository, revision)
-        if known is None:
-            raise HubError(str(error)) from None
-        return known
-    _write_note(note, {"commit": info.sha})
-    _write_note(_note(kind, repository, f"files-{info.sha}"), _listing(info))
-    return info.sha
+def _description(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
+    """The commit that a revision stands for, and the sizes in bytes and the digests of its files, by their paths.
 
-
-@cache
-def _files(kind: Kind, repository: str, commit: str) -> dict[str, HubFile]:
-    note = _note(kind, repository, f"files-{commit}")
-    listing = _read_note(note)
-    if not listing:
-        try:
-            listing = _listing(_ask(kind, HubId(repository, revision=commit)))
-            _write_note(note, listing)
-        except _Unreachable as error:
-            listing = _client_files(kind, repository, commit)
-            if not listing:
-                raise HubError(str(error)) from None
-    return {name: HubFile(*facts) for name, facts in listing.items()}
-
-
-def _ask(kind: Kind, hub_id: HubId) -> Any:
-    """Return what the Hub's API says of a repository: its commit and its files."""
+    It is `{"commit": …, "sizes": {…}, "digests": {…}}`. What a commit holds never changes, so the Hub is asked about it
+    once. What another revision stands for it is asked in every process, and the last answer holds where none comes.
+    """
     from huggingface_hub import HfApi, constants
 
-    with _sentences(kind, hub_id):
-        return HfApi().repo_info(
-            hub_id.repository,
-            repo_type=kind,
-            revision=hub_id.revision,
-            files_metadata=True,
-            timeout=constants.HF_HUB_ETAG_TIMEOUT,
-        )
-
-
-def _listing(info: Any) -> dict[str, list]:
-    return {file.rfilename: [file.size, file.lfs.sha256 if file.lfs else file.blob_id] for file in info.siblings or ()}
-
-
-def _fetch(kind: Kind, hub_id: HubId, commit: str, name: str) -> Path:
-    """Return the path of a file in the shared cache, downloaded if it is not there."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    silent = are_progress_bars_disabled()
-    disable_progress_bars()  # progress is told by whoever called
+    noted = _read_note(kind, repository, revision)
+    if noted and _COMMIT.fullmatch(revision):
+        return noted
     try:
-        with _sentences(kind, hub_id, name):
-            return Path(hf_hub_download(hub_id.repository, name, repo_type=kind, revision=commit))
-    finally:
-        if not silent:
-            enable_progress_bars()
+        with _sentences(kind, HubId(repository, revision=revision)):
+            info = HfApi().repo_info(
+                repository,
+                repo_type=kind,
+                revision=revision,
+                files_metadata=True,
+                timeout=constants.HF_HUB_ETAG_TIMEOUT,  # the client's other questions have none
+            )
+    except Unreachable:
+        if known := noted or _left_by_another_library(kind, repository, revision):
+            return known
+        raise
+    siblings = info.siblings or ()
+    description = {
+        "commit": info.sha,
+        "sizes": {file.rfilename: file.size or 0 for file in siblings},
+        "digests": {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in siblings},
+    }
+    for name in {revision, info.sha}:
+        _write(_note(kind, repository, name), json.dumps(description))
+    return description
 
 
-class _Unreachable(Exception):
-    """The Hub does not answer; what it said before may do."""
+def _left_by_another_library(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
+    """A description as `_description` has it of what lies in the shared cache; empty where nothing does."""
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        folder = Path(snapshot_download(repository, repo_type=kind, revision=revision, local_files_only=True))
+    except errors.LocalEntryNotFoundError:
+        return {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {
+        "commit": folder.name,
+        "sizes": {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths},
+        "digests": {},  # nothing here tells them
+    }
+
+
+def _note(kind: Kind, repository: str, revision: str) -> Path:
+    return cache_folder() / "hub" / f"{kind}s--{repository.replace('/', '--')}" / f"{quote(revision, safe='')}.json"
+
+
+def _read_note(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
+    """The description that was kept of a revision; empty where there is none or it is damaged."""
+    try:
+        content = json.loads(_note(kind, repository, revision).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.keys() == {"commit", "sizes", "digests"} else {}
+
+
+def _write(path: Path, text: str) -> None:
+    """Keep a text in our cache. A cache that cannot be written costs questions and comparisons, and nothing else."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+# Failures
 
 
 @contextlib.contextmanager
 def _sentences(kind: Kind, hub_id: HubId, file: str | None = None) -> Iterator[None]:
-    """Turn what the client raises into one sentence.
-
-    A question that finds nobody raises `_Unreachable`, because an earlier answer may do; a file has no second source.
-    """
+    """Turn what the client raises into one sentence, as `Unreachable` where there was no answer."""
     from huggingface_hub import errors
 
     try:
@@ -224,39 +269,13 @@ def _sentences(kind: Kind, hub_id: HubId, file: str | None = None) -> Iterator[N
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
         shown = hub_id.unpinned if file or hub_id.revision == "main" else str(hub_id)
         what = shown + (f": {file}" if file else "")
-        if refusal := _refusal(cause, NOUNS[kind], hub_id.revision):
-            raise HubError(f"{what}: {refusal}") from None
         if silence := _silence(cause):
-            raise (HubError if file else _Unreachable)(f"{what}: {silence}") from None
-        raise HubError(f"{what}: {_failure(cause)}") from None
-
-
-def _refusal(cause: BaseException, noun: str, revision: str | None) -> str | None:
-    """Return what the Hub answered, where its answer was no."""
-    from huggingface_hub import errors
-
-    if isinstance(cause, errors.GatedRepoError):
-        return (
-            f"the Hub gives this {noun} only to those who accepted its terms; accept them on its page and set "
-            "HF_TOKEN, or choose another one"
-        )
-    if isinstance(cause, errors.RevisionNotFoundError):
-        return f"the Hub knows this {noun}, but no revision {revision}"
-    if isinstance(cause, errors.RepositoryNotFoundError):
-        return (
-            f"neither an existing file or folder nor a {noun} that the Hub knows (a private one needs HF_TOKEN); "
-            "check the spelling"
-        )
-    if isinstance(cause, errors.RemoteEntryNotFoundError):
-        return "the Hub lists this file and does not have it; choose another revision"
-    status = _status(cause)
-    if status is not None and status < 500 and status != 429:
-        return f"the Hub refused with an error ({status}); choose another one, or give a local file or folder"
-    return None
+            raise Unreachable(f"{what}: {silence}") from None
+        raise HubError(f"{what}: {_refusal(cause, NOUNS[kind], hub_id.revision)}") from None
 
 
 def _silence(cause: BaseException) -> str | None:
-    """Return why there was no answer, and what to do, where that is what happened."""
+    """Why there was no answer, and what to do; None where there was one."""
     from huggingface_hub import errors
 
     if isinstance(cause, errors.OfflineModeIsEnabled):
@@ -264,10 +283,11 @@ def _silence(cause: BaseException) -> str | None:
             "not in the cache, and HF_HUB_OFFLINE forbids asking the Hub; unset it, or give a shipped name or a local "
             "file or folder"
         )
-    if status := _status(cause):
+    status = _status(cause)
+    if status is not None and (status >= 500 or status == 429):
         return f"the Hub answered with an error ({status}); try again later, or give a local file or folder"
     slow = "Timeout" in type(cause).__name__
-    if slow or isinstance(cause, errors.HTTPError):
+    if slow or (status is None and isinstance(cause, errors.HTTPError)):
         said = "did not answer in time" if slow else "cannot be reached"
         return (
             f"not in the cache, and the Hub {said}; check the network, or give a shipped name or a local file or folder"
@@ -275,91 +295,34 @@ def _silence(cause: BaseException) -> str | None:
     return None
 
 
-def _failure(cause: BaseException) -> str:
-    """Return what else went wrong."""
-    if "Consistency check failed" in str(cause):
-        return "arrived incomplete, and nothing of it is used; run it again"
-    if isinstance(cause, OSError):
-        reason = "the disk is full" if cause.errno == errno.ENOSPC else cause.strerror or type(cause).__name__
-        return f"could not be downloaded ({reason})"
+def _refusal(cause: BaseException, noun: str, revision: str | None) -> str:
+    """What the Hub answered, or what else went wrong."""
+    from huggingface_hub import errors
+
+    match cause:
+        case errors.GatedRepoError():
+            return (
+                f"the Hub gives this {noun} only to those who accepted its terms; accept them on its page and set "
+                "HF_TOKEN, or choose another one"
+            )
+        case errors.RevisionNotFoundError():
+            return f"the Hub knows this {noun}, but no revision {revision}"
+        case errors.RepositoryNotFoundError():
+            return (
+                f"neither an existing file or folder nor a {noun} that the Hub knows (a private one needs HF_TOKEN); "
+                "check the spelling"
+            )
+        case errors.RemoteEntryNotFoundError():
+            return "the Hub lists this file and does not have it; choose another revision"
+        case _ if status := _status(cause):
+            return f"the Hub refused with an error ({status}); choose another one, or give a local file or folder"
+        case _ if "Consistency check failed" in str(cause):
+            return "arrived incomplete, and nothing of it is used; run it again"
+        case OSError():
+            reason = "the disk is full" if cause.errno == errno.ENOSPC else cause.strerror or type(cause).__name__
+            return f"could not be downloaded ({reason})"
     return f"could not be read from the Hub ({type(cause).__name__})"
 
 
 def _status(cause: BaseException) -> int | None:
     return getattr(getattr(cause, "response", None), "status_code", None)
-
-
-def _check(hub_id: HubId, name: str, path: Path, file: HubFile) -> None:
-    """Hold a file to its size and digest; a wrong one is removed, so that the next attempt fetches it anew."""
-    content_digest = None
-    if file.digest:
-        lfs = len(file.digest) == 64
-        digest = hashlib.sha256() if lfs else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-        with path.open("rb") as opened:
-            while block := opened.read(2**20):
-                digest.update(block)
-        content_digest = digest.hexdigest()
-    if content_digest != file.digest or (file.size is not None and path.stat().st_size != file.size):
-        for place in {path, path.resolve()}:
-            place.unlink(missing_ok=True)
-        raise HubError(
-            f"{hub_id.unpinned}: {name}: arrived damaged (not what the Hub's digest says) and was removed; run it again"
-        )
-
-
-# What is known without asking: our own notes, and the shared cache of Hugging Face's libraries
-
-
-def _note(kind: Kind, repository: str, name: str) -> Path:
-    return cache_folder() / "hub" / f"{kind}s--{repository.replace('/', '--')}" / f"{name}.json"
-
-
-def _checked_note(kind: Kind, repository: str, commit: str) -> Path:
-    return _note(kind, repository, f"checked-{commit}")
-
-
-def _read_note(path: Path) -> dict[str, Any]:
-    """Return what a note says; nothing where it is missing or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write_note(path: Path, content: dict[str, Any]) -> None:
-    """Keep a note by temporary file and rename. A cache that cannot be written only costs questions."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            partial.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _in_cache(kind: Kind, repository: str, commit: str, name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, name, revision=commit, repo_type=kind)
-    return Path(found) if isinstance(found, str) else None
-
-
-def _client_folder(kind: Kind, repository: str) -> Path:
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type=kind)
-
-
-def _client_ref(kind: Kind, repository: str, revision: str) -> str | None:
-    """Return the commit that another library's download left for a revision."""
-    try:
-        commit = (_client_folder(kind, repository) / "refs" / revision).read_text().strip()
-    except OSError:
-        return None
-    return commit if _COMMIT.fullmatch(commit) else None
-
-
-def _client_files(kind: Kind, repository: str, commit: str) -> dict[str, list]:
-    """Return the files that another library's download left of a commit; their digests are not known here."""
-    folder = _client_folder(kind, repository) / "snapshots" / commit
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {path.relative_to(folder).as_posix(): [path.stat().st_size, None] for path in found}

@@ -1,7 +1,7 @@
 """What models answered, example by example, without the texts: kept beside a run and read back to be compared.
 
 A table has one row for each model and example. An example is named by a digest of its text, so that two runs can be
-compared pair by pair, on the examples that both were asked about, and a text can be found again where it is at hand.
+compared pair by pair, on the examples that both answered, and a text can be found again where it is at hand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 
 from largemodels.base.errors import InputError
 from largemodels.base.files import replacing
-from largemodels.data.tasks import joined_texts
+from largemodels.data.texts import joined_texts
 
 LOG_P = "log_p:"
 """What the columns of the classes' log-probabilities begin with; the label's name follows."""
@@ -96,7 +96,7 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def without_more(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a table of predictions that the format knows, so that nobody's texts are kept with them.
+    """The columns of a table of predictions that the format knows, so that no texts are kept with them.
 
     The log-probabilities are float16: three significant digits, which are enough for what is drawn from them, in a
     quarter of the space that they would take otherwise.
@@ -124,7 +124,7 @@ def label_ids_in(table: pd.DataFrame) -> np.ndarray:
 def right_by(table: pd.DataFrame, by: str = "seed") -> np.ndarray:
     """Which examples one model got right in each of several runs, bool, `(runs, examples)`.
 
-    Only examples that every run was asked about are in it, in the order of their names.
+    Only examples that every run answered are in it, in the order of their names.
 
     Args:
         table: predictions of one model, an example once in each run.

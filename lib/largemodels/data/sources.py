@@ -1,31 +1,40 @@
-"""Rows out of files: the reading that corpora and labelled tasks share, for local files, folders and the Hub's data.
+"""The data that a name stands for: files, folders, what `save_to_disk` wrote, and data sets of the Hub.
 
-A name is resolved to files, each file becomes a `Part`, a table with the split that its name tells. What the columns
-mean is decided above, in `largemodels.data.corpora` and `largemodels.data.tasks`. Heavy imports stand inside functions,
-because the command line looks at names and fingerprints.
+A name is resolved to files, each file becomes a `Part`: a table (`largemodels.data.tables`) with the split that its
+name tells. What the columns mean is decided above, in `largemodels.data.corpora` and `largemodels.data.tasks`. Heavy
+imports stand inside functions, because the command line looks at names and fingerprints.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largemodels.base.cache import Progress
-from largemodels.data import cards, hub
-from largemodels.data.cards import FORMS, SAVED, SUFFIXES, TABLES, TEXT, UNREAD, SourceError, split_in
+from largemodels.base.errors import InputError
+from largemodels.data import hub
+from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, label_names, read_table
 
 if TYPE_CHECKING:
+    import datasets
     import pandas as pd
 
 TEXT_NAMES = ("text", "sentence", "content", "review", "document")
 """Columns that are the text, whatever else a table has."""
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_CARD = "README.md"
+_BESIDE_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
+_SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
 @dataclass(frozen=True)
@@ -39,32 +48,31 @@ class Part:
 
 
 def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
-    """Return the parts of a name that means data on the Hub, and None for any other; the Hub is not asked.
+    """The parts of a name that means data on the Hub, and None for any other; the Hub is not asked.
 
     That is `organisation/name[:config][@revision]`, or the bare name of an old data set with its configuration
-    (`glue:sst2`). A bare name alone is none, because it is more likely a slip in a shipped one; nor is the name of
+    (`glue:sst2`). A bare name alone is none, because it is more likely a misspelt shipped one; nor is the name of
     something that exists here, or one that ends like a data file.
     """
     text = str(name)
-    found = hub.parse(text)
-    if found is None or not ("/" in found.repository or found.config):
+    parsed = hub.parse(text)
+    if parsed is None or not ("/" in parsed.repository or parsed.config):
         return None
-    if found.repository.lower().endswith(SUFFIXES) or Path(text).expanduser().exists():
+    if parsed.repository.lower().endswith(SUFFIXES) or Path(text).expanduser().exists():
         return None
-    return found
+    return parsed
 
 
 def fingerprint(name: str | os.PathLike[str]) -> str:
-    """Return what changes when the data do.
+    """What changes when the data do.
 
     For local data a hexadecimal SHA-256 of the files' names and bytes; for the Hub `id@commit`.
 
     Raises:
-        SourceError: for what is missing or cannot be read.
-        hub.HubError: for what only the Hub could show.
+        InputError: for what is missing or cannot be read, or what only the Hub could show.
     """
-    if found := hub_id(name):
-        return str(found.at(hub.commit_of("dataset", found)))
+    if repository := hub_id(name):
+        return str(repository.at(hub.commit_of("dataset", repository)))
     path = _existing(name)
     digest = hashlib.sha256()
     saved = sorted(file for file in path.rglob("*") if file.suffix in (".arrow", ".json")) if _is_saved(path) else []
@@ -77,243 +85,220 @@ def prepare(name: str | os.PathLike[str], progress: Progress | None = None) -> N
     """Download what `read` would need. Local data need nothing.
 
     Raises:
-        SourceError: for a repository without readable files, or an unknown configuration.
-        hub.HubError: for what the Hub does not have or does not give.
+        InputError: for a repository without readable files, an unknown configuration, or what the Hub does not give.
     """
-    if found := hub_id(name):
-        _downloaded(found, progress)
+    if repository := hub_id(name):
+        _downloaded(repository, progress)
 
 
 def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list[Part]:
-    """Return the rows of a local file, a folder of files or of `save_to_disk`, or a Hub data set, a part per file.
-
-    Text files have one column, `text`, with a row for each line that is not blank. CSV is read with quotes, TSV
-    without them, as the format has it; every value of both is text.
+    """The rows of a local file, a folder of files or of `save_to_disk`, or a Hub data set, a part per file.
 
     Raises:
-        SourceError: for what is missing, empty, binary, not UTF-8 or not of its own format.
-        hub.HubError: for what the Hub does not have or does not give.
+        InputError: for what is missing, cannot be read (see `tables.read_table`), or what the Hub does not give.
     """
-    if found := hub_id(name):
-        stem = found.repository.rpartition("/")[2]
-        files, names = _downloaded(found, progress)
-        return [_with(_part(path, stem, split), names) for path, split in files]
+    if repository := hub_id(name):
+        stem = repository.repository.rpartition("/")[2]
+        files, names = _downloaded(repository, progress)
+        return [Part(stem, split, read_table(path), {**names, **label_names(path)}) for path, split in files]
     path = _existing(name)
     if _is_saved(path):
         return _saved_parts(path)
     files = local_files(name)
     alone = len(files) == 1  # "train.csv" for itself is everything there is
-    return [_part(file, file.stem, None if alone else split_in(file.stem)) for file in files]
-
-
-def local_files(name: str | os.PathLike[str]) -> list[Path]:
-    """Return the files that a local name stands for: itself, or the files of one kind directly in a folder.
-
-    Raises:
-        SourceError: where there are none, or those of a folder are of several kinds.
-    """
-    path = _existing(name)
-    if not path.is_dir():
-        if path.suffix.lower() not in SUFFIXES:
-            raise SourceError(f"{name}: not a file of a known kind ({FORMS})")
-        return [path]
-    found = [
-        file
-        for file in sorted(path.iterdir())
-        if file.suffix.lower() in SUFFIXES and not UNREAD.match(file.name) and not file.name.startswith(".")
+    return [
+        Part(file.stem, None if alone else split_in(file.stem), read_table(file), label_names(file)) for file in files
     ]
-    kinds = sorted({file.suffix.lower() for file in found})
-    if not found:
-        raise SourceError(f"{name}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
-    if len(kinds) > 1:
-        raise SourceError(f"{name}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
-    return found
 
 
-def text_column(frame: pd.DataFrame, given: str | None, name: object) -> str:
-    """Return the column that is the text: the given one, one that is called so, or the only one of texts.
+def text_column(frame: pd.DataFrame, named: str | None, name: object) -> str:
+    """The column that is the text: the named one, one that is called so, or the only one of texts.
 
     Raises:
-        SourceError: for a given column that is missing, or where several could be it.
+        InputError: for a named column that is missing, or where several could be it.
     """
     columns = [str(column) for column in frame.columns]
-    if given is not None:
-        if given not in columns:
-            raise SourceError(f"{name}: there is no column {given}; there is {', '.join(columns)}")
-        return given
+    if named is not None:
+        if named not in columns:
+            raise InputError(f"{name}: there is no column {named}; there is {', '.join(columns)}")
+        return named
     called = [known for column in TEXT_NAMES for known in columns if known.lower() == column]
     texts = called or [column for column in columns if _is_text(frame[column])]
     if len(texts) == 1 or called:
         return texts[0]
     which = f"which of {', '.join(texts)} is the text" if texts else f"none of {', '.join(columns)} is text"
-    raise SourceError(f"{name}: {which}? name it with text_column")
-
-
-@contextlib.contextmanager
-def raised_as(kind: type[ValueError]) -> Iterator[None]:
-    """Let data errors pass as those of the module that was asked."""
-    try:
-        yield
-    except kind:
-        raise
-    except (SourceError, hub.HubError) as error:
-        raise kind(str(error)) from None
+    raise InputError(f"{name}: {which}? name it with text_column")
 
 
 def _is_text(column: pd.Series) -> bool:
     return len(column) > 0 and all(isinstance(value, str) for value in column)
 
 
+def split_in(path: str) -> str | None:
+    """The split, "train", "validation" or "test", that a word of a file's name says; None where none does."""
+    words = reversed(re.findall(r"[a-z]+", path.lower()))
+    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+
+
 # Local files
+
+
+def local_files(name: str | os.PathLike[str]) -> list[Path]:
+    """The files that a local name stands for: itself, or the files of one kind directly in a folder.
+
+    Raises:
+        InputError: where there are none, or those of a folder are of several kinds.
+    """
+    path = _existing(name)
+    if not path.is_dir():
+        if path.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{name}: not a file of a known kind ({FORMS})")
+        return [path]
+    files = [file for file in sorted(path.iterdir()) if _is_data(file.name)]
+    kinds = sorted({file.suffix.lower() for file in files})
+    if not files:
+        raise InputError(f"{name}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
+    if len(kinds) > 1:
+        raise InputError(f"{name}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
+    return files
+
+
+def _is_data(file: str) -> bool:
+    beside = _BESIDE_DATA.match(file) or file.startswith(".") or file in ("dataset_infos.json", *_SAVED)
+    return file.lower().endswith(SUFFIXES) and not beside
 
 
 def _existing(name: str | os.PathLike[str]) -> Path:
     path = Path(name).expanduser()
     if not path.exists():
-        raise SourceError(f"{name}: there is no such file or folder")
+        raise InputError(f"{name}: there is no such file or folder")
     return path
 
 
-def _is_saved(path: Path) -> bool:
-    return path.is_dir() and any((path / name).is_file() for name in SAVED)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(_bytes(path)).hexdigest()
-
-
-def _text(path: Path) -> str:
-    content = _bytes(path)
-    if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SourceError(f"{path}: a binary file and not text, whatever its name says")
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _part(path: Path, stem: str, split: str | None) -> Part:
-    """Return the rows of a file, read as its suffix says."""
-    import pandas as pd
-
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        return _parquet_part(path, stem, split)
-    text = _text(path)
-    if suffix == TEXT:
-        lines = [line for line in map(str.strip, text.splitlines()) if line]
-        return Part(stem, split, pd.DataFrame({"text": pd.Series(lines, dtype=object)}))
-    if not text.strip():
-        raise SourceError(f"{path}: the file is empty")
-    return Part(stem, split, _json_table(path, text) if "json" in suffix or "nd" in suffix else _csv(path, text))
-
-
-def _csv(path: Path, text: str) -> pd.DataFrame:
-    """Return a CSV or TSV file's table. TSV has no quotes, unless it cannot be read without."""
-    import csv
-    import io
-
-    import pandas as pd
-
-    tabs = path.suffix.lower() == ".tsv"
-    options: dict[str, Any] = {"sep": "\t" if tabs else ",", "dtype": str, "keep_default_na": False, "index_col": False}
-    for quoting in (csv.QUOTE_NONE, csv.QUOTE_MINIMAL) if tabs else (csv.QUOTE_MINIMAL,):
-        try:
-            return pd.read_csv(io.StringIO(text, newline=""), quoting=quoting, **options)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            reason = str(error)
-    line = re.search(r"line (\d+)", reason)
-    where = f"line {line[1]} has another number of fields" if line else "its rows cannot be told apart"
-    raise SourceError(f"{path}: not a table of {'tabs' if tabs else 'commas'} ({where})") from None
-
-
-def _json_table(path: Path, text: str) -> pd.DataFrame:
-    """Return the table of a file with a JSON object on each line, or with one list of them."""
-    import pandas as pd
-
-    rows: list[Any] = []
-    if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
-            rows = json.loads(text)
-    for number, line in enumerate([] if rows else text.splitlines(), start=1):
-        try:
-            rows += [json.loads(line)] if line.strip() else []
-        except ValueError:
-            raise SourceError(f"{path}: line {number} is not JSON; expected an object on each line") from None
-    if not all(isinstance(row, dict) for row in rows):
-        raise SourceError(f"{path}: expected a JSON object on each line, such as {{'text': …, 'label': …}}")
-    return pd.DataFrame(rows, dtype=object)
-
-
-def _parquet_part(path: Path, stem: str, split: str | None) -> Part:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or "damaged, or another kind of file"
-        raise SourceError(f"{path}: cannot be read as Parquet ({reason})") from None
-    described = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = described.get("info", {}).get("features", {})
-    return Part(stem, split, table.to_pandas(), _class_names(features))
-
-
-def _class_names(features: Any) -> dict[str, tuple[str, ...]]:
-    """Return the label names in a description of columns, as `datasets` writes it into Parquet files."""
-    if not isinstance(features, dict):
-        return {}
-    return {
-        column: tuple(feature["names"])
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
-    }
+def _is_saved(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in _SAVED)
 
 
 def _saved_parts(path: Path) -> list[Part]:
-    """Return the splits of a folder that `save_to_disk` wrote."""
+    """The splits of a folder that `save_to_disk` wrote."""
     import datasets
 
     try:
         loaded = datasets.load_from_disk(str(path))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path}: cannot be read as a folder of save_to_disk ({type(error).__name__})") from None
+        raise InputError(f"{path}: cannot be read as a folder of save_to_disk ({type(error).__name__})") from None
     splits = loaded if isinstance(loaded, dict) else {"": loaded}
     return [
-        Part(
-            path.name,
-            split_in(split),
-            dataset.to_pandas(),
-            {
-                column: tuple(feature.names)
-                for column, feature in dataset.features.items()
-                if isinstance(feature, datasets.ClassLabel)
-            },
-        )
+        Part(path.name, split_in(split), dataset.to_pandas(), _classes(dataset.features))
         for split, dataset in splits.items()
     ]
 
 
-def _with(part: Part, names: dict[str, tuple[str, ...]]) -> Part:
-    return Part(part.stem, part.split, part.frame, {**names, **part.label_names})
+def _classes(features: datasets.Features) -> dict[str, tuple[str, ...]]:
+    import datasets
+
+    return {
+        column: tuple(feature.names) for column, feature in features.items() if isinstance(feature, datasets.ClassLabel)
+    }
 
 
-# Data on the Hub
+# Data sets of the Hub
 
 
 def _downloaded(
-    found: hub.HubId, progress: Progress | None
+    repository: hub.HubId, progress: Progress | None
 ) -> tuple[list[tuple[Path, str | None]], dict[str, tuple[str, ...]]]:
-    """Return the local files of a Hub data set with their splits, and the label names of its card."""
-    names = list(hub.files("dataset", found))
-    card = cards.read_card(hub.download("dataset", found, ["README.md"])["README.md"]) if "README.md" in names else {}
-    config, chosen = cards.chosen_files(found, names, card)
-    paths = hub.download("dataset", found, [name for name, _ in chosen], progress)
-    return [(paths[name], split) for name, split in chosen], cards.label_names(card, config)
+    """The local files of a Hub data set with their splits, and the label names that its card gives."""
+    names = list(hub.files("dataset", repository))
+    card = _card(hub.download("dataset", repository, [_CARD])[_CARD]) if _CARD in names else {}
+    config, chosen = _chosen_files(repository, names, card)
+    paths = hub.download("dataset", repository, [name for name, _ in chosen], progress)
+    return [(paths[name], split) for name, split in chosen], _card_classes(card, config)
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """The metadata that a data set's README opens with; nothing where there are none, or none that can be read."""
+    import yaml
+    from huggingface_hub import metadata_load
+
+    try:
+        return metadata_load(path) or {}
+    except (yaml.YAMLError, ValueError):
+        return {}
+
+
+def _chosen_files(
+    repository: hub.HubId, names: Sequence[str], card: dict[str, Any]
+) -> tuple[str | None, list[tuple[str, str | None]]]:
+    """The configuration and its files with their splits, as the card or else the files' names tell.
+
+    Raises:
+        InputError: where no file can be read, or the configuration is unknown or has to be named.
+    """
+    from datasets.utils.metadata import MetadataConfigs
+
+    readable = [name for name in names if _is_data(name.rpartition("/")[2])]
+    if not readable:
+        code = any(name.endswith(".py") for name in names)
+        remedy = "; the Hub may have it as Parquet: add @refs/convert/parquet" if code else ""
+        holds = "is a program, and no program of others is run" if code else f"holds no file of a known kind ({FORMS})"
+        raise InputError(f"{repository}: the data set {holds}{remedy}")
+    try:
+        configs = MetadataConfigs.from_dataset_card_data(card)
+        default = None if repository.config else configs.get_default_config_name()
+    except (ValueError, TypeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise InputError(f"{repository}: the configurations in its card cannot be read ({reason})") from None
+    if configs:
+        by_name = {str(config): settings for config, settings in configs.items()}  # YAML has numbers too
+        config = _chosen_config(repository, list(by_name), default)
+        chosen = list(_card_files(by_name[config], readable))
+        if not chosen:
+            raise InputError(f"{repository}: the card names no file that is there for the configuration {config}")
+        return config, chosen
+    folders = sorted({name.partition("/")[0] for name in readable if "/" in name} - {"data", *_SPLITS})
+    if repository.config or len(folders) > 1:
+        config = _chosen_config(repository, folders, "default" if "default" in folders else None)
+        readable = [name for name in readable if name.startswith(f"{config}/")]
+    return repository.config, [(name, split_in(name)) for name in readable]
+
+
+def _chosen_config(repository: hub.HubId, configs: Sequence[str], default: str | None) -> str:
+    """The configuration that the id names, or the default."""
+    if config := repository.config or default:
+        if str(config) in configs:
+            return str(config)
+        there = f"there is {', '.join(configs)}" if configs else "it has none"
+        raise InputError(f"{repository}: there is no configuration {config}; {there}")
+    raise InputError(f"{repository}: which configuration? add one of {', '.join(configs)} behind a colon")
+
+
+def _card_files(config: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """The files that a configuration of a card names, with their splits."""
+    entries = config.get("data_files") or f"{config.get('data_dir') or ''}*"
+    for entry in [entries] if isinstance(entries, str) else entries:
+        split, patterns = ("", entry) if isinstance(entry, str) else (entry["split"], entry["path"])
+        for pattern in [patterns] if isinstance(patterns, str) else patterns:
+            for name in names:
+                if fnmatch(name, pattern.removeprefix("./")):
+                    yield name, split_in(split) or split or split_in(name)
+
+
+def _card_classes(card: dict[str, Any], config: str | None) -> dict[str, tuple[str, ...]]:
+    """The label names that a card gives for the columns of a configuration."""
+    from datasets.info import DatasetInfosDict
+
+    try:
+        infos = DatasetInfosDict.from_dataset_card_data(card)
+    except (AttributeError, KeyError, TypeError, ValueError):  # a description that this version does not know
+        return {}
+    info = infos.get(config or "default") or (next(iter(infos.values())) if len(infos) == 1 else None)
+    return _classes(info.features) if info and info.features else {}

@@ -1,8 +1,8 @@
 """A classification task by name: labelled texts, split once and for all, with the labels' names and counts.
 
 The shipped task `pydocs-sections` asks which section of a docstring a sentence stands in; any table with a text and a
-label is one too. `largemodels.data.sources` reads the files and `largemodels.data.corpora` the documentation; here
-columns are found, labels get their ids, missing splits are made, and look-alikes in two splits are counted.
+label is one too. `largemodels.data.sources` reads the files, `largemodels.data.corpora` the documentation, and
+`largemodels.data.splits` completes the splits; here columns are found and labels get their ids.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largemodels.base.cache import Progress
-from largemodels.base.errors import InputError
-from largemodels.data import corpora, sources
-from largemodels.data.deduplication import resembling
+from largemodels.base.errors import InputError, raised_as
+from largemodels.data import corpora, sources, splits
+from largemodels.data.splits import SPLITS, Overlap
+from largemodels.data.texts import joined_texts as joined_texts  # a chapter names it here
 
 if TYPE_CHECKING:
-    import datasets
     import pandas as pd
 
 SHIPPED = ("pydocs-sections",)
-SPLITS = ("train", "validation", "test")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "topic")
 """Columns that are the label, whatever else a table has; an earlier one wins."""
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"))
@@ -35,17 +35,7 @@ _MANY = 20  # so many labels, each on one row, are no classes
 
 
 class TaskError(InputError):
-    """A task that cannot be had, with what was given and what to do in one sentence."""
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How many rows of one split stand in another: word for word, and at all, that is at least nearly so."""
-
-    split: str
-    other: str
-    same: int
-    alike: int
+    """A task that cannot be had: why, and what to do, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +43,9 @@ class Task:
     """Labelled texts by split.
 
     Attributes:
-        name: as it was given.
-        frames: by split ("train", "validation" and, unless the data come with an evaluation split of their own,
-            "test") a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
+        name: of the task, file, folder or Hub data set, as in `load`.
+        frames: by split ("train", "validation" and, unless the data come with an evaluation split, "test")
+            a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
         labels: the labels' names; a label's position is its id.
         overlaps: what the splits share, counted before anything was dropped.
         dropped: how many training rows were dropped because a row of another split resembles them.
@@ -85,20 +75,6 @@ class Task:
         """The split to report on: "test", or "validation" where, as in GLUE, the test labels are kept secret."""
         return "test" if "test" in self.frames else "validation"
 
-    def as_datasets(self) -> datasets.DatasetDict:
-        """The same rows as `datasets.DatasetDict`, with the labels' names in its features, for a `Trainer`."""
-        import datasets
-
-        columns = [column for column in ("text", "text_pair", "label") if column in self.frames["train"]]
-        described = {column: datasets.Value("string") for column in columns}
-        features = datasets.Features({**described, "label": datasets.ClassLabel(names=list(self.labels))})
-        return datasets.DatasetDict(
-            {
-                split: datasets.Dataset.from_pandas(frame[columns], features=features, preserve_index=False)
-                for split, frame in self.frames.items()
-            }
-        )
-
 
 def load(
     name: str | os.PathLike[str] = "pydocs-sections",
@@ -111,7 +87,7 @@ def load(
     drop: bool = False,
     progress: Progress | None = None,
 ) -> Task:
-    """Return a task with its splits, labels and counts.
+    """A task with its splits, labels and counts.
 
     Splits come with the data where files or cards name them. One table is split 80:10:10 by a hash of its texts
     (`corpora.split_of`), so that a text stays where it is when others come or go; where only validation is missing,
@@ -122,7 +98,7 @@ def load(
         name: `"pydocs-sections"`, a CSV, TSV, JSON-lines or Parquet file, a folder of them or of `save_to_disk`, or a
             Hub id `organisation/name[:config][@revision]`.
         text_column: the column of the text, where it is not called so and others could be it.
-        label_column: the column of the label, likewise.
+        label_column: the column of the label, where it is not called so and others could be it.
         pair_column: the column of a second text.
         library: of `pydocs-sections`, only sentences of this library or these (keys of `corpora.LIBRARIES`).
         style: of `pydocs-sections`, only docstrings of this style or these ("numpydoc", "google", "sphinx").
@@ -140,20 +116,20 @@ def load(
     if library or style:
         raise TaskError(f"{name}: library and style choose among the sentences of {SHIPPED[0]} only")
     _check_exists(name)
-    with sources.raised_as(TaskError):
+    with raised_as(TaskError):
         parts = sources.read(name, progress)
         columns = _columns(parts, text_column, label_column, pair_column, name)
         frames, labels, notes = _labelled(parts, columns, name)
-        _check_splits(frames, labels, name)
-        frames, made = _split(frames, name)
-        overlaps, kept, dropped = _overlaps(frames, drop)
-        _check_kept(frames, kept, labels, name)
+        splits.check_splits(frames, labels, name)
+        frames, made = splits.complete_splits(frames, name)
+        overlaps, shared = splits.overlaps(frames)
+        kept = splits.without_shared(frames, shared, labels, name) if drop else frames
         provenance = {"fingerprint": sources.fingerprint(name), **columns, "splits": made, **notes}
-    return Task(str(name), kept, labels, overlaps, dropped, provenance)
+    return Task(str(name), kept, labels, overlaps, len(frames["train"]) - len(kept["train"]), provenance)
 
 
 def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
-    """Return what changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id.
+    """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id.
 
     Raises:
         TaskError: for what is missing, or what only the Hub could show.
@@ -161,7 +137,7 @@ def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
     if name in SHIPPED:
         return hashlib.sha256(f"{name} {corpora.fingerprint()}".encode()).hexdigest()
     _check_exists(name)
-    with sources.raised_as(TaskError):
+    with raised_as(TaskError):
         return sources.fingerprint(name)
 
 
@@ -184,14 +160,12 @@ def _sections(
     style: str | Sequence[str] | None,
     progress: Progress | None,
 ) -> Task:
-    """Return the sentences of the documentation with their sections, in the corpus's splits.
+    """The sentences of the documentation with their sections, in the corpus's splits.
 
     The corpus holds no two look-alikes, so the splits share nothing. Labels keep their ids in every selection.
     """
-    try:
+    with raised_as(TaskError):
         frame = corpora.sentences(progress=progress)
-    except corpora.CorpusError as error:
-        raise TaskError(str(error)) from None
     frame = frame[frame["section"].isin(corpora.LABELS)]
     for column, wanted in (("library", library), ("style", style)):
         if wanted is not None:
@@ -202,7 +176,7 @@ def _sections(
     table = frame.assign(text=frame["sentence"], label=frame["section"].map(ids).astype("int64"))
     kept = table[["text", "label", "library", "style", "document", "split"]]
     frames = {split: kept[kept["split"] == split].drop(columns="split").reset_index(drop=True) for split in SPLITS}
-    overlaps = tuple(Overlap(first, second, 0, 0) for first, second in _pairs(SPLITS))
+    overlaps = tuple(Overlap(first, second, 0, 0) for first, second in combinations(SPLITS, 2))
     return Task(name, frames, corpora.LABELS, overlaps, 0, {"fingerprint": fingerprint(name), "splits": "the corpus's"})
 
 
@@ -220,14 +194,14 @@ def _known(name: str, what: str, wanted: str | Sequence[str], known: Sequence[st
 def _columns(
     parts: Sequence[sources.Part], text: str | None, label: str | None, pair: str | None, name: object
 ) -> dict[str, str]:
-    """Return the names of the columns to read, as `text_column`, `label_column` and perhaps `pair_column`."""
+    """The names of the columns to read, as `text_column`, `label_column` and perhaps `pair_column`."""
     frame = parts[0].frame
     known = [str(column) for column in frame.columns]
     if len(known) == 1 and label is None:
         raise TaskError(f"{name}: there is one column only, {known[0]}; a task needs a text and a label")
-    for option, given in (("text_column", text), ("label_column", label), ("pair_column", pair)):
-        if given is not None and given not in known:
-            raise TaskError(f"{name}: {option}: there is no column {given}; there is {', '.join(known)}")
+    for option, column in (("text_column", text), ("label_column", label), ("pair_column", pair)):
+        if column is not None and column not in known:
+            raise TaskError(f"{name}: {option}: there is no column {column}; there is {', '.join(known)}")
     if text is None and pair is None:
         text, pair = next(((one, two) for one, two in PAIRS if {one, two} <= set(known)), (None, None))
     label = label or next((column for wish in LABEL_NAMES for column in known if column.lower() == wish), None)
@@ -255,65 +229,72 @@ def _columns(
 def _labelled(
     parts: Sequence[sources.Part], columns: dict[str, str], name: object
 ) -> tuple[dict[str, pd.DataFrame], tuple[str, ...], dict[str, str]]:
-    """Return text and label by split ("" where none is named), the labels' names, and what was left out."""
+    """Text and label by split ("" where none is named), the labels' names, and what was left out."""
     import pandas as pd
 
+    described = [part.label_names.get(columns["label_column"]) for part in parts]
+    class_names = next(filter(None, described), None)
     tables: dict[str, list[pd.DataFrame]] = {}
     notes: dict[str, str] = {}
-    given = next((part.label_names[columns["label_column"]] for part in parts
-                  if columns["label_column"] in part.label_names), None)  # fmt: skip
     for part in parts:
-        table = pd.DataFrame({"text": part.frame[columns["text_column"]].to_numpy(dtype=object)})
-        if "pair_column" in columns:
-            table["text_pair"] = part.frame[columns["pair_column"]].to_numpy(dtype=object)
-        _check_texts(table, part, name)
-        values = [_plain(value) for value in part.frame[columns["label_column"]].tolist()]
-        missing = [value is None or (value == -1 and given is not None) for value in values]
-        if values and (all(missing) or set(values) == {-1}) and part.split not in (None, "train"):
-            notes["without_labels"] = part.split  # GLUE publishes its test sentences and keeps their labels
+        table = _texts(part, columns, name)
+        labels = _label_values(part, columns["label_column"], class_names, name)
+        if labels is None:
+            notes["without_labels"] = str(part.split)
             continue
-        if any(missing):
-            raise TaskError(
-                f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
-                f"{missing.index(True) + 1}); complete them or take them out"
-            )
-        table["label"] = pd.Series(values, dtype=object)
+        table["label"] = pd.Series(labels, dtype=object)
         blank = table["text"].str.strip() == ""
         if blank.any():
             notes["rows_without_text"] = str(int(notes.get("rows_without_text", 0)) + int(blank.sum()))
         tables.setdefault(part.split or "", []).append(table[~blank])
     frames = {split: pd.concat(pieces, ignore_index=True) for split, pieces in tables.items()}
-    if not sum(map(len, frames.values())):
-        raise TaskError(f"{name}: holds no labelled row")
     values = [value for frame in frames.values() for value in frame["label"]]
-    labels, ids = _ids(values, given, name)
-    return (
-        {split: frame.assign(label=frame["label"].map(ids).astype("int64")) for split, frame in frames.items()},
-        labels,
-        notes,
-    )
+    if not values:
+        raise TaskError(f"{name}: holds no labelled row")
+    labels, ids = _ids(values, class_names, name)
+    numbered = {split: frame.assign(label=frame["label"].map(ids).astype("int64")) for split, frame in frames.items()}
+    return numbered, labels, notes
 
 
-def _check_texts(table: pd.DataFrame, part: sources.Part, name: object) -> None:
+def _texts(part: sources.Part, columns: dict[str, str], name: object) -> pd.DataFrame:
+    """The column `text` and, on pairs, `text_pair` of a file's rows."""
+    import pandas as pd
+
+    table = pd.DataFrame({"text": part.frame[columns["text_column"]].to_numpy(dtype=object)})
+    if "pair_column" in columns:
+        table["text_pair"] = part.frame[columns["pair_column"]].to_numpy(dtype=object)
     for column in table.columns:
         for row, value in enumerate(table[column], start=1):
             if not isinstance(value, str):
                 raise TaskError(f"{name}: row {row} of {part.stem} holds {str(value)[:40]} where a text should stand")
+    return table
+
+
+def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | None, name: object) -> list[Any] | None:
+    """The labels of a file's rows; None for a split whose labels are kept secret, as GLUE does with its test split."""
+    values = [_plain(value) for value in part.frame[column].tolist()]
+    missing = [value is None or (value == -1 and class_names is not None) for value in values]
+    if values and (all(missing) or set(values) == {-1}) and part.split not in (None, "train"):
+        return None
+    if any(missing):
+        raise TaskError(
+            f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
+            f"{missing.index(True) + 1}); complete them or take them out"
+        )
+    return values
 
 
 def _plain(value: Any) -> Any:
-    """Return a label as Python has it: None for a missing one, a whole number where a table made it a fraction."""
-    if (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or (isinstance(value, str) and not value.strip())
-    ):
-        return None
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """A label as Python has it: None for a missing one, a whole number where missing ones made it a float."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return None if isinstance(value, str) and not value.strip() else value
 
 
-def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """Return the labels' names in the order of their ids, and the id of each value.
+def _ids(
+    values: Sequence[Any], class_names: Sequence[str] | None, name: object
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    """The labels' names in the order of their ids, and the id of each value.
 
     The order is the one that the data give, or else that of the numbers or of the alphabet: it does not depend on the
     order of rows.
@@ -330,11 +311,11 @@ def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tu
     if kinds & {"float", "list", "dict", "ndarray"}:
         raise TaskError(f"{name}: its labels are no classes (such as {str(values[0])[:40]}); name another label_column")
     distinct = set(values)
-    if given is not None and kinds == {"number"}:
-        if not distinct <= set(range(len(given))):
-            raise TaskError(f"{name}: its labels go beyond the {len(given)} names that come with them")
-        order = list(range(len(given)))
-        names = tuple(map(str, given))
+    if class_names is not None and kinds == {"number"}:
+        if not distinct <= set(range(len(class_names))):
+            raise TaskError(f"{name}: its labels go beyond the {len(class_names)} names that come with them")
+        order = list(range(len(class_names)))
+        names = tuple(map(str, class_names))
     else:
         order = sorted(distinct, key=lambda value: (int(value), "") if looks == {True} else (0, str(value)))
         names = tuple(map(str, order))
@@ -343,89 +324,3 @@ def _ids(values: Sequence[Any], given: Sequence[str] | None, name: object) -> tu
     if len(distinct) == len(values) > _MANY:
         raise TaskError(f"{name}: every row has a label of its own, so this is no label; name another label_column")
     return names, {value: place for place, value in enumerate(order)}
-
-
-# Splits
-
-
-def _check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: object) -> None:
-    """Refuse a split that came without rows, and one with a label that cannot be learnt."""
-    for split, frame in frames.items():
-        if frame.empty:
-            raise TaskError(
-                f"{name}: its {split} split holds no labelled row; fill it, or leave it out to have one made"
-            )
-    learnt = {place for split in ("", "train") if split in frames for place in frames[split]["label"]}
-    for split, frame in frames.items():
-        if learnt and (unseen := sorted(set(frame["label"]) - learnt)):
-            raise TaskError(
-                f"{name}: {split} holds the label {labels[unseen[0]]}, which no training row has; take its "
-                f"{int(frame['label'].isin(unseen).sum())} rows out, or give examples to learn it from"
-            )
-
-
-def _split(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], str]:
-    """Return the frames by the names of `SPLITS`, missing ones made, and where they come from in words."""
-    import pandas as pd
-
-    whole = [frames[split] for split in ("", "train") if split in frames]
-    evaluation = {split: frames[split] for split in ("validation", "test") if split in frames}
-    if not whole:
-        raise TaskError(
-            f"{name}: there is no training split, only {' and '.join(frames)}; name one file to have it split"
-        )
-    training = pd.concat(whole, ignore_index=True)
-    made = {"validation"} if set(evaluation) == {"test"} else set() if evaluation else {"validation", "test"}
-    where = _hashed(training)
-    result = {"train": training[~where.isin(made)], **evaluation, **{split: training[where == split] for split in made}}
-    if any(frame.empty for frame in result.values()):
-        raise TaskError(f"{name}: {len(training)} rows are too few for a split into training, validation and test")
-    said = "as given" if not made else f"{' and '.join(sorted(made, reverse=True))} made by a hash of the text"
-    return {split: result[split].reset_index(drop=True) for split in SPLITS if split in result}, said
-
-
-def _hashed(frame: pd.DataFrame) -> pd.Series:
-    return joined_texts(frame, "\0").map(corpora.split_of)
-
-
-def _overlaps(frames: dict[str, pd.DataFrame], drop: bool) -> tuple[tuple[Overlap, ...], dict[str, pd.DataFrame], int]:
-    """Return what each split shares with each later one, and the frames, where asked without what they share."""
-    found, shared = [], {split: set() for split in frames}
-    texts = {split: joined_texts(frame).tolist() for split, frame in frames.items()}
-    for first, second in _pairs(tuple(frames)):
-        alike = resembling(texts[first], texts[second])
-        others = set(texts[second])
-        same = sum(text in others for text in texts[first])
-        wordless = [row for row, text in enumerate(texts[first]) if text in others]  # "?!" has no words to compare
-        shared[first].update(alike, wordless)
-        found.append(Overlap(first, second, same, len({*alike, *wordless})))
-    if not drop:
-        return tuple(found), frames, 0
-    kept = {split: frame.drop(index=list(shared[split])).reset_index(drop=True) for split, frame in frames.items()}
-    return tuple(found), kept, len(frames["train"]) - len(kept["train"])
-
-
-def _check_kept(
-    before: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], labels: Sequence[str], name: object
-) -> None:
-    """Refuse what dropping took away: all rows of a split, or all training rows of a label."""
-    for split, frame in kept.items():
-        if frame.empty:
-            raise TaskError(
-                f"{name}: every row of its {split} split resembles a row of a later split, so dropping them leaves "
-                "none; load it without drop, or take other rows"
-            )
-    if gone := sorted(set(before["train"]["label"]) - set(kept["train"]["label"])):
-        raise TaskError(
-            f"{name}: every training row of the label {labels[gone[0]]} resembles a row of a later split, so dropping "
-            "them leaves nothing to learn it from; load it without drop, or give other examples"
-        )
-
-
-def joined_texts(frame: pd.DataFrame, separator: str = " ") -> pd.Series:
-    """Return the text of each row; of a pair both texts, with the separator between them."""
-    return frame["text"] + separator + frame["text_pair"] if "text_pair" in frame else frame["text"]
-
-
-def _pairs(splits: Sequence[str]) -> list[tuple[str, str]]:
-    return [(first, second) for place, first in enumerate(splits) for second in splits[place + 1 :]]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from largemodels.base.errors import InputError
-from largemodels.data.deduplication import words
+from largemodels.data.texts import words
 from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_interval
 
 

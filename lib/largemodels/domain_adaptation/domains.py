@@ -17,6 +17,7 @@ from largemodels.base.checks import few
 from largemodels.base.errors import InputError
 from largemodels.data import corpora, tasks
 from largemodels.data.deduplication import resembling
+from largemodels.data.texts import joined_texts
 from largemodels.fine_tuning.trials import draw, fixed
 
 
@@ -104,7 +105,7 @@ def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train"
 
 def as_reading(examples: pd.DataFrame, library: str = "") -> pd.DataFrame:
     """The texts of examples as a corpus without labels, each a document of its own: sentence, document, library."""
-    texts = tasks.joined_texts(examples).to_numpy()
+    texts = joined_texts(examples).to_numpy()
     documents = [f"example {number}" for number in range(len(texts))]
     return pd.DataFrame({"sentence": texts, "document": documents, "library": library})
 
@@ -218,5 +219,5 @@ def leaked(source: Domain, judged: pd.DataFrame) -> pd.Series:
     Such an example measures memory (`deduplication.resembling`); a pair of domains that shares its texts is no pair.
     """
     everything = pd.concat([source.train, source.validation, source.test])
-    found = resembling(list(tasks.joined_texts(judged)), list(tasks.joined_texts(everything)))
+    found = resembling(list(joined_texts(judged)), list(joined_texts(everything)))
     return pd.Series(np.isin(np.arange(len(judged)), found), index=judged.index)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from largemodels.data.tasks import joined_texts
+from largemodels.data.texts import joined_texts
 from largemodels.domain_adaptation.alignment import (
     confident_pseudo_labels,
     coral,

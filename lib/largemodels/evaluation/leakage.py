@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from largemodels.data.deduplication import WORDS, words
+from largemodels.data.texts import WORDS, words
 
 LONG_ENOUGH = 10
 """Distinct words, from which on a text with one word changed still resembles itself: 9 of 11 words in common."""

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 
 from largemodels.base.errors import InputError
 from largemodels.data.predictions import example_ids
-from largemodels.data.tasks import joined_texts
+from largemodels.data.texts import joined_texts
 from largemodels.models.batches import plan_batches
 from largemodels.models.checkpoints import longest_text
 from largemodels.models.classifiers import (

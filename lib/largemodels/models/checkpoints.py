@@ -376,7 +376,7 @@ def _downloaded(name: str, found: hub.HubId, progress: Progress | None) -> Check
     folder = hub.download("model", pinned, beside)["config.json"].parent
     refuse_programs(name, folder)
     weights = [file for file in wanted if is_weights(file)]
-    _refuse_beyond_memory(name, sum(listing[file].size or 0 for file in weights), "to load")
+    _refuse_beyond_memory(name, sum(listing[file] for file in weights), "to load")
     hub.download("model", pinned, [*beside, *weights], progress)
     return Checkpoint(name, folder, found.unpinned, commit)
 

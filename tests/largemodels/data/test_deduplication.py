@@ -4,12 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largemodels.data.deduplication import jaccard, keep_first
+from largemodels.data.deduplication import keep_first, resembling
 
 SENTENCES = st.lists(
     st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]), max_size=12).map(" ".join),
     max_size=30,
 )
+
+
+def jaccard(first: str, second: str) -> float:
+    """The share of two sentences' different words that they have in common."""
+    one, other = set(first.split()), set(second.split())
+    return len(one & other) / len(one | other)
 
 
 @given(SENTENCES, st.sampled_from([0.5, 0.6, 0.75, 0.8, 0.9, 1.0]))
@@ -44,5 +50,13 @@ def test_a_senseless_threshold_is_refused(threshold):
         keep_first(["a"], threshold)
 
 
-def test_jaccard_counts_distinct_words():
-    assert jaccard("a a b", "b c") == pytest.approx(1 / 3)
+def test_resembling_finds_what_comparing_all_with_all_finds():
+    numbers = [(n * 37) % 101 for n in range(80)]
+    texts = [" ".join(f"w{(start + step * step) % 9}" for step in range(2 + start % 5)) for start in numbers]
+    first, second = texts[:50], texts[50:]
+    for threshold in (0.5, 0.8, 1.0):
+        expected = [i for i, text in enumerate(first) if any(jaccard(text, other) >= threshold for other in second)]
+        assert resembling(first, second, threshold) == expected
+    assert 0 < len(resembling(first, second)) < 50
+    assert resembling(["?!"], ["?!"]) == []
+    assert keep_first([*second, *(first[i] for i in resembling(first, second))]) == keep_first(second)

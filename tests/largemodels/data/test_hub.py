@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from fake_hub import TOKEN, FakeHub, serving, tiny_model, tiny_reviews
 from largemodels.data import hub as hub_module
-from largemodels.data.hub import HubId, parse
+from largemodels.data.hub import HubError, HubId, Unreachable, parse
+
+ADDRESS = "http://reader:password@mirror.example"
 
 # Runs what it is given a name for, and says what came of it: the result, or the error's class and sentence.
 TRY = """
@@ -227,7 +232,81 @@ print(json.dumps([attempt(checkpoints.resolve, "org/tiny"), attempt(tasks.load, 
         assert "HF_HUB_OFFLINE forbids asking the Hub" in sentence
 
 
-def test_a_damaged_note_is_no_note(tmp_path: Path, monkeypatch):
-    for content in ("", "[]", "{", "null"):
-        (tmp_path / "note.json").write_text(content)
-        assert hub_module._read_note(tmp_path / "note.json") == {}
+@pytest.mark.parametrize(
+    ("failure", "kind", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), HubError, "could not be downloaded (the disk is full)"),
+        (PermissionError(errno.EACCES, "Permission denied"), HubError, "could not be downloaded (Permission denied)"),
+        (KeyError(ADDRESS), HubError, "could not be read from the Hub (KeyError)"),
+        (403, HubError, "the Hub refused with an error (403)"),
+        (429, Unreachable, "the Hub answered with an error (429); try again later"),
+        (503, Unreachable, "the Hub answered with an error (503); try again later"),
+    ],
+)
+def test_what_the_client_or_the_disk_raises_is_one_sentence_without_an_address(failure, kind, sentence):
+    if isinstance(failure, int):
+        response = SimpleNamespace(status_code=failure, headers={}, request=None)
+        failure = HfHubHTTPError(f"error for {ADDRESS}", response=response)
+    with pytest.raises(HubError) as caught, hub_module._sentences("model", HubId("org/tiny"), "model.safetensors"):
+        raise failure
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(f"org/tiny: model.safetensors: {sentence}")
+    assert ADDRESS not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", "{}"])
+def test_a_damaged_note_is_no_note(tmp_path: Path, monkeypatch, content):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    note = hub_module._note("model", "org/tiny", "refs/convert/parquet")
+    hub_module._write(note, content)
+    assert note.read_text() == content
+    assert hub_module._read_note("model", "org/tiny", "refs/convert/parquet") == {}
+
+
+def test_what_another_library_left_in_the_shared_cache_is_read_without_a_hub(hub: FakeHub, model_files, tmp_path):
+    repository = hub.add("models", "org/tiny", model_files)
+    load = "import transformers; transformers.AutoModelForMaskedLM.from_pretrained('org/tiny'); "
+    load += "transformers.AutoTokenizer.from_pretrained('org/tiny'); print(1)"
+    hub.ask(load, tmp_path)
+    hub.mood = "broken"
+    found = "found = checkpoints.resolve('org/tiny'); print(json.dumps([found.commit, found.folder.is_dir()]))"
+    assert hub.ask(TRY + found, tmp_path) == [repository.commit, True]
+
+
+def test_progress_is_told_while_the_bytes_of_one_file_come(hub: FakeHub, tmp_path):
+    size = 25 * 2**20
+    hub.add("datasets", "org/large", {"train.txt": bytes(size)})
+    code = """
+told = []
+names = hub.files("dataset", HubId("org/large"))
+hub.download("dataset", HubId("org/large"), list(names), lambda *call, unit: told.append([*call, unit]))
+print(json.dumps(told))
+"""
+    told = hub.ask(TRY + "from largemodels.data.hub import HubId\n" + code, tmp_path)
+    done = [call[0] for call in told]
+    assert done == sorted(done)
+    assert len({0 < bytes_done < size for bytes_done in done}) == 2, "something was told between start and end"
+    assert {tuple(call[1:]) for call in told} == {(size, "downloading org/large", "bytes")}
+
+
+def test_a_file_that_was_spoilt_after_it_arrived_is_noticed_and_fetched_again(hub: FakeHub, tmp_path):
+    hub.add("datasets", "org/reviews", {"train.txt": b"a line", "large.parquet": b"a table"})
+    code = """
+import os, time
+from largemodels.data.hub import HubId
+def fetch(): return hub.download("dataset", HubId("org/reviews"), ["train.txt", "large.parquet"])
+first = fetch()
+said = []
+for name, path in first.items():
+    blob = path.resolve()
+    blob.write_bytes(blob.read_bytes().swapcase())
+    os.utime(blob, (time.time() + 60,) * 2)
+    said += [attempt(fetch), path.exists()]
+print(json.dumps([said, [path.read_text() for path in fetch().values()]]))
+"""
+    said, contents = hub.ask(TRY + code, tmp_path)
+    assert [part if isinstance(part, bool) else part.split(": ")[3][:15] for part in said] == [
+        *("arrived damaged", False),
+        *("arrived damaged", False),
+    ]
+    assert contents == ["a line", "a table"]

@@ -17,7 +17,7 @@ STAR = "\x02"  # an asterisk inside code, while emphasis is looked for
 
 
 def indentation(line: str) -> int:
-    """Return the number of spaces a line starts with."""
+    """The number of spaces a line starts with."""
     return len(line) - len(line.lstrip(" "))
 
 
@@ -44,7 +44,7 @@ OPTION = re.compile(r":[\w-]+:(\s|$)")
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs and list items of a text as plain words; code words still carry `MARK`."""
+    """The paragraphs and list items of a text as plain words; code words still carry `MARK`."""
     for lines in _prose_blocks(text):
         if not any(CODE.match(line) for line in lines):
             plain = plain_words(" ".join(lines))
@@ -53,7 +53,7 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def _prose_blocks(text: str) -> Iterator[list[str]]:
-    """Yield the lines of each paragraph or list item, stripped, leaving out what is not prose."""
+    """The lines of each paragraph or list item, stripped, leaving out what is not prose."""
     block: list[str] = []
     depth = 0  # indentation that the block goes on at
     skip: int | None = None  # leave out what is indented more than this
@@ -93,62 +93,31 @@ def _prose_blocks(text: str) -> Iterator[list[str]]:
 
 
 def _goes_on(previous: str, line: str) -> bool:
-    """Say whether a line of another indentation still belongs to the sentence before it."""
+    """Whether a line of another indentation still belongs to the sentence before it."""
     return not previous.endswith((".", ":", "!", "?")) and (line[0].islower() or line[0] in "`(:[*0123456789")
 
 
 # Inline markup
 
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta kappa mu nu xi pi rho sigma tau phi chi psi omega Delta Sigma"
+_NAMED = "log exp min max sin cos sum lambda"
+_DRAWN = """
+    times × cdot · pm ± ast * star * mid | ell l in ∈ infty ∞ approx ≈ sim ~ to → rightarrow →
+    leq ≤ le ≤ geq ≥ ge ≥ lt < gt > neq ≠ ne ≠ lfloor ⌊ rfloor ⌋ lceil ⌈ rceil ⌉ ldots ... dots ... cdots ...
+"""
 SYMBOLS = {
-    "times": "×",
-    "leq": "≤",
-    "le": "≤",
-    "geq": "≥",
-    "ge": "≥",
-    "neq": "≠",
-    "ne": "≠",
-    "in": "∈",
-    "cdot": "·",
-    "infty": "∞",
-    "pm": "±",
-    "ldots": "...",
-    "dots": "...",
-    "cdots": "...",
-    "to": "→",
-    "rightarrow": "→",
-    "approx": "≈",
-    "sim": "~",
-    "ast": "*",
-    "star": "*",
-    "lt": "<",
-    "gt": ">",
-    "log": "log",
-    "exp": "exp",
-    "min": "min",
-    "max": "max",
-    "sin": "sin",
-    "cos": "cos",
-    "ell": "l",
+    **dict(zip(_DRAWN.split()[::2], _DRAWN.split()[1::2], strict=True)),
+    **{name: name for name in f"{_GREEK} {_NAMED}".split()},
+    **dict.fromkeys(("left", "right"), ""),
     "quad": " ",
-    "left": "",
-    "right": "",
-    "lfloor": "⌊",
-    "rfloor": "⌋",
-    "lceil": "⌈",
-    "rceil": "⌉",
-    "lambda": "lambda",
-    "mid": "|",
-    "sum": "sum",
 }
-GREEK = "alpha beta gamma delta epsilon zeta eta theta kappa mu nu xi pi rho sigma tau phi chi psi omega Delta Sigma"
-SYMBOLS.update({name: name for name in GREEK.split()})
 
 
 FONT = re.compile(r"\\(?:text|mathrm|mathbf|mathit|mathbb|mathcal|operatorname|bm|texttt)\{([^{}]*)\}")
 
 
 def _formula(match: re.Match[str]) -> str:
-    """Return inline mathematics as words and symbols; what has no plain form keeps its backslashes or braces."""
+    """Inline mathematics as words and symbols; what has no plain form keeps its backslashes or braces."""
     formula = FONT.sub(r"\1", match[1])
     formula = re.sub(r"\\([A-Za-z]+)", lambda m: SYMBOLS.get(m[1], m[0]), formula)
     formula = re.sub(r"([_^])\{(\w+)\}", r"\1\2", formula)
@@ -164,7 +133,7 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _role(match: re.Match[str]) -> str:
-    """Return the words of a role: `:class:`~torch.nn.Linear`` is Linear, `:ref:`title <target>`` is its title."""
+    """The words of a role: `:class:`~torch.nn.Linear`` is Linear, `:ref:`title <target>`` is its title."""
     text = match[1].strip()
     if target := re.fullmatch(r"(.*\S)\s*<[^<>]*>", text, re.DOTALL):
         text = target[1]
@@ -186,10 +155,10 @@ INLINE = (
     (re.compile(r"``(.+?)``"), _code),
     (re.compile(r"`([^`<>]+?)\s*<[^`<>]+>`__?"), r"\1"),
     (re.compile(r"<(https?://[^>\s]*|mailto:[^>\s]*)>"), r"\1"),
-    (re.compile(r"\[`([^`]+)`\](?:\([^()\s]*\))?"), lambda match: _role(match)),
+    (re.compile(r"\[`([^`]+)`\](?:\([^()\s]*\))?"), _role),
     (re.compile(r"!?\[([^\[\]]+)\]\([^()\s]*\)"), r"\1"),
     (re.compile(r"`([^`]+)`__?(?!\w)"), r"\1"),
-    (re.compile(r"`(~?[^`]+)`"), lambda match: _role(match)),
+    (re.compile(r"`(~?[^`]+)`"), _role),
     (re.compile(r"\*\*(?=\S)([^*]+?)(?<=\S)\*\*"), r"\1"),
     (re.compile(r"(?<![\w*])\*(?=[^\s*])([^*]+?)(?<=[^\s*])\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)(?<=[a-z]{3}_)"), ""),
@@ -202,7 +171,7 @@ MARKED_UP = re.compile(r"[`*$\\<_&\[]|::|\(\s*[,)]")  # what any of these can be
 
 
 def plain_words(text: str) -> str:
-    """Return a paragraph with its inline markup turned into plain words; code words are preceded by `MARK`."""
+    """A paragraph with its inline markup turned into plain words; code words are preceded by `MARK`."""
     if MARKED_UP.search(text):
         for pattern, replacement in INLINE:
             text = pattern.sub(replacement, text)
@@ -211,66 +180,17 @@ def plain_words(text: str) -> str:
 
 # Sentences
 
-ABBREVIATIONS = {
-    *(
-        "e.g",
-        "i.e",
-        "eg",
-        "ie",
-        "cf",
-        "vs",
-        "al",
-        "resp",
-        "approx",
-        "viz",
-        "incl",
-        "excl",
-        "ca",
-        "w.r.t",
-        "wrt",
-    ),
-    *(
-        "fig",
-        "figs",
-        "eq",
-        "eqs",
-        "eqn",
-        "ref",
-        "refs",
-        "sec",
-        "sect",
-        "ch",
-        "chap",
-        "no",
-        "nos",
-        "vol",
-        "pp",
-        "p",
-    ),
-    *(
-        "dr",
-        "mr",
-        "mrs",
-        "prof",
-        "st",
-        "jr",
-        "ed",
-        "eds",
-        "dept",
-        "univ",
-        "proc",
-        "trans",
-        "int",
-        "def",
-        "a.k.a",
-        "aka",
-    ),
-}
+_ABBREVIATED = """
+    e.g i.e eg ie cf vs al resp approx viz incl excl ca w.r.t wrt a.k.a aka
+    fig figs eq eqs eqn ref refs sec sect ch chap no nos vol pp p
+    dr mr mrs prof st jr ed eds dept univ proc trans int def
+"""
+ABBREVIATIONS = set(_ABBREVIATED.split())
 BOUNDARY = re.compile(r"""(?P<stop>[.!?])["'”’)\]]*\s+(?=["'“‘(\[]*(?P<next>[^\s"'“‘(\[]+))""")
 
 
 def split_sentences(paragraph: str) -> Iterator[str]:
-    """Yield the sentences of a paragraph, without `MARK`.
+    """The sentences of a paragraph, without `MARK`.
 
     A sentence ends at a full stop, exclamation or question mark before white space and a capital letter, a digit or
     a code word, unless the full stop belongs to an abbreviation ("e.g.", "Fig. 2") or to an initial ("J. Smith").
@@ -319,7 +239,7 @@ WORD = re.compile(r"[A-Za-z]{2,}")
 
 
 def is_readable(sentence: str) -> bool:
-    """Say whether a sentence is prose of `MIN_WORDS` to `MAX_WORDS` words, and neither markup, code nor formula."""
+    """Whether a sentence is prose of `MIN_WORDS` to `MAX_WORDS` words, and neither markup, code nor formula."""
     words = sentence.split()
     if not MIN_WORDS <= len(words) <= MAX_WORDS or sentence.count("(") != sentence.count(")"):
         return False

@@ -1,0 +1,110 @@
+"""A task's training, validation and test split: missing ones are made, and what they share is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from largemodels.base.errors import InputError
+from largemodels.data.corpora import split_of
+from largemodels.data.deduplication import resembling
+from largemodels.data.texts import joined_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many rows of one split stand in another: word for word, and at all, that is at least nearly so."""
+
+    split: str
+    other: str
+    same: int
+    alike: int
+
+
+def check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: object) -> None:
+    """Refuse a split that came without rows, and one with a label that cannot be learnt.
+
+    Args:
+        frames: text and label by split; "" where the data name none.
+        labels: the labels' names.
+        name: the data's, for the message.
+    """
+    for split, frame in frames.items():
+        if frame.empty:
+            raise InputError(
+                f"{name}: its {split} split holds no labelled row; fill it, or leave it out to have one made"
+            )
+    learnt = {place for split in ("", "train") if split in frames for place in frames[split]["label"]}
+    for split, frame in frames.items():
+        if learnt and (unseen := sorted(set(frame["label"]) - learnt)):
+            raise InputError(
+                f"{name}: {split} holds the label {labels[unseen[0]]}, which no training row has; take its "
+                f"{int(frame['label'].isin(unseen).sum())} rows out, or give examples to learn it from"
+            )
+
+
+def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], str]:
+    """The frames by the names of `SPLITS`, missing ones made, and where they come from in words.
+
+    Raises:
+        InputError: where there is no training split, or too few rows to make others of.
+    """
+    import pandas as pd
+
+    whole = [frames[split] for split in ("", "train") if split in frames]
+    evaluation = {split: frames[split] for split in ("validation", "test") if split in frames}
+    if not whole:
+        raise InputError(
+            f"{name}: there is no training split, only {' and '.join(frames)}; name one file to have it split"
+        )
+    training = pd.concat(whole, ignore_index=True)
+    made = {"validation"} if set(evaluation) == {"test"} else set() if evaluation else {"validation", "test"}
+    where = joined_texts(training, "\0").map(split_of)
+    result = {"train": training[~where.isin(made)], **evaluation, **{split: training[where == split] for split in made}}
+    if any(frame.empty for frame in result.values()):
+        raise InputError(f"{name}: {len(training)} rows are too few for a split into training, validation and test")
+    said = "as given" if not made else f"{' and '.join(sorted(made, reverse=True))} made by a hash of the text"
+    return {split: result[split].reset_index(drop=True) for split in SPLITS if split in result}, said
+
+
+def overlaps(frames: dict[str, pd.DataFrame]) -> tuple[tuple[Overlap, ...], dict[str, set[int]]]:
+    """What each split shares with each later one, and by split the rows that stand in a later one."""
+    counted, shared = [], {split: set() for split in frames}
+    texts = {split: joined_texts(frame).tolist() for split, frame in frames.items()}
+    for first, second in combinations(frames, 2):
+        others = set(texts[second])
+        same = [row for row, text in enumerate(texts[first]) if text in others]  # "?!" has no words to compare
+        alike = {*same, *resembling(texts[first], texts[second])}
+        shared[first] |= alike
+        counted.append(Overlap(first, second, len(same), len(alike)))
+    return tuple(counted), shared
+
+
+def without_shared(
+    frames: dict[str, pd.DataFrame], shared: dict[str, set[int]], labels: Sequence[str], name: object
+) -> dict[str, pd.DataFrame]:
+    """The frames without the rows that stand in a later split.
+
+    Raises:
+        InputError: where that leaves a split without rows, or a label without training rows.
+    """
+    kept = {split: frame.drop(index=list(shared[split])).reset_index(drop=True) for split, frame in frames.items()}
+    for split, frame in kept.items():
+        if frame.empty:
+            raise InputError(
+                f"{name}: every row of its {split} split resembles a row of a later split, so dropping them leaves "
+                "none; load it without drop, or take other rows"
+            )
+    if gone := sorted(set(frames["train"]["label"]) - set(kept["train"]["label"])):
+        raise InputError(
+            f"{name}: every training row of the label {labels[gone[0]]} resembles a row of a later split, so dropping "
+            "them leaves nothing to learn it from; load it without drop, or give other examples"
+        )
+    return kept
