@@ -18,7 +18,6 @@ from largemodels.base.errors import InputError
 from largemodels.data.predictions import example_ids
 from largemodels.data.tasks import joined_texts
 from largemodels.models.batches import plan_batches
-from largemodels.models.checkpoints import longest_text
 from largemodels.models.classifiers import (
     fine_tune,
     mean_cross_entropy,
@@ -27,6 +26,7 @@ from largemodels.models.classifiers import (
     word_classifier,
     word_log_probabilities,
 )
+from largemodels.models.loading import longest_text
 from largemodels.models.trainable import trained_parameters
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.statistics.intervals import proportion_interval

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from largemodels.base.checks import described
 
+IGNORED = -100  # the target of a position with nothing to predict
+
 
 def logsumexp(x: Tensor, dim: int = -1) -> Tensor:
     """log Σ exp(x) along `dim`, which is removed; finite for any finite `x`.
@@ -54,7 +56,9 @@ def smoothed_targets(target: Tensor, classes: int, label_smoothing: float, dtype
     return rest.scatter_add(-1, target.unsqueeze(-1), on_target)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = -100, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED, label_smoothing: float = 0.0
+) -> Tensor:
     """The mean of −Σ q · log softmax(logits) over the positions that count, in nats: a scalar.
 
     Args:
@@ -77,7 +81,7 @@ def cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = -100, l
 
 
 def cross_entropy_gradient(
-    logits: Tensor, target: Tensor, *, ignore_index: int = -100, label_smoothing: float = 0.0
+    logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED, label_smoothing: float = 0.0
 ) -> Tensor:
     """The gradient of `cross_entropy` in the logits, `(..., classes)`: (softmax − wanted) / positions.
 
@@ -91,7 +95,7 @@ def cross_entropy_gradient(
 
 
 def _counted(logits: Tensor, target: Tensor, ignore_index: int, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """Which positions count, and the targets with a harmless 0 where they do not; checks everything else."""
+    """A mask of the positions that count, `(...)`, and the targets with a harmless 0 elsewhere, all checked."""
     if logits.ndim == 0 or not logits.is_floating_point():
         raise ValueError(f"logits: {described(logits)} is not floating point of shape (..., classes)")
     if target.dtype != torch.int64 or target.shape != logits.shape[:-1]:

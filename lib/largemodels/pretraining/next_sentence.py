@@ -15,7 +15,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
+from largemodels.models.batches import LabelledBatches
+from largemodels.models.classifiers import predict
 from largemodels.pretraining.masked_lm import Masking, mask_tokens
 
 IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
@@ -29,8 +30,8 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 
     Args:
         sentences: as `largemodels.data.corpora.sentences` gives them: sentence, library, document, position.
-        same_library: take false second sentences from the same library, which is harder to tell.
-        seed: of which pairs are false, and of their second sentences.
+        same_library: whether false second sentences come from the same library, which is harder to tell.
+        seed: of the choice of false pairs, and of their second sentences.
 
     Returns:
         A table of first, second, label (`IS_NEXT` or `NOT_NEXT`), library, document and second_document, in the order
@@ -63,7 +64,10 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 def _partners(
     false: np.ndarray, documents: np.ndarray, groups: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """Whose second sentence each pair gets: its own, or for a false pair that of another document of its group."""
+    """The pair that lends each pair its second sentence, `(pairs,)`: itself, or for a false pair one of its group.
+
+    That one is from another document.
+    """
     partner = np.arange(len(documents))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -79,8 +83,13 @@ def _partners(
     return partner
 
 
+def _as_texts(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs in the columns that a task has: text, text_pair and label."""
+    return pairs.rename(columns={"first": "text", "second": "text_pair"})
+
+
 class PairBatches(LabelledBatches):
-    """Batches of pairs, `[CLS] first [SEP] second [SEP]`, cut to `max_length` where the longer of the two is.
+    """Batches of pairs, `[CLS] first [SEP] second [SEP]`.
 
     Without masking, for a classifier, they are as those of `LabelledBatches`. With masking, for BERT with both heads,
     `labels` `(batch, length)` are the masked tokens and `next_sentence_label` `(batch,)` is the pair's.
@@ -95,7 +104,7 @@ class PairBatches(LabelledBatches):
         **options: Any,
     ) -> None:
         """Plan the batches; `options` are those of `LabelledBatches`."""
-        super().__init__(pairs.rename(columns={"first": "text", "second": "text_pair"}), tokenizer, **options)
+        super().__init__(_as_texts(pairs), tokenizer, **options)
         self.tokenizer, self.masking = tokenizer, masking
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
@@ -109,21 +118,13 @@ class PairBatches(LabelledBatches):
 
 
 def judged_pairs(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: pd.DataFrame,
-    *,
-    max_length: int = 128,
-    batch_tokens: int = 2048,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: pd.DataFrame, *, max_length: int = 128
 ) -> pd.DataFrame:
-    """The pairs with what the model makes of them: probability (of `IS_NEXT`), loss (nats) and correct.
+    """The pairs with the model's answers: probability (of `IS_NEXT`), loss (nats) and correct.
 
     The model has two classes, or both of BERT's heads; it is left in evaluation mode.
     """
-    batches = PairBatches(
-        pairs, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
-    )
-    log_probabilities = class_log_probabilities(model, batches)  # (pairs, 2)
+    log_probabilities = predict(model, tokenizer, _as_texts(pairs), max_length=max_length)  # (pairs, 2)
     labels = pairs["label"].to_numpy()
     return pairs.assign(
         probability=np.exp(log_probabilities[:, IS_NEXT]),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.pretraining.masked_lm import IGNORED, Masking
+from largemodels.models.losses import IGNORED
+from largemodels.pretraining.masked_lm import Masking
 from largemodels.pretraining.next_sentence import IS_NEXT, NOT_NEXT, PairBatches, sentence_pairs
 from small_corpus import corpus, tokenizer
 
