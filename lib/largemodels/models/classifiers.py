@@ -92,7 +92,7 @@ def predict(
     """The log-probability of each class for each example, `(examples, classes)`.
 
     Args:
-        model: a sequence classifier, or BERT with both heads, whose second one answers; it is left in evaluation mode.
+        model: a sequence classifier; it is left in evaluation mode.
         tokenizer: the model's.
         examples: text and, for pairs, text_pair.
         max_length: tokens of an example at most.
@@ -111,9 +111,8 @@ def class_log_probabilities(model: PreTrainedModel, batches: LabelledBatches) ->
     rows: dict[int, Tensor] = {}
     for index in range(batches.batches_per_epoch):
         batch = {name: tensor.to(model.device) for name, tensor in batches[index].items() if name != "labels"}
-        outputs = model(**batch)
-        logits = outputs.logits if hasattr(outputs, "logits") else outputs.seq_relationship_logits  # (batch, classes)
-        rows |= zip(batches.members(index).tolist(), logits.float().log_softmax(-1).cpu(), strict=True)
+        log_probabilities = model(**batch).logits.float().log_softmax(-1)  # (batch, classes)
+        rows |= zip(batches.members(index).tolist(), log_probabilities.cpu(), strict=True)
     return torch.stack([rows[place] for place in range(len(rows))]).numpy()
 
 

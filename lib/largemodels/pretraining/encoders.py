@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from transformers import (
     BertConfig,
     BertForMaskedLM,
-    BertForPreTraining,
     ModernBertConfig,
     ModernBertForMaskedLM,
     PreTrainedConfig,
@@ -21,7 +19,6 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import MaskedLMOutput
-from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
 from transformers.pytorch_utils import Conv1D
 
 from largemodels.base.errors import InputError
@@ -52,25 +49,6 @@ class SparseBertForMaskedLM(BertForMaskedLM):
         return MaskedLMOutput(loss=loss, logits=logits)
 
 
-class SparseBertForPreTraining(BertForPreTraining):
-    """BERT with both of its heads: masked tokens, at the masked positions only, and whether the second text is next.
-
-    The weights are those of `BertForPreTraining`, and so is the loss, the sum of the two means.
-    """
-
-    def forward(
-        self, input_ids, attention_mask=None, token_type_ids=None, labels=None, next_sentence_label=None
-    ) -> BertForPreTrainingOutput:
-        """The loss, and the logits of both heads; `next_sentence_label` is 0 where the second text is next."""
-        outputs = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
-        hidden = outputs.last_hidden_state if labels is None else outputs.last_hidden_state[labels != IGNORED]
-        logits, relation = self.cls(hidden, outputs.pooler_output)  # (masked, vocabulary), (batch, 2)
-        loss = None
-        if labels is not None:
-            loss = F.cross_entropy(logits, labels[labels != IGNORED]) + F.cross_entropy(relation, next_sentence_label)
-        return BertForPreTrainingOutput(loss=loss, prediction_logits=logits, seq_relationship_logits=relation)
-
-
 def build_encoder(
     architecture: Architecture,
     tokenizer: PreTrainedTokenizerBase,
@@ -79,7 +57,6 @@ def build_encoder(
     num_layers: int,
     num_heads: int,
     max_length: int,
-    next_sentence: bool = False,
     seed: int = 0,
 ) -> PreTrainedModel:
     """A masked language model with random weights, the same for the same seed; other generators are left alone.
@@ -94,7 +71,6 @@ def build_encoder(
         num_layers: blocks of attention and feed-forward layer.
         num_heads: attention heads.
         max_length: the longest text, in tokens, that has a position.
-        next_sentence: whether it has BERT's second head too; there is none for "modern".
         seed: of the random weights.
 
     Raises:
@@ -102,8 +78,6 @@ def build_encoder(
     """
     if architecture not in ("modern", "bert"):
         raise InputError(f"architecture: {architecture} is not one of modern, bert")
-    if next_sentence and architecture != "bert":
-        raise InputError("next_sentence: only the architecture bert has a head for it")
     step = num_heads * (2 if architecture == "modern" else 1)
     if hidden_size % step:
         raise InputError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
@@ -123,8 +97,7 @@ def build_encoder(
     if architecture == "modern":
         build, config = ModernBertForMaskedLM, _modern_config(shared)
     else:
-        build = SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM
-        config = BertConfig(**shared, intermediate_size=4 * hidden_size)
+        build, config = SparseBertForMaskedLM, BertConfig(**shared, intermediate_size=4 * hidden_size)
     _check_size(build, config)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

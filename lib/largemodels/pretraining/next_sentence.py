@@ -6,18 +6,12 @@ which Lan et al. 2020 (ALBERT) blame for how little the task helps; from the sam
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.models.batches import LabelledBatches
 from largemodels.models.classifiers import predict
-from largemodels.pretraining.masked_lm import Masking, mask_tokens
 
 IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
 
@@ -83,38 +77,9 @@ def _partners(
     return partner
 
 
-def _as_texts(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs in the columns that a task has: text, text_pair and label."""
+def as_texts(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs in the columns of a classification task: text, text_pair and label."""
     return pairs.rename(columns={"first": "text", "second": "text_pair"})
-
-
-class PairBatches(LabelledBatches):
-    """Batches of pairs, `[CLS] first [SEP] second [SEP]`.
-
-    Without masking, for a classifier, they are as those of `LabelledBatches`. With masking, for BERT with both heads,
-    `labels` `(batch, length)` are the masked tokens and `next_sentence_label` `(batch,)` is the pair's.
-    """
-
-    def __init__(
-        self,
-        pairs: pd.DataFrame,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        masking: Masking | None = None,
-        **options: Any,
-    ) -> None:
-        """Plan the batches; `options` are those of `LabelledBatches`."""
-        super().__init__(_as_texts(pairs), tokenizer, **options)
-        self.tokenizer, self.masking = tokenizer, masking
-
-    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch of some pairs, with masks, if any, from the generator."""
-        batch = super().make(members, generator)
-        if self.masking is None:
-            return batch
-        batch["next_sentence_label"] = batch["labels"]
-        batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
-        return batch
 
 
 def judged_pairs(
@@ -122,9 +87,9 @@ def judged_pairs(
 ) -> pd.DataFrame:
     """The pairs with the model's answers: probability (of `IS_NEXT`), loss (nats) and correct.
 
-    The model has two classes, or both of BERT's heads; it is left in evaluation mode.
+    The model is a classifier of two classes, and is left in evaluation mode.
     """
-    log_probabilities = predict(model, tokenizer, _as_texts(pairs), max_length=max_length)  # (pairs, 2)
+    log_probabilities = predict(model, tokenizer, as_texts(pairs), max_length=max_length)  # (pairs, 2)
     labels = pairs["label"].to_numpy()
     return pairs.assign(
         probability=np.exp(log_probabilities[:, IS_NEXT]),

@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from largemodels.models.batches import TokenSequences, reads_token_types
+from largemodels.models.batches import TokenSequences
+from largemodels.models.classifiers import fine_tune
 from largemodels.models.training import Recipe, train
-from largemodels.pretraining.encoders import SparseBertForPreTraining
 from largemodels.pretraining.masked_lm import MaskedBatches, Masking, masked_tokens
-from largemodels.pretraining.next_sentence import PairBatches, judged_pairs
+from largemodels.pretraining.next_sentence import as_texts
 
 
 @dataclass(frozen=True)
@@ -69,38 +69,19 @@ def pretrain_pairs(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     pairs: pd.DataFrame,
-    recipe: PretrainingRecipe,
+    recipe: Recipe,
     *,
     max_length: int = 128,
     validation: pd.DataFrame | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """The history of a training on pairs from `sentence_pairs`; `model` is trained in place.
+    """The history of a training to tell which sentence is next; `model`, a classifier of two classes, is trained.
 
-    BERT with both heads (`build_encoder(…, next_sentence=True)`) learns masked tokens and the order of sentences at
-    once, any model with two classes the order alone.
-
-    Args:
-        model: BERT with both heads, or a classifier.
-        tokenizer: the model's.
-        pairs: the pairs to learn from.
-        recipe: steps, rates and seed.
-        max_length: tokens of a pair at most, special ones included.
-        validation: held-out pairs.
-        **options: evaluations, folder, saves and callbacks, as for `train`.
-
-    Returns:
-        The table that `train` gives; the validation loss is that of the order.
+    Pairs, to learn from and held out, are as `sentence_pairs` gives them; other arguments are those of
+    `classifiers.fine_tune`.
     """
-
-    def evaluate(model: PreTrainedModel) -> dict[str, float]:
-        judged = judged_pairs(model, tokenizer, validation, max_length=max_length)
-        return {"loss": judged["loss"].mean(), "accuracy": judged["correct"].mean()}
-
-    masking = Masking(recipe.masking_rate) if isinstance(model, SparseBertForPreTraining) else None
-    token_types = reads_token_types(model)
-    batches = partial(PairBatches, pairs, tokenizer, masking=masking, max_length=max_length, token_types=token_types)
-    return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
+    held_out = None if validation is None else as_texts(validation)
+    return fine_tune(model, tokenizer, as_texts(pairs), recipe, max_length=max_length, validation=held_out, **options)
 
 
 def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> Path:

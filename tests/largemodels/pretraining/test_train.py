@@ -113,19 +113,8 @@ def test_a_model_with_two_classes_learns_what_follows_what():
     judged = judged_pairs(model, tokenizer(), held_out)
     assert judged["correct"].mean() > 0.75  # 0.87 is the most: false pairs can be of one word, too
     assert history["validation_accuracy"].iloc[-1] == judged["correct"].mean()
+    assert history["validation_loss"].iloc[-1] == pytest.approx(judged["loss"].mean(), rel=1e-5)
     assert ((judged["probability"] > 0.5) == (judged["label"] == IS_NEXT)).equals(judged["correct"])
-
-
-def test_bert_trains_both_heads_at_once():
-    model = encoder("bert", hidden_size=32, next_sentence=True)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    pairs = sentence_pairs(corpus())
-    recipe = PretrainingRecipe(steps=60, batch_tokens=512, learning_rate=3e-3)
-    losses = pretrain_pairs(model, tokenizer(), pairs, recipe, max_length=40, validation=pairs)["loss"]
-    assert losses.iloc[-5:].mean() < losses.iloc[:5].mean() - 1
-    for name in ("cls.predictions.bias", "cls.seq_relationship.weight", "bert.pooler.dense.weight"):
-        assert not torch.equal(model.state_dict()[name], before[name])
-    assert judged_pairs(model, tokenizer(), pairs, max_length=40)["loss"].mean() < 0.75
 
 
 # What is kept
