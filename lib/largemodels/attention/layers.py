@@ -71,17 +71,10 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, None, :]  # (batch, 1, length)
 
 
-def causal_mask(length: int, key_length: int | None = None, *, offset: int = 0) -> Tensor:
-    """True where the key is not later than the query, `(length, key_length)`.
-
-    Args:
-        length: number of queries.
-        key_length: number of keys; as many as queries if not given.
-        offset: position of the first query among the keys. 0 is PyTorch's `is_causal=True`; a model that continues from
-            cached keys wants `key_length - length`.
-    """
-    queries, keys = _positions(length, key_length)
-    return keys <= queries + offset  # (length, key_length)
+def causal_mask(length: int) -> Tensor:
+    """True where the key is not later than the query, `(length, length)`."""
+    queries, keys = _positions(length)
+    return keys <= queries  # (length, length)
 
 
 def sliding_window_mask(length: int, window: int) -> Tensor:
@@ -122,12 +115,12 @@ def document_mask(documents: Tensor) -> Tensor:
     return (queries == keys) & (keys >= 0)  # (..., length, length)
 
 
-def _positions(length: int, key_length: int | None = None) -> tuple[Tensor, Tensor]:
-    """Query positions as a column and key positions as a row: `(length, 1)` and `(1, key_length)`."""
-    key_length = length if key_length is None else key_length
-    if length < 1 or key_length < 1:
-        raise ValueError(f"length: {min(length, key_length)} is not at least 1")
-    return torch.arange(length)[:, None], torch.arange(key_length)[None, :]
+def _positions(length: int) -> tuple[Tensor, Tensor]:
+    """Query positions as a column and key positions as a row: `(length, 1)` and `(1, length)`."""
+    if length < 1:
+        raise ValueError(f"length: {length} is not at least 1")
+    positions = torch.arange(length)
+    return positions[:, None], positions[None, :]
 
 
 # --- Many heads --------------------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ from largemodels.data import corpora, sources
 from largemodels.data.deduplication import resembling
 
 if TYPE_CHECKING:
-    import datasets
     import pandas as pd
 
 SHIPPED = ("pydocs-sections",)
@@ -84,20 +83,6 @@ class Task:
     def evaluation_split(self) -> str:
         """The split to report on: "test", or "validation" where, as in GLUE, the test labels are kept secret."""
         return "test" if "test" in self.frames else "validation"
-
-    def as_datasets(self) -> datasets.DatasetDict:
-        """The same rows as `datasets.DatasetDict`, with the labels' names in its features, for a `Trainer`."""
-        import datasets
-
-        columns = [column for column in ("text", "text_pair", "label") if column in self.frames["train"]]
-        described = {column: datasets.Value("string") for column in columns}
-        features = datasets.Features({**described, "label": datasets.ClassLabel(names=list(self.labels))})
-        return datasets.DatasetDict(
-            {
-                split: datasets.Dataset.from_pandas(frame[columns], features=features, preserve_index=False)
-                for split, frame in self.frames.items()
-            }
-        )
 
 
 def load(

@@ -9,11 +9,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -21,9 +25,6 @@ from largemodels.base.errors import InputError
 from largemodels.models.batches import LabelledBatches, reads_token_types
 from largemodels.models.loading import from_weights
 from largemodels.models.training import Recipe, train
-
-if TYPE_CHECKING:
-    from sklearn.model_selection import GridSearchCV
 
 NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
@@ -150,11 +151,6 @@ def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 
     Raises:
         InputError: if no class has two examples, so that none can be held out.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))
     choices, folds = {"logisticregression__C": list(strengths)}, _folds(examples["label"].to_numpy())
@@ -166,8 +162,6 @@ def _folds(labels: np.ndarray, most: int = 3) -> list[tuple[np.ndarray, np.ndarr
 
     A class of one example cannot be on both sides: it is always learnt from and never judged.
     """
-    from sklearn.model_selection import StratifiedKFold
-
     _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     single, several = np.flatnonzero(sizes[classes] == 1), np.flatnonzero(sizes[classes] > 1)
     if not len(several):

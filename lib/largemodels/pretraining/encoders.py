@@ -19,11 +19,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import MaskedLMOutput
-from transformers.pytorch_utils import Conv1D
 
 from largemodels.base.errors import InputError
 from largemodels.models.losses import IGNORED
 from largemodels.models.memory import TRAINING_BYTES, free_memory
+from largemodels.models.trainable import linear_layers
 
 Architecture = Literal["modern", "bert"]
 
@@ -134,11 +134,7 @@ def matrix_parameters(model: PreTrainedModel) -> tuple[int, int]:
     Embeddings are looked up, not multiplied; their matrix counts once, in the head, where it is tied to the decoder. A
     pooler reads one token of a text and is left out; layers that share their weights, as ALBERT's, count once.
     """
-    counts = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and ".pooler." not in f".{name}"
-    }
+    counts = {name: layer.weight.numel() for name, layer in linear_layers(model).items()}
     network = f"{model.base_model_prefix}." if model.base_model is not model else ""
     body = sum(count for name, count in counts.items() if name.startswith(network))
     return body, sum(counts.values()) - body

@@ -107,7 +107,7 @@ def test_a_folder_has_the_splits_that_its_files_are_named_by(tmp_path):
         tasks.load(tmp_path)
 
 
-def test_what_datasets_saved_comes_back_and_goes_out_again_with_names_and_splits(tmp_path):
+def test_what_datasets_saved_comes_back_with_names_and_splits(tmp_path):
     import datasets
 
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
@@ -119,9 +119,7 @@ def test_what_datasets_saved_comes_back_and_goes_out_again_with_names_and_splits
     assert task.labels == ("no", "yes")
     assert set(task.frames) == {"train", "validation"}, "a test set without labels is none"
     assert task.provenance["without_labels"] == "test"
-    again = task.as_datasets()
-    assert again["train"].features["label"].names == ["no", "yes"]
-    assert again["validation"]["label"][:3] == [0, 1, 0]
+    assert list(task.frames["validation"]["label"][:3]) == [0, 1, 0]
 
 
 def test_numbers_as_labels_are_ordered_as_numbers(tmp_path):
