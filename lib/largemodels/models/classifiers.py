@@ -26,6 +26,7 @@ from largemodels.models.batches import LabelledBatches, reads_token_types
 from largemodels.models.loading import from_weights
 from largemodels.models.training import Recipe, train
 
+STRENGTHS = [1, 10, 100]
 NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
@@ -137,23 +138,19 @@ def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> flo
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> GridSearchCV:
-    """A logistic regression on the TF-IDF of words and pairs of words, fitted; its `predict` takes texts.
+def word_classifier(examples: pd.DataFrame) -> GridSearchCV:
+    """A logistic regression on the TF-IDF of words and pairs of words of a text, fitted; its `predict` takes texts.
 
-    Its regularisation is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on the examples
+    Its regularisation is chosen among `STRENGTHS` (scikit-learn's `C`) by three-fold cross-validation on the examples
     alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has a separate vocabulary and
     document frequencies. There are two folds where a class has two examples only.
-
-    Args:
-        examples: text and label.
-        strengths: the choices.
 
     Raises:
         InputError: if no class has two examples, so that none can be held out.
     """
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))
-    choices, folds = {"logisticregression__C": list(strengths)}, _folds(examples["label"].to_numpy())
+    choices, folds = {"logisticregression__C": STRENGTHS}, _folds(examples["label"].to_numpy())
     return GridSearchCV(classifier, choices, cv=folds).fit(examples["text"], examples["label"])
 
 

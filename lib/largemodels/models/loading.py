@@ -183,7 +183,7 @@ def _load_errors(name: object, what: str) -> Iterator[None]:
     """Turn what Transformers says of files that it cannot use into one sentence."""
     try:
         yield
-    except Exception as error:  # OSError, ValueError, KeyError, RuntimeError, SafetensorError, a tokenizer's own
+    except Exception as error:  # OSError, ValueError, KeyError, RuntimeError, SafetensorError, those of tokenizers
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CheckpointError(f"{name}: its {what} cannot be loaded ({reason[:160]})") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,16 +104,10 @@ class MaskedBatches(LengthBatches):
     """
 
     def __init__(
-        self,
-        sequences: TokenSequences,
-        tokenizer: PreTrainedTokenizerBase,
-        masking: Masking,
-        *,
-        batch_tokens: int,
-        seed: int,
-        batches: int | None = None,
+        self, sequences: TokenSequences, tokenizer: PreTrainedTokenizerBase, masking: Masking, **options: Any
     ) -> None:
-        super().__init__(sequences.lengths, batch_tokens, seed, batches)
+        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
+        super().__init__(sequences.lengths, **options)
         self.sequences, self.tokenizer, self.masking = sequences, tokenizer, masking
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
@@ -160,7 +155,8 @@ def masked_tokens(
         labels = batch.pop("labels")
         hidden = labels != IGNORED  # (batch, length)
         if not context:
-            batch["input_ids"] = _without_words(batch["input_ids"], tokenizer)
+            special = torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids, device=labels.device))
+            batch["input_ids"] = batch["input_ids"].masked_fill(~special, tokenizer.mask_token_id)
         logits, tokens = masked_logits(model, batch, hidden), labels[hidden]  # (hidden, vocabulary), (hidden,)
         part = {
             "sequence": np.repeat(batches.members(index), hidden.sum(1).cpu().numpy()),
@@ -175,12 +171,6 @@ def masked_tokens(
     table.insert(1, "library", np.array(sequences.libraries, dtype=object)[sequence])
     table["token"] = tokenizer.convert_ids_to_tokens(table["token"].tolist())
     return table
-
-
-def _without_words(input_ids: Tensor, tokenizer: PreTrainedTokenizerBase) -> Tensor:
-    """The ids with `[MASK]` for every token but the special ones, in the same shape."""
-    special = torch.tensor(tokenizer.all_special_ids, device=input_ids.device)
-    return input_ids.masked_fill(~torch.isin(input_ids, special), tokenizer.mask_token_id)
 
 
 def masked_logits(model: PreTrainedModel, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:

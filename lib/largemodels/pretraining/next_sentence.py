@@ -1,7 +1,7 @@
 """Next-sentence prediction: pairs of sentences of which half follow each other (Devlin et al. 2019).
 
 The pairs decide what is learned. Where a false second sentence comes from anywhere, its topic often gives it away,
-which Lan et al. 2020 (ALBERT) blame for how little the task helps; from the same library it is harder to tell.
+which Lan et al. 2020 (ALBERT) blame for the small use of the task; from the same library it is harder to tell.
 """
 
 from __future__ import annotations
