@@ -48,11 +48,10 @@ from transformers import (
 
 from largemodels.base.errors import InputError
 from largemodels.data import tasks
-from largemodels.models.batches import plan_batches
-from largemodels.models.checkpoints import check_fit, load_classifier, load_tokenizer, longest_text
+from largemodels.models.batches import LabelledBatches, plan_batches
 from largemodels.models.classifiers import fine_tune, predict
 from largemodels.models.cost import count_flops
-from largemodels.models.labelled import LabelledBatches
+from largemodels.models.loading import check_fit, load_classifier, load_tokenizer, longest_text
 from largemodels.models.training import Recipe
 from largemodels.statistics.comparisons import mcnemar
 

@@ -2,8 +2,8 @@
 
 Run as `python benchmarks/pretraining.py`. Plain is what a tutorial has: every sequence padded to the model's longest,
 `DataCollatorForLanguageModeling`, logits for all positions. Both train by `Trainer` and take turns, a round of steps
-each, with matrix products timed in between. Operations count where they are useful (`training_flops`): not for padding,
-and for the vocabulary at masked positions only.
+each, with matrix products timed in between. Operations count where they are useful: not for padding, and for the
+vocabulary at masked positions only.
 """
 
 import argparse
@@ -24,8 +24,9 @@ from transformers import (
 
 from largemodels.data import corpora
 from largemodels.models.batches import join_sentences
-from largemodels.pretraining.encoders import build_encoder, training_flops
-from largemodels.pretraining.masked_lm import IGNORED, MaskedBatches, Masking
+from largemodels.models.losses import IGNORED
+from largemodels.pretraining.encoders import build_encoder, matrix_parameters
+from largemodels.pretraining.masked_lm import MaskedBatches, Masking
 from largemodels.pretraining.tokenization import train_tokenizer
 from largemodels.pretraining.train import PretrainingRecipe, pretrain
 
@@ -87,9 +88,15 @@ def plain(model, tokenizer, sequences, recipe):
 
 
 def useful(model, batch) -> tuple[float, int]:
-    lengths = batch["attention_mask"].sum(1)
-    masked = int((batch["labels"] != IGNORED).sum())
-    return training_flops(model, lengths, masked), int(lengths.sum())
+    """Useful floating-point operations of a training step, forward and twice as much backward, and its tokens.
+
+    6 · body · tokens + 6 · head · masked + 12 · layers · hidden_size · Σ length², where body and head are
+    `matrix_parameters`, and a multiply-add counts as two. The last term is attention's two matrix products.
+    """
+    lengths, masked = batch["attention_mask"].sum(1).double(), int((batch["labels"] != IGNORED).sum())
+    body, head = matrix_parameters(model)
+    attention = 12 * model.config.num_hidden_layers * model.config.hidden_size * float((lengths**2).sum())
+    return 6 * body * float(lengths.sum()) + 6 * head * masked + attention, int(lengths.sum())
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Attention, written to be read top to bottom: masks, positions, scaled dot-product attention, many heads.
+"""Attention, to be read from top to bottom: scaled dot-product attention, masks, many heads, positions, its weights.
 
-Everything here equals PyTorch's own to rounding, and returns the attention weights, which the fused kernels
-never form. Shapes stand behind each tensor line; `query` positions are on axis −2 of the scores and `key`
-positions on axis −1. The notebook of the same name tells the story; `largemodels.models.losses` has the softmax.
+Everything here equals PyTorch's to rounding, and returns the attention weights, which the fused kernels never form. The
+shape of a tensor stands behind the line that makes it; the scores have queries on axis −2 and keys on axis −1. The
+softmax is that of `largemodels.models.losses`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,42 @@ from torch import Tensor, nn
 from largemodels.base.checks import described
 from largemodels.models.losses import softmax
 
+
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, scale: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """For each query, the mean of the values, weighted by softmax(q · k · scale) (Vaswani et al. 2017, section 3.2.1).
+
+    A query whose every key is masked attends to nothing: its weights and its output are zero, and so are its gradients,
+    as in `torch.nn.functional.scaled_dot_product_attention`; a bare softmax would give NaN.
+
+    Args:
+        query: `(..., queries, d_k)`.
+        key: `(..., keys, d_k)`.
+        value: `(..., keys, d_v)`.
+        mask: anything that broadcasts to the scores, `(..., queries, keys)`. Boolean: True where a query *may* attend
+            (the opposite of `torch.nn.MultiheadAttention`). Floating: added to the scaled scores.
+        scale: the factor of q · k; 1/√d_k if not given, which keeps the variance of the scores at 1 when the components
+            of q and k are independent with variance 1.
+
+    Returns:
+        The output `(..., queries, d_v)` and the weights `(..., queries, keys)`.
+
+    Raises:
+        ValueError: for shapes or types that do not fit together.
+    """
+    _check_inputs(query, key, value, mask)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = query @ key.transpose(-2, -1) * scale  # (..., queries, keys)
+    if mask is not None:
+        boolean = mask.dtype == torch.bool
+        scores = scores.masked_fill(~mask, -math.inf) if boolean else scores + mask.to(scores.dtype)
+    # A row without any key is replaced before the softmax: NaN would come back through the gradient.
+    nothing = (scores == -math.inf).all(-1, keepdim=True)  # (..., queries, 1)
+    weights = softmax(scores.masked_fill(nothing, 0.0)).masked_fill(nothing, 0.0)  # (..., queries, keys)
+    return weights @ value, weights  # (..., queries, d_v), (..., queries, keys)
+
+
 # --- Masks: boolean, True where a query may attend to a key. They combine with `&` and `|`. ----------------
 
 
@@ -22,38 +58,30 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
     """True at the real tokens of each row, `(batch, 1, length)`; it broadcasts over queries.
 
     Args:
-        lengths: `(batch,)` whole numbers, how many tokens of each row are real; the rest, at the end, is
-            padding.
+        lengths: `(batch,)` whole numbers, the real tokens of each row; the rest, at the end, is padding.
         length: the common length of the padded rows.
 
     Raises:
         ValueError: for lengths that are not a vector of whole numbers between 0 and `length`.
     """
-    if lengths.ndim != 1 or lengths.is_floating_point() or lengths.dtype == torch.bool:
+    if lengths.ndim != 1 or not _is_whole(lengths):
         raise ValueError(f"lengths: {described(lengths)} is not a vector of whole numbers")
     if lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= length:
         raise ValueError(f"lengths: {lengths.tolist()} are not all between 0 and {length}")
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, None, :]  # (batch, 1, length)
 
 
-def causal_mask(length: int, key_length: int | None = None, *, offset: int = 0) -> Tensor:
-    """True where the key is not later than the query, `(length, key_length)`.
-
-    Args:
-        length: number of queries.
-        key_length: number of keys; as many as queries if not given.
-        offset: position of the first query among the keys. 0 is PyTorch's `is_causal=True`; a model that
-            continues from cached keys wants `key_length - length`.
-    """
-    queries, keys = _positions(length, key_length)
-    return keys <= queries + offset  # (length, key_length)
+def causal_mask(length: int) -> Tensor:
+    """True where the key is not later than the query, `(length, length)`."""
+    queries, keys = _positions(length)
+    return keys <= queries  # (length, length)
 
 
 def sliding_window_mask(length: int, window: int) -> Tensor:
     """True where query and key are at most `window` positions apart, `(length, length)`.
 
-    Stacked layers see further: after n of them a position depends on n · `window` positions on each side
-    (Beltagy et al. 2020). Combine with `causal_mask` for a window that looks back only.
+    Stacked layers see further: after n of them a position depends on n · `window` positions on each side (Beltagy et
+    al. 2020). Combine with `causal_mask` for a window that looks back only.
     """
     if window < 0:
         raise ValueError(f"window: {window} is not at least 0")
@@ -64,8 +92,7 @@ def sliding_window_mask(length: int, window: int) -> Tensor:
 def prefix_mask(length: int, prefix_length: int) -> Tensor:
     """Causal, but the first `prefix_length` positions see one another whole, `(length, length)`.
 
-    The mask of a prefix language model (Raffel et al. 2020, figure 4): the input is read both ways, the
-    answer one way.
+    The mask of a prefix language model (Raffel et al. 2020, figure 4): the input is read both ways, the answer one way.
     """
     if not 0 <= prefix_length <= length:
         raise ValueError(f"prefix_length: {prefix_length} is not between 0 and the length, {length}")
@@ -79,186 +106,28 @@ def document_mask(documents: Tensor) -> Tensor:
     Several short documents packed into one row must not read one another.
 
     Args:
-        documents: `(..., length)` whole numbers, which document each position belongs to; negative for
-            padding, which attends to nothing and is attended by nothing.
+        documents: `(..., length)` whole numbers, the document of each position; negative for padding, which attends to
+            nothing and is attended by nothing.
     """
-    if documents.ndim == 0 or documents.is_floating_point() or documents.dtype == torch.bool:
+    if documents.ndim == 0 or not _is_whole(documents):
         raise ValueError(f"documents: {described(documents)} is not whole numbers of shape (..., length)")
     queries, keys = documents.unsqueeze(-1), documents.unsqueeze(-2)  # (..., length, 1), (..., 1, length)
     return (queries == keys) & (keys >= 0)  # (..., length, length)
 
 
-def _positions(length: int, key_length: int | None = None) -> tuple[Tensor, Tensor]:
-    """Query positions as a column and key positions as a row: `(length, 1)` and `(1, key_length)`."""
-    key_length = length if key_length is None else key_length
-    if length < 1 or key_length < 1:
-        raise ValueError(f"length: {min(length, key_length)} is not at least 1")
-    return torch.arange(length)[:, None], torch.arange(key_length)[None, :]
-
-
-# --- Positions: attention itself does not know the order of its keys. --------------------------------------
-
-
-def sinusoidal_positions(length: int, dim: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Sines and cosines of each position at dim/2 wavelengths from 2π to 10,000 · 2π, `(length, dim)`.
-
-    Added to the token vectors. Moving by k positions is one rotation of every (sine, cosine) pair, the same
-    wherever it starts (Vaswani et al. 2017, section 3.5). Even columns are sines, odd ones cosines.
-
-    Raises:
-        ValueError: for an odd `dim`.
-    """
-    angles = _angles(torch.arange(length), dim)  # (length, dim/2)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)  # (length, dim)
-
-
-def rotary(x: Tensor, positions: Tensor | None = None) -> Tensor:
-    """Queries or keys with each pair of components turned by an angle that grows with the position.
-
-    After it, q · k depends on the contents and on the *difference* of the two positions only (Su et al.
-    2021).
-
-    Args:
-        x: `(..., length, dim)` queries or keys, `dim` even. Values are left alone.
-        positions: `(length,)`; 0, 1, 2, … if not given.
-
-    Returns:
-        `(..., length, dim)`.
-    """
-    length, dim = x.shape[-2:]
-    positions = torch.arange(length) if positions is None else positions
-    if positions.shape != (length,):
-        raise ValueError(f"positions: shape {tuple(positions.shape)} is not ({length},), one for each row of x")
-    angles = _angles(positions.to(x.device), dim)  # (length, dim/2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    even, odd = x[..., 0::2], x[..., 1::2]  # (..., length, dim/2) each
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)  # (..., length, dim/2, 2)
-    return turned.flatten(-2)  # (..., length, dim)
-
-
-def _angles(positions: Tensor, dim: int) -> Tensor:
-    """position · 10000^(−2i/dim) for i = 0 … dim/2 − 1, in float64, as a far position needs."""
-    if dim < 2 or dim % 2:
-        raise ValueError(f"dim: {dim} is not even: sines and cosines come in pairs")
-    exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=positions.device) / dim  # (dim/2,)
-    return positions.double()[:, None] * 10_000.0**-exponents  # (length, dim/2)
-
-
-def alibi_slopes(num_heads: int) -> Tensor:
-    """How steeply each head of ALiBi looks away from distant keys, `(num_heads,)`.
-
-    For n heads 2^(−8/n), 2^(−16/n), … down to 2^−8. If n is not a power of two, the slopes of the next lower
-    power, then every other slope of the next higher one, as in the authors' code (Press et al. 2022).
-    """
-    if num_heads < 1:
-        raise ValueError(f"num_heads: {num_heads} is not at least 1")
-    power = 2 ** math.floor(math.log2(num_heads))
-    slopes = [2 ** (-8 * head / power) for head in range(1, power + 1)]
-    between = [2 ** (-8 * head / (2 * power)) for head in range(1, 2 * power + 1, 2)]
-    return torch.tensor(slopes + between[: num_heads - power])
-
-
-def alibi(num_heads: int, length: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """−slope · |query position − key position|, `(num_heads, length, length)`: an additive mask.
-
-    The paper is about causal models; there, add `causal_mask` with `masked_fill(~mask, -inf)`.
-    """
-    queries, keys = _positions(length)
-    distance = (queries - keys).abs()  # (length, length)
-    return (-alibi_slopes(num_heads)[:, None, None] * distance).to(dtype)  # (num_heads, length, length)
-
-
-# --- Attention ---------------------------------------------------------------------------------------------
-
-
-def attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, scale: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """For each query, the mean of the values, weighted by softmax(q · k · scale).
-
-    A query whose every key is masked attends to nothing: its weights and its output are zero, and so are its
-    gradients, where a bare softmax would give NaN. That is also what
-    `torch.nn.functional.scaled_dot_product_attention` does.
-
-    Args:
-        query: `(..., queries, d_k)`.
-        key: `(..., keys, d_k)`.
-        value: `(..., keys, d_v)`.
-        mask: anything that broadcasts to the scores, `(..., queries, keys)`. Boolean: True where a query
-            *may* attend (the opposite of `torch.nn.MultiheadAttention`). Floating: added to the scaled
-            scores.
-        scale: what q · k is multiplied with; 1/√d_k if not given, which keeps the variance of the scores at 1
-            when the components of q and k are independent with variance 1.
-
-    Returns:
-        The output `(..., queries, d_v)` and the weights `(..., queries, keys)`.
-
-    Raises:
-        ValueError: when shapes or types do not fit together.
-
-    Follows Vaswani et al. 2017, section 3.2.1.
-    """
-    _check_attention(query, key, value, mask)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = query @ key.transpose(-2, -1) * scale  # (..., queries, keys)
-    if mask is not None:
-        boolean = mask.dtype == torch.bool
-        scores = scores.masked_fill(~mask, -math.inf) if boolean else scores + mask.to(scores.dtype)
-    # A row without any key is replaced before the softmax: NaN would come back through the gradient.
-    nothing = (scores == -math.inf).all(-1, keepdim=True)  # (..., queries, 1)
-    weights = softmax(scores.masked_fill(nothing, 0.0)).masked_fill(nothing, 0.0)  # (..., queries, keys)
-    return weights @ value, weights  # (..., queries, d_v), (..., queries, keys)
-
-
-def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-    """Raise one ValueError that names what does not fit."""
-    for name, tensor in (("query", query), ("key", key), ("value", value)):
-        if tensor.ndim < 2 or not tensor.is_floating_point():
-            raise ValueError(f"{name}: {described(tensor)} is not floating point of shape (..., length, dim)")
-    if not query.dtype == key.dtype == value.dtype:
-        raise ValueError(f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}: give them one type")
-    if query.shape[-1] != key.shape[-1]:
-        raise ValueError(f"key: width {key.shape[-1]} is not that of the query, {query.shape[-1]}")
-    if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"value: {value.shape[-2]} rows for {key.shape[-2]} keys")
-    try:
-        batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    except RuntimeError:
-        shapes = ", ".join(str(tuple(tensor.shape[:-2])) for tensor in (query, key, value))
-        raise ValueError(f"batch shapes of query, key and value do not broadcast: {shapes}") from None
-    if mask is not None:
-        _check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
-
-
-def _check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:
-    if mask.dtype != torch.bool and not mask.is_floating_point():
-        raise ValueError(f"mask: {described(mask)} is neither boolean (True = may attend) nor floating (is added)")
-    try:
-        fits = torch.broadcast_shapes(mask.shape, scores) == scores
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"mask: shape {tuple(mask.shape)} does not broadcast to the scores, {scores}")
+def _positions(length: int) -> tuple[Tensor, Tensor]:
+    """Query positions as a column and key positions as a row: `(length, 1)` and `(1, length)`."""
+    if length < 1:
+        raise ValueError(f"length: {length} is not at least 1")
+    positions = torch.arange(length)
+    return positions[:, None], positions[None, :]
 
 
 # --- Many heads --------------------------------------------------------------------------------------------
 
 
-def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """`(batch, length, num_heads · d)` as `(batch, num_heads, length, d)`."""
-    batch, length, width = x.shape
-    return x.view(batch, length, num_heads, width // num_heads).transpose(1, 2)
-
-
-def merge_heads(x: Tensor) -> Tensor:
-    """`(batch, num_heads, length, d)` as `(batch, length, num_heads · d)`: the inverse of `split_heads`."""
-    return x.transpose(1, 2).flatten(2)
-
-
 class MultiHeadAttention(nn.Module):
-    """Several attentions side by side, each in its own projection of the same tokens.
-
-    Follows Vaswani et al. 2017, section 3.2.2.
+    """Several attentions side by side, each in its projection of the tokens (Vaswani et al. 2017, section 3.2.2).
 
     Args:
         embed_dim: width of a token vector.
@@ -280,11 +149,7 @@ class MultiHeadAttention(nn.Module):
         self.output = nn.Linear(embed_dim, embed_dim, bias=bias)
 
     def forward(
-        self,
-        query: Tensor,
-        key: Tensor | None = None,
-        value: Tensor | None = None,
-        mask: Tensor | None = None,
+        self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Attend from `query` to `key` and `value`; self-attention if they are not given.
 
@@ -292,12 +157,11 @@ class MultiHeadAttention(nn.Module):
             query: `(batch, queries, embed_dim)`.
             key: `(batch, keys, embed_dim)`; the query if not given.
             value: `(batch, keys, embed_dim)`; the key if not given.
-            mask: as for `attention`: `(queries, keys)`, `(batch, queries, keys)` or `(batch, num_heads,
-                queries, keys)`, each axis but the last possibly 1.
+            mask: as for `attention`: `(queries, keys)`, `(batch, queries, keys)` or `(batch, num_heads, queries,
+                keys)`, each axis but the last possibly 1.
 
         Returns:
-            The output `(batch, queries, embed_dim)` and the weights of each head `(batch, num_heads, queries,
-            keys)`.
+            The output `(batch, queries, embed_dim)` and the weights of each head `(batch, num_heads, queries, keys)`.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -314,26 +178,104 @@ class MultiHeadAttention(nn.Module):
         """The same function as a `torch.nn.MultiheadAttention`, with copies of its weights.
 
         Raises:
-            ValueError: for the options that this class leaves out: other widths for keys and values, an extra
-                bias token, an added zero token.
+            ValueError: for the options that this class leaves out: other widths for keys and values, an extra bias
+                token, an added zero token.
         """
         if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
             raise ValueError("MultiheadAttention with kdim, vdim, add_bias_kv or add_zero_attn has no equal here")
         has_bias = module.in_proj_bias is not None
         ours = cls(module.embed_dim, module.num_heads, bias=has_bias).to(module.in_proj_weight)
-        projections = (ours.query, ours.key, ours.value)
-        with torch.no_grad():
-            for ours_linear, weight in zip(projections, module.in_proj_weight.chunk(3), strict=True):
-                ours_linear.weight.copy_(weight)
-            ours.output.weight.copy_(module.out_proj.weight)
-            if has_bias:
-                for ours_linear, bias in zip(projections, module.in_proj_bias.chunk(3), strict=True):
-                    ours_linear.bias.copy_(bias)
-                ours.output.bias.copy_(module.out_proj.bias)
+        projections = (ours.query, ours.key, ours.value, ours.output)
+        for kind in ("weight", "bias") if has_bias else ("weight",):
+            stacked, last = getattr(module, f"in_proj_{kind}"), getattr(module.out_proj, kind)
+            for part, theirs in zip(projections, (*stacked.chunk(3), last), strict=True):
+                getattr(part, kind).data.copy_(theirs)
         return ours
 
 
-# --- What the weights look like ----------------------------------------------------------------------------
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """`(batch, length, num_heads · d)` as `(batch, num_heads, length, d)`."""
+    batch, length, width = x.shape
+    return x.view(batch, length, num_heads, width // num_heads).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """`(batch, num_heads, length, d)` as `(batch, length, num_heads · d)`: the inverse of `split_heads`."""
+    return x.transpose(1, 2).flatten(2)
+
+
+# --- Positions: attention itself does not know the order of its keys. --------------------------------------
+
+
+def sinusoidal_positions(length: int, dim: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Sines and cosines of each position at dim/2 wavelengths from 2π to 10,000 · 2π, `(length, dim)`.
+
+    Added to the token vectors. Moving by k positions is one rotation of every (sine, cosine) pair, the same wherever it
+    starts (Vaswani et al. 2017, section 3.5). Even columns are sines, odd ones cosines.
+
+    Raises:
+        ValueError: for an odd `dim`.
+    """
+    angles = _angles(torch.arange(length), dim)  # (length, dim/2)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)  # (length, dim)
+
+
+def rotary(x: Tensor, positions: Tensor | None = None) -> Tensor:
+    """Queries or keys, `(..., length, dim)`, with each pair of components turned by an angle that grows with position.
+
+    After it, q · k depends on the contents and on the *difference* of the two positions only (Su et al. 2021).
+
+    Args:
+        x: `(..., length, dim)` queries or keys, `dim` even. Values are left alone.
+        positions: `(length,)`; 0, 1, 2, … if not given.
+
+    Raises:
+        ValueError: for an odd `dim`, or another number of positions.
+    """
+    length, dim = x.shape[-2:]
+    positions = torch.arange(length) if positions is None else positions
+    if positions.shape != (length,):
+        raise ValueError(f"positions: shape {tuple(positions.shape)} is not ({length},), one for each row of x")
+    angles = _angles(positions.to(x.device), dim)  # (length, dim/2)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    even, odd = x[..., 0::2], x[..., 1::2]  # (..., length, dim/2) each
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)  # (..., length, dim/2, 2)
+    return turned.flatten(-2)  # (..., length, dim)
+
+
+def _angles(positions: Tensor, dim: int) -> Tensor:
+    """position · 10000^(−2i/dim) for i = 0 … dim/2 − 1, in float64, as a far position needs."""
+    if dim < 2 or dim % 2:
+        raise ValueError(f"dim: {dim} is not even: sines and cosines come in pairs")
+    exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=positions.device) / dim  # (dim/2,)
+    return positions.double()[:, None] * 10_000.0**-exponents  # (length, dim/2)
+
+
+def alibi(num_heads: int, length: int) -> Tensor:
+    """−slope · |query position − key position|, `(num_heads, length, length)`: an additive mask (Press et al. 2022).
+
+    The paper is about causal models; there, add `causal_mask` with `masked_fill(~mask, -inf)`.
+    """
+    queries, keys = _positions(length)
+    distance = (queries - keys).abs()  # (length, length)
+    return -alibi_slopes(num_heads)[:, None, None] * distance  # (num_heads, length, length)
+
+
+def alibi_slopes(num_heads: int) -> Tensor:
+    """The steepness with which each head of ALiBi looks away from distant keys, `(num_heads,)`.
+
+    For n heads 2^(−8/n), 2^(−16/n), … down to 2^−8. If n is not a power of two, the slopes of the next lower power,
+    then every other slope of the next higher one, as in the authors' code.
+    """
+    if num_heads < 1:
+        raise ValueError(f"num_heads: {num_heads} is not at least 1")
+    power = 2 ** math.floor(math.log2(num_heads))
+    slopes = [2 ** (-8 * head / power) for head in range(1, power + 1)]
+    between = [2 ** (-8 * head / (2 * power)) for head in range(1, 2 * power + 1, 2)]
+    return torch.tensor(slopes + between[: num_heads - power])
+
+
+# --- The weights -------------------------------------------------------------------------------------------
 
 
 def entropy(weights: Tensor) -> Tensor:
@@ -342,24 +284,24 @@ def entropy(weights: Tensor) -> Tensor:
 
 
 def softmax_gradient_norm(weights: Tensor) -> Tensor:
-    """The Frobenius norm of the softmax's Jacobian diag(w) − w wᵀ, given its output w; the last axis goes.
+    """The Frobenius norm of the softmax's Jacobian diag(w) − w wᵀ, from its output w `(..., keys)`; the last axis goes.
 
-    It says how much of a gradient at the weights reaches the scores. Written out, its square is Σw² − 2Σw³ +
-    (Σw²)², which needs no n × n matrix. It is 0 for a one-hot row: such a head has stopped learning.
+    It says how much of a gradient at the weights reaches the scores. Written out, its square is Σw² − 2Σw³ + (Σw²)²,
+    which needs no n × n matrix. It is 0 for a one-hot row: such a head has stopped learning.
     """
     squares = weights.square().sum(-1)  # (...)
     return (squares - 2 * weights.pow(3).sum(-1) + squares.square()).clamp_min(0).sqrt()
 
 
 def score_study(dim: int, keys: int, draws: int, *, scaled: bool, generator: torch.Generator) -> dict[str, Tensor]:
-    """What one query of independent unit-variance components sees, over `draws` trials.
+    """The scores of one query of independent unit-variance components, over `draws` trials.
 
     Args:
         dim: width of query and keys.
-        keys: how many keys the query chooses among.
-        draws: number of independent trials, each with its own query and keys.
+        keys: number of keys that the query chooses among.
+        draws: number of independent trials, each with its query and keys.
         scaled: whether the scores are divided by √dim, as `attention` does, or left as they are.
-        generator: where the random numbers come from.
+        generator: of all random numbers.
 
     Returns:
         `(draws,)` each: `variance`, of the dot products q · k over the keys; `entropy`, of the weights, as a share of
@@ -373,3 +315,42 @@ def score_study(dim: int, keys: int, draws: int, *, scaled: bool, generator: tor
         "entropy": entropy(weights).squeeze(1) / math.log(keys),  # (draws,)
         "gradient": softmax_gradient_norm(weights).squeeze(1),  # (draws,)
     }
+
+
+# --- Inputs that do not fit --------------------------------------------------------------------------------
+
+
+def _check_inputs(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """Refuse inputs of `attention` that do not fit together, with a sentence that names the first of them."""
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        if tensor.ndim < 2 or not tensor.is_floating_point():
+            raise ValueError(f"{name}: {described(tensor)} is not floating point of shape (..., length, dim)")
+    if not query.dtype == key.dtype == value.dtype:
+        raise ValueError(f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}: give them one type")
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(f"key: width {key.shape[-1]} is not that of the query, {query.shape[-1]}")
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"value: {value.shape[-2]} rows for {key.shape[-2]} keys")
+    leading = [tuple(tensor.shape[:-2]) for tensor in (query, key, value)]
+    if (batch := _broadcast(*leading)) is None:
+        raise ValueError(f"batch shapes of query, key and value do not broadcast: {', '.join(map(str, leading))}")
+    if mask is None:
+        return
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise ValueError(f"mask: {described(mask)} is neither boolean (True = may attend) nor floating (is added)")
+    scores = (*batch, query.shape[-2], key.shape[-2])
+    if _broadcast(mask.shape, scores) != scores:
+        raise ValueError(f"mask: shape {tuple(mask.shape)} does not broadcast to the scores, {scores}")
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that these shapes broadcast to, or None."""
+    try:
+        return tuple(torch.broadcast_shapes(*shapes))
+    except RuntimeError:
+        return None
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether a tensor is of whole numbers; booleans are none."""
+    return not tensor.is_floating_point() and tensor.dtype != torch.bool

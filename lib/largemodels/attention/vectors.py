@@ -1,4 +1,4 @@
-"""Word vectors by counting: which words stand near which, weighed by PPMI and compressed by an SVD.
+"""Word vectors by counting: neighbours of each word, weighed by PPMI and compressed by an SVD.
 
 No network and no training: a few seconds on one core. Levy and Goldberg (2014) showed that skip-gram with
 negative sampling implicitly factorises much the same matrix.
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from scipy import sparse
@@ -31,7 +32,7 @@ class WordVectors:
 
     Attributes:
         words: the vocabulary, the most frequent first.
-        counts: `(words,)`, how often each word occurs.
+        counts: `(words,)`, the occurrences of each word.
         vectors: `(words, size)`, a word as the centre of its window.
         contexts: `(words, size)`, a word as a neighbour of others.
     """
@@ -51,23 +52,17 @@ class WordVectors:
         """The vectors at length one, `(words, size)`: their dot products are cosines."""
         return unit_length(self.vectors)
 
-    def rows(self, words: Sequence[str]) -> np.ndarray:
-        """The row of each of some words, −1 for words outside the vocabulary."""
-        return np.array([self.index.get(word, -1) for word in words], dtype=int)
-
     def look_up(self, words: Sequence[str], table: np.ndarray | None = None) -> np.ndarray:
         """The rows of some words in a table (`vectors` if not given), zeros for unknown ones: `(len(words), size)`."""
         table = self.vectors if table is None else table
-        rows = self.rows(words)
+        rows = np.array([self.index.get(word, -1) for word in words], dtype=int)
         return np.where(rows[:, None] >= 0, table[rows], 0.0)
 
     def nearest(self, vector: np.ndarray, n: int = 5, *, leave_out: Iterable[str] = ()) -> list[tuple[str, float]]:
         """The `n` words of highest cosine with a vector `(size,)`, highest first, each with its cosine."""
-        cosines = self.directions @ unit_length(vector)
-        left_out = set(leave_out)
-        ranked = (self.words[row] for row in np.argsort(-cosines, kind="stable"))
-        chosen = [word for word, _ in zip((word for word in ranked if word not in left_out), range(n), strict=False)]
-        return [(word, float(cosines[self.index[word]])) for word in chosen]
+        cosines, left_out = self.directions @ unit_length(vector), set(leave_out)
+        ranked = ((self.words[row], float(cosines[row])) for row in np.argsort(-cosines, kind="stable"))
+        return list(islice((pair for pair in ranked if pair[0] not in left_out), n))
 
 
 def word_vectors(
@@ -82,14 +77,14 @@ def word_vectors(
 ) -> WordVectors:
     """Vectors of the frequent words of some sentences.
 
-    The association of word w and context c is max(0, log p(w, c) / (p(w) p(c))), with the counts of contexts
-    raised to `smoothing` so that rare ones do not look too significant (Levy, Goldberg and Dagan 2015,
-    section 3.2). Its truncated SVD U Σ Vᵀ gives word vectors U √Σ and context vectors V √Σ.
+    The association of word w and context c is max(0, log p(w, c) / (p(w) p(c))), with the counts of contexts raised to
+    `smoothing` so that rare ones do not look too significant (Levy, Goldberg and Dagan 2015, section 3.2). Its
+    truncated SVD U Σ Vᵀ gives word vectors U √Σ and context vectors V √Σ.
 
     Args:
         sentences: lists of words; windows do not cross from one into the next.
         vector_size: dimensions of a vector.
-        window: how many words to each side count as near.
+        window: number of words to each side that count as near.
         min_count: rarer words are left out, and the words around them do not move closer together.
         max_words: at most this many words, the most frequent, which bounds time and memory.
         smoothing: exponent of the context counts; 1 is plain PPMI.
@@ -113,7 +108,7 @@ def word_vectors(
 
 
 def cooccurrences(sentences: Iterable[Sequence[str]], words: Sequence[str], window: int) -> sparse.csr_matrix:
-    """How often each word stands within `window` places of each other, `(len(words), len(words))`, symmetric."""
+    """The number of times that two words stand within `window` places, `(len(words), len(words))`, symmetric."""
     index = {word: row for row, word in enumerate(words)}
     rows: list[int] = []
     for sentence in sentences:
@@ -146,8 +141,7 @@ def ppmi(counts: sparse.csr_matrix, smoothing: float = 0.75) -> sparse.csr_matri
 def factorised(matrix: sparse.csr_matrix, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """U √Σ and V √Σ of the truncated SVD, `(rows, size)` and `(columns, size)`, the largest singular value first.
 
-    Of the two signs that each pair of singular vectors may have, the one that makes the largest entry of U
-    positive.
+    Of the two signs that each pair of singular vectors may have, the one that makes the largest entry of U positive.
     """
     start = np.random.default_rng(seed).standard_normal(min(matrix.shape))
     u, s, vt = svds(matrix.astype(float), k=size, v0=start)
@@ -173,7 +167,7 @@ def plural_pairs(words: Sequence[str]) -> list[tuple[str, str]]:
 def share_nearer_than_chance(
     model: WordVectors, pairs: Sequence[tuple[str, str]], rng: np.random.Generator
 ) -> tuple[int, int]:
-    """In how many pairs the first word is nearer to its partner than to another pair's: `(count, n)`.
+    """The number of pairs in which the first word is nearer to its partner than to another pair's: `(count, n)`.
 
     The other pair is drawn at random. Drawing from the other partners keeps their frequencies the same, which a random
     word of the vocabulary would not.

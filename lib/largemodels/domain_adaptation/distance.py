@@ -282,11 +282,6 @@ class BoundTerms:
         known = (self.source_error, self.half_distance, self.joint_error)
         return sum(term for term in known if not math.isnan(term))
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether the bound is 1 or more, which every error keeps to."""
-        return self.bound >= 1
-
 
 def bound_terms(
     source_right: ArrayLike,

@@ -33,10 +33,10 @@ from largemodels.domain_adaptation.label_shift import estimate_by_likelihood, wi
 from largemodels.domain_adaptation.train import features_of, fine_tune_across
 from largemodels.fine_tuning.trials import Trial, word_trial
 from largemodels.models.batches import join_sentences
-from largemodels.models.checkpoints import load_classifier, load_masked_lm
 from largemodels.models.classifiers import NEVER, classifier_on, fine_tune, predict, recipe_for
+from largemodels.models.loading import load_classifier, load_masked_lm
 from largemodels.models.training import Recipe
-from largemodels.pretraining.masked_prediction import masked_tokens
+from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import PretrainingRecipe, pretrain
 from largemodels.statistics.calibration import apply_temperature, fit_temperature
 

@@ -7,6 +7,7 @@ for the same seed, so that a difference between the two is the loss's.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -19,10 +20,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from largemodels.base.errors import InputError
 from largemodels.domain_adaptation.alignment import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
-from largemodels.models.classifiers import held_out_metrics
-from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
+from largemodels.models.batches import LabelledBatches, reads_token_types
+from largemodels.models.classifiers import class_log_probabilities, held_out_metrics
+from largemodels.models.losses import IGNORED
 from largemodels.models.training import Recipe, train
-from largemodels.pretraining.masked_lm import IGNORED
 
 _EVERY_TOKEN = "method: the model's last layer reads every token, not one vector a text; take another"
 
@@ -232,7 +233,7 @@ def fine_tune_across(
     classifier may well tell them apart (Elazar and Goldberg 2018): ask `domain_shift.proxy_a_distance`.
 
     Args:
-        model: a sequence classifier, such as `checkpoints.load_classifier` gives.
+        model: a sequence classifier, such as `loading.load_classifier` gives.
         tokenizer: the model's.
         source: to learn from: text, for pairs text_pair, and label (the class, from 0).
         target: text of the other domain; labels are not looked at.
@@ -255,17 +256,14 @@ def fine_tune_across(
         raise InputError(f"label_smoothing: {recipe.label_smoothing} does not go with the loss of two domains; give 0")
     aligned = AlignedClassifier(model, method, weight, seed=recipe.seed)
 
-    def batches(number: int) -> TwoDomainBatches:
-        return TwoDomainBatches(
-            source,
-            target,
-            tokenizer,
-            max_length=max_length,
-            batch_tokens=recipe.batch_tokens,
-            seed=recipe.seed,
-            token_types=reads_token_types(model),
-            batches=number,
-        )
+    batches = partial(
+        TwoDomainBatches,
+        source,
+        target,
+        tokenizer,
+        max_length=max_length,
+        token_types=reads_token_types(model),
+    )
 
     def evaluate(trained: AlignedClassifier) -> dict[str, float]:
         return held_out_metrics(trained.classifier, tokenizer, validation, max_length=max_length)

@@ -1,4 +1,4 @@
-"""One fine-tuning with what it cost and what it answered, and several of them in one table.
+"""One fine-tuning with its cost and its answers, and several of them in one table.
 
 The fine-tuning chapter changes one thing at a time: the start, the weights that learn, the rate, the number of labels.
 Each change is a `Trial`, judged on the same examples, so that it can be compared with the first one pair by pair.
@@ -18,7 +18,6 @@ from largemodels.base.errors import InputError
 from largemodels.data.predictions import example_ids
 from largemodels.data.texts import joined_texts
 from largemodels.models.batches import plan_batches
-from largemodels.models.checkpoints import longest_text
 from largemodels.models.classifiers import (
     fine_tune,
     mean_cross_entropy,
@@ -27,6 +26,7 @@ from largemodels.models.classifiers import (
     word_classifier,
     word_log_probabilities,
 )
+from largemodels.models.loading import longest_text
 from largemodels.models.trainable import trained_parameters
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.statistics.intervals import proportion_interval
@@ -34,13 +34,13 @@ from largemodels.statistics.intervals import proportion_interval
 
 @dataclass(frozen=True)
 class Trial:
-    """A classifier that was trained, and what came of it.
+    """A trained classifier's answers, and what they cost.
 
     Attributes:
         name: of the setting.
         log_probabilities: of each class for each example that it is judged on, `(examples, classes)`.
         history: the table of `training.train`; empty for a classifier that was not trained in steps.
-        trained: numbers that the training may change.
+        trained: the parameters that the training may change.
         epoch_seconds: time of each pass in optimizer steps, without evaluation.
         seconds: of the training, evaluation on validation examples included.
     """
@@ -53,7 +53,7 @@ class Trial:
     seconds: float = 0.0
 
     def right(self, examples: pd.DataFrame) -> np.ndarray:
-        """Which of the examples that it is judged on it gets right, `(examples,)`."""
+        """Whether it is right about each of the examples that it is judged on, `(examples,)`."""
         return self.log_probabilities.argmax(1) == examples["label"].to_numpy()
 
     def loss(self, examples: pd.DataFrame) -> float:
@@ -67,7 +67,7 @@ class Trial:
 
 
 def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Refuse a limit that is beyond the model's, before anything is trained.
+    """Refuse a limit that is beyond the model's, or that leaves no room for text.
 
     Raises:
         InputError: with the limit that the model has.
@@ -79,7 +79,7 @@ def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Pre
 
 
 def check_classes(labels: Sequence[str]) -> None:
-    """Refuse labels that are measurements: a file of text has them as texts, so that they look like classes.
+    """Refuse labels that are measurements, which in a file of text look like the names of classes.
 
     Raises:
         InputError: if all labels are numbers and one has a fraction.
@@ -96,7 +96,7 @@ def check_classes(labels: Sequence[str]) -> None:
 
 
 def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
-    """Some of the examples, or all of them where there are no more, at random; a smaller draw is part of a larger one.
+    """So many of the examples, or all of them, at random; a smaller draw is part of a larger one.
 
     A rare class may be missing. A classifier still has an answer for it, which it learns never to give.
 
@@ -112,7 +112,7 @@ def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
 
 
 def fixed(examples: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Some of the examples, or all of them: the same for every seed, those whose digests come first."""
+    """So many of the examples, or all of them: those whose digests come first, the same for every seed."""
     return examples.iloc[np.argsort(example_ids(examples), kind="stable")[:number]]
 
 
@@ -130,17 +130,17 @@ def run_trial(
     callbacks: Sequence[TrainerCallback] = (),
     **recipe: object,
 ) -> Trial:
-    """The trial of training `model`, in place, on the examples, once it is judged on others.
+    """The trial of training `model`, in place, on some examples, and of judging it on others.
 
     Args:
         name: of the setting.
-        model: a sequence classifier; `trainable.train_only` says which of its weights learn.
+        model: a sequence classifier; `trainable.train_only` freezes some of its weights.
         tokenizer: the model's.
         examples: to learn from.
         judged: held-out examples for the answers.
         epochs: passes; the model is evaluated on `validation` after each.
         max_length: tokens of an example at most.
-        validation: held-out examples, others than those it is judged on.
+        validation: held-out examples, other than the judged ones.
         folder: for checkpoints, as for `training.train`.
         callbacks: of the `Trainer`.
         **recipe: rates, batch_tokens, seed and the rest of `training.Recipe`.
@@ -164,7 +164,7 @@ def run_trial(
 
 
 def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes: int) -> Trial:
-    """The trial of the baseline that counts words, `fine_tuning.word_classifier`; texts of a pair are joined."""
+    """The trial of the baseline that counts words, `classifiers.word_classifier`; texts of a pair are joined."""
     start = time.perf_counter()
     classifier = word_classifier(examples.assign(text=joined_texts(examples)))
     seconds = time.perf_counter() - start
@@ -173,7 +173,7 @@ def word_trial(name: str, examples: pd.DataFrame, judged: pd.DataFrame, classes:
 
 
 class _StepClock(TrainerCallback):
-    """How long each optimizer step took, evaluation and logging left out."""
+    """The seconds of each optimizer step, evaluation and logging left out."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -189,9 +189,9 @@ class _StepClock(TrainerCallback):
 def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
     """One row for each trial, judged on the same examples; the differences are to the first trial.
 
-    Columns: setting, trained (numbers that learn), seconds, loss (nats), right (count), accuracy with low and high
-    (95%, Wilson), difference with difference_low and difference_high (95%, paired bootstrap; documents as clusters
-    where the examples have some), and p (exact McNemar test, Holm's correction for all rows).
+    Columns: setting, trained (parameters), seconds, loss (nats), right (count), accuracy with low and high (95%,
+    Wilson), difference with difference_low and difference_high (95%, paired bootstrap; documents as clusters where the
+    examples have some), and p (exact McNemar test, Holm's correction for all rows).
     """
     first = trials[0].right(judged)
     rows, p_values = [], []
@@ -202,8 +202,8 @@ def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int
         row = {"setting": trial.name, "trained": trial.trained, "seconds": trial.seconds, "loss": trial.loss(judged)}
         row |= {"right": int(right.sum()), "accuracy": accuracy, "low": low, "high": high}
         if trial is not trials[0]:
-            found = paired_bootstrap(right, first, clusters=clusters, resamples=resamples)
-            row |= {"difference": found.difference, "difference_low": found.low, "difference_high": found.high}
+            gain = paired_bootstrap(right, first, clusters=clusters, resamples=resamples)
+            row |= {"difference": gain.difference, "difference_low": gain.low, "difference_high": gain.high}
             p_values.append(mcnemar(right, first).p)
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -211,7 +211,7 @@ def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int
 
 
 def readable(table: pd.DataFrame, examples: int, names: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """The table of `trial_table` as people read it: counts of so many examples, differences with their intervals."""
+    """The table of `trial_table` for readers: counts out of `examples`, differences with their intervals."""
     difference = [
         "" if np.isnan(row.p) else f"{row.difference:+.3f} ({row.difference_low:+.3f} to {row.difference_high:+.3f})"
         for row in table.itertuples()
@@ -230,7 +230,7 @@ def readable(table: pd.DataFrame, examples: int, names: Mapping[str, str] | None
 
 
 def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: float) -> float:
-    """How many labels it takes to come to an accuracy, by a learning curve of so many sizes and accuracies.
+    """The number of labels at which a learning curve, of accuracies at sizes, comes to an accuracy.
 
     Between two sizes the curve is a line over the logarithm of the size, and it is taken as rising: a size counts as
     good as the best up to it. Infinite where the curve never comes so far; the smallest size where it begins above.
@@ -248,7 +248,7 @@ def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: f
 
 
 def padding_table(lengths: Sequence[int], batch_size: int, longest: int, seed: int = 0) -> pd.DataFrame:
-    """What share of the places in a batch holds padding, by four ways of making batches of texts of these lengths.
+    """The share of the places in a batch that hold padding, by four ways of making batches of texts of these lengths.
 
     Rows: to the model's longest, to 128 (the default of the Hugging Face example script), to the longest in a random
     batch, and by length, with as many tokens in a batch on average. Columns: batches, places, padding (share).
@@ -276,15 +276,7 @@ def surest_errors(
     judged: pd.DataFrame, log_probabilities: np.ndarray, labels: Sequence[str], number: int = 8
 ) -> pd.DataFrame:
     """The wrong answers that a classifier was surest of: text, label, answer and the probability of that answer."""
-    names = np.array(labels, dtype=object)
-    answer = log_probabilities.argmax(1)
-    table = pd.DataFrame(
-        {
-            "text": joined_texts(judged).to_numpy(),
-            "label": names[judged["label"].to_numpy()],
-            "answer": names[answer],
-            "probability": np.exp(log_probabilities.max(1)),
-        }
-    )
-    wrong = table[answer != judged["label"].to_numpy()]
+    names, label, answer = np.array(labels, dtype=object), judged["label"].to_numpy(), log_probabilities.argmax(1)
+    table = pd.DataFrame({"text": joined_texts(judged).to_numpy(), "label": names[label], "answer": names[answer]})
+    wrong = table.assign(probability=np.exp(log_probabilities.max(1)))[answer != label]
     return wrong.sort_values("probability", ascending=False, kind="stable").head(number).reset_index(drop=True)

@@ -1,30 +1,28 @@
 """Token sequences in batches with hardly any padding: joined within documents, grouped by length, cut by tokens.
 
 Every chapter that trains or evaluates a model takes its batches from here. A batch is a dictionary of `input_ids`
-and `attention_mask`, each `(batch, length)`, as the models of `transformers` take it.
+and `attention_mask`, each `(batch, length)`, and whatever else the forward pass of a model of `transformers` takes.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
 class TokenSequences:
-    """Texts as token ids, `[CLS]` and `[SEP]` among them, and where each comes from.
+    """Texts as token ids, `[CLS]` and `[SEP]` among them, and their sources.
 
     Attributes:
         input_ids: one int64 array a sequence.
@@ -38,7 +36,7 @@ class TokenSequences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens in each sequence."""
+        """Tokens in each sequence, `(sequences,)`."""
         return np.array([len(ids) for ids in self.input_ids], dtype=int)
 
     def __len__(self) -> int:
@@ -52,7 +50,7 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
     that is too long is cut at the end. No sequence holds text of two documents, so nothing has to be kept apart inside.
 
     Args:
-        sentences: as `largemodels.data.corpora.sentences` gives them: sentence, document, library.
+        sentences: sentence, document and library, as `largemodels.data.corpora.sentences` gives them.
         tokenizer: gives the ids of the words and of `[CLS]` and `[SEP]`.
         max_length: tokens at most, `[CLS]` and `[SEP]` included.
 
@@ -73,12 +71,12 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
             documents.append(document)
             libraries.append(library)
         joined[-1].extend(ids[:room])
-    frame = [np.array([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]) for ids in joined]
-    return TokenSequences(frame, documents, libraries)
+    framed = [np.array([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]) for ids in joined]
+    return TokenSequences(framed, documents, libraries)
 
 
 def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random.Generator) -> list[np.ndarray]:
-    """Which sequences go together: index arrays that hold every sequence once, in random order.
+    """The sequences of each batch: index arrays that hold every sequence once, in random order.
 
     Sequences are sorted by length, equal lengths in random order, and cut into batches of at most `batch_tokens`
     tokens, padding included; so nearly nothing is padded. The number of batches depends on the lengths alone.
@@ -89,9 +87,8 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
     lengths = np.asarray(lengths)
     if len(lengths) and (longest := lengths.max()) > batch_tokens:
         raise InputError(f"batch_tokens: {batch_tokens} does not hold a sequence of {longest} tokens")
-    order = np.lexsort((generator.random(len(lengths)), lengths))[
-        ::-1
-    ].copy()  # the longest first: it decides the width
+    shortest_first = np.lexsort((generator.random(len(lengths)), lengths))
+    order = shortest_first[::-1].copy()  # the first of a batch decides its width
     batches, start = [], 0
     while start < len(order):
         rows = batch_tokens // lengths[order[start]]
@@ -100,12 +97,21 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
     return [batches[place] for place in generator.permutation(len(batches))]
 
 
-class LengthBatches(Dataset):
-    """Batches of sequences of like length, by number: the i-th is the same whatever was asked for before.
+def pad(sequences: Sequence[np.ndarray], pad_token_id: int) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask` of some sequences, `(batch, longest)`, padded at the end."""
+    lengths = torch.tensor([len(ids) for ids in sequences])
+    attention_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()  # (batch, longest)
+    input_ids = torch.full_like(attention_mask, pad_token_id)
+    input_ids[attention_mask.bool()] = torch.from_numpy(np.concatenate(sequences)).long()
+    return {"input_ids": input_ids, "attention_mask": attention_mask}
 
-    Each pass over the sequences (an epoch) groups them anew. What a batch holds, and what is drawn for it, depends on
-    the seed and its number alone, so a training that is interrupted can go on as if it had not been. A subclass says in
-    `make` what a batch is.
+
+class LengthBatches(Dataset):
+    """Numbered batches of sequences of similar length.
+
+    Each pass over the sequences (an epoch) groups them differently. The content of a batch, and all that is drawn for
+    it, depends on the seed and its number alone, so a training that is interrupted can go on as if it had not been. A
+    subclass says in `make` what a batch is.
     """
 
     def __init__(self, lengths: Sequence[int], batch_tokens: int, seed: int, batches: int | None = None) -> None:
@@ -127,11 +133,11 @@ class LengthBatches(Dataset):
         return (self[index] for index in range(len(self)))  # without it a loop would go on: every number has a batch
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(_mixed_seed(self.seed, index))
-        return self.make(self.members(index), generator)
+        mixed = np.random.SeedSequence((self.seed, index)).generate_state(1, np.uint64)[0]  # near seeds, unrelated ones
+        return self.make(self.members(index), torch.Generator().manual_seed(int(mixed >> 1)))
 
     def members(self, index: int) -> np.ndarray:
-        """Which sequences stand in a batch, by their places."""
+        """The places of the sequences in a batch, `(batch,)`."""
         epoch, place = divmod(index, self.batches_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._plan = epoch, self._plan_of(epoch)
@@ -145,15 +151,65 @@ class LengthBatches(Dataset):
         return plan_batches(self._lengths, self.batch_tokens, np.random.default_rng((self.seed, epoch)))
 
 
-def _mixed_seed(*numbers: int) -> int:
-    """One seed from several numbers, unrelated for numbers that are near."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+class LabelledBatches(LengthBatches):
+    """Batches of texts, or of pairs of texts in one sequence.
+
+    A batch has `input_ids` and `attention_mask`, `(batch, length)`; for pairs, if wanted, `token_type_ids`, 0 for the
+    tokens of the first text and 1 for the second's; and `labels` `(batch,)` where the examples have some.
+    """
+
+    def __init__(
+        self,
+        examples: pd.DataFrame,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int,
+        batch_tokens: int,
+        seed: int = 0,
+        token_types: bool = False,
+        batches: int | None = None,
+    ) -> None:
+        """Plan the batches.
+
+        Args:
+            examples: `text`, for pairs `text_pair`, and perhaps `label` (the class, from 0), as tasks have them.
+            tokenizer: the model's.
+            max_length: tokens at most, special ones included; the longer text is cut at its end until both fit.
+            batch_tokens: tokens in a batch at most, padding included.
+            seed: of the order of batches.
+            token_types: whether pairs get `token_type_ids`; see `reads_token_types`.
+            batches: their number; that of one epoch if not given.
+
+        Raises:
+            InputError: if there are no examples.
+        """
+        if not len(examples):
+            raise InputError("examples: there are none")
+        texts = [examples[name].tolist() for name in ("text", "text_pair") if name in examples]
+        encoded = tokenizer(
+            *texts,
+            truncation="longest_first",
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+        )
+        self.input_ids = [np.array(ids) for ids in encoded["input_ids"]]
+        types = encoded["token_type_ids"] if token_types and len(texts) > 1 else None
+        self.token_type_ids = None if types is None else [np.array(ids) for ids in types]
+        self.labels = torch.tensor(examples["label"].to_numpy(dtype=np.int64)) if "label" in examples else None
+        self.pad_token_id = tokenizer.pad_token_id
+        super().__init__([len(ids) for ids in self.input_ids], batch_tokens, seed, batches)
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some texts; nothing in it is drawn."""
+        batch = pad([self.input_ids[i] for i in members], self.pad_token_id)
+        if self.token_type_ids is not None:
+            batch["token_type_ids"] = pad([self.token_type_ids[i] for i in members], 0)["input_ids"]
+        if self.labels is not None:
+            batch["labels"] = self.labels[torch.from_numpy(members)]
+        return batch
 
 
-def pad(sequences: Sequence[np.ndarray], pad_token_id: int) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask` of some sequences, `(batch, longest)`, padded at the end."""
-    lengths = torch.tensor([len(ids) for ids in sequences])
-    attention_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()  # (batch, longest)
-    input_ids = torch.full_like(attention_mask, pad_token_id)
-    input_ids[attention_mask.bool()] = torch.from_numpy(np.concatenate(sequences)).long()
-    return {"input_ids": input_ids, "attention_mask": attention_mask}
+def reads_token_types(model: PreTrainedModel) -> bool:
+    """Whether a model takes `token_type_ids`, which tell the two texts of a pair apart."""
+    return "token_type_ids" in inspect.signature(model.forward).parameters

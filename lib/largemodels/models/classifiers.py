@@ -1,29 +1,32 @@
 """Fine-tuning an encoder to tell classes of texts apart, beside the baseline that has read nothing before.
 
-`fine_tune` trains all weights through `largemodels.models.training`, `predict` gives log-probabilities, and
-`word_classifier` is the TF-IDF with logistic regression that a pretrained network has to beat.
+`fine_tune` trains through `largemodels.models.training`, `predict` gives log-probabilities, and `word_classifier` is
+the TF-IDF with logistic regression that a pretrained network has to beat.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.models.checkpoints import from_weights
-from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
+from largemodels.models.batches import LabelledBatches, reads_token_types
+from largemodels.models.loading import from_weights
 from largemodels.models.training import Recipe, train
 
-if TYPE_CHECKING:
-    from sklearn.model_selection import GridSearchCV
-
+STRENGTHS = [1, 10, 100]
 NEVER = 1e-6  # the probability of a class that no labelled example has; a loss needs one above 0
 
 
@@ -37,10 +40,10 @@ def fine_tune(
     validation: pd.DataFrame | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """The history of a training to classify; all weights of `model` are trained in place.
+    """The history of a training to classify; `model` is trained in place.
 
     Args:
-        model: a sequence classifier, such as `checkpoints.load_classifier` gives.
+        model: a sequence classifier, such as `loading.load_classifier` gives; `trainable.train_only` freezes weights.
         tokenizer: the model's.
         examples: to learn from: text, for pairs text_pair, and label (the class, from 0).
         recipe: steps, rates and seed.
@@ -51,21 +54,8 @@ def fine_tune(
     Returns:
         The table that `training.train` gives.
     """
-
-    def batches(number: int) -> LabelledBatches:
-        return LabelledBatches(
-            examples,
-            tokenizer,
-            max_length=max_length,
-            batch_tokens=recipe.batch_tokens,
-            seed=recipe.seed,
-            token_types=reads_token_types(model),
-            batches=number,
-        )
-
-    def evaluate(model: PreTrainedModel) -> dict[str, float]:
-        return held_out_metrics(model, tokenizer, validation, max_length=max_length)
-
+    batches = partial(LabelledBatches, examples, tokenizer, max_length=max_length, token_types=reads_token_types(model))
+    evaluate = partial(held_out_metrics, tokenizer=tokenizer, examples=validation, max_length=max_length)
     return train(model, tokenizer, batches, recipe, evaluate=None if validation is None else evaluate, **options)
 
 
@@ -81,7 +71,7 @@ def recipe_for(
     """The recipe that passes over these examples so many times, with at least one step.
 
     Args:
-        tokenizer: says how long they are.
+        tokenizer: gives their lengths.
         examples: to learn from: text and, for pairs, text_pair.
         epochs: passes.
         max_length: tokens of an example at most; what the tokenizer states if not given.
@@ -116,12 +106,24 @@ def predict(
     return class_log_probabilities(model, batches)
 
 
+@torch.no_grad()
+def class_log_probabilities(model: PreTrainedModel, batches: LabelledBatches) -> np.ndarray:
+    """The log-probability of each class for each text of an epoch, `(texts, classes)`, in the order of the examples."""
+    model.eval()
+    rows: dict[int, Tensor] = {}
+    for index in range(batches.batches_per_epoch):
+        batch = {name: tensor.to(model.device) for name, tensor in batches[index].items() if name != "labels"}
+        log_probabilities = model(**batch).logits.float().log_softmax(-1)  # (batch, classes)
+        rows |= zip(batches.members(index).tolist(), log_probabilities.cpu(), strict=True)
+    return torch.stack([rows[place] for place in range(len(rows))]).numpy()
+
+
 def held_out_metrics(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: pd.DataFrame, *, max_length: int
 ) -> dict[str, float]:
-    """The mean cross-entropy "loss" (nats) and the "accuracy" on held-out examples, as `training.train` asks for them.
+    """The mean cross-entropy "loss" (nats) and the "accuracy" on held-out, labelled examples.
 
-    Arguments are those of `predict`; the examples have labels.
+    Arguments are those of `predict`.
     """
     labels = examples["label"].to_numpy()
     log_probabilities = predict(model, tokenizer, examples, max_length=max_length)
@@ -136,28 +138,19 @@ def mean_cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> flo
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def word_classifier(examples: pd.DataFrame, *, strengths: Sequence[float] = (1, 10, 100)) -> GridSearchCV:
-    """A logistic regression on the TF-IDF of words and pairs of words, fitted; `predict` takes texts.
+def word_classifier(examples: pd.DataFrame) -> GridSearchCV:
+    """A logistic regression on the TF-IDF of words and pairs of words of a text, fitted; its `predict` takes texts.
 
-    How strongly it is regularised is chosen among `strengths` (scikit-learn's `C`) by three-fold cross-validation on
-    the examples alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has its own vocabulary
-    and document frequencies. There are two folds where a class has two examples only.
-
-    Args:
-        examples: text and label.
-        strengths: the choices.
+    Its regularisation is chosen among `STRENGTHS` (scikit-learn's `C`) by three-fold cross-validation on the examples
+    alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has a separate vocabulary and
+    document frequencies. There are two folds where a class has two examples only.
 
     Raises:
         InputError: if no class has two examples, so that none can be held out.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))
-    choices, folds = {"logisticregression__C": list(strengths)}, _folds(examples["label"].to_numpy())
+    choices, folds = {"logisticregression__C": STRENGTHS}, _folds(examples["label"].to_numpy())
     return GridSearchCV(classifier, choices, cv=folds).fit(examples["text"], examples["label"])
 
 
@@ -166,8 +159,6 @@ def _folds(labels: np.ndarray, most: int = 3) -> list[tuple[np.ndarray, np.ndarr
 
     A class of one example cannot be on both sides: it is always learnt from and never judged.
     """
-    from sklearn.model_selection import StratifiedKFold
-
     _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     single, several = np.flatnonzero(sizes[classes] == 1), np.flatnonzero(sizes[classes] > 1)
     if not len(several):
@@ -193,14 +184,14 @@ def classifier_on(
 
     A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
     a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
-    starts at random, with the numbers that `checkpoints.load_classifier` gives it for the same seed.
+    starts at random, with the numbers that `loading.load_classifier` gives it for the same seed.
 
     Args:
         encoder: gives the configuration and, unless told not to, the weights.
         labels: names of the classes; the position is the id.
-        pretrained: whether the network gets the encoder's weights; if not, they are drawn, as from scratch, and what
-            remains of the head is the same as with them.
-        seed: of the random weights; the generators of others are left alone.
+        pretrained: whether the network gets the encoder's weights; if not, they are drawn, as from scratch, and the
+            rest of the head is the same as with them.
+        seed: of the random weights; other generators are left alone.
 
     Raises:
         ValueError: if the encoder's weights are not those of the network that its configuration describes.

@@ -1,7 +1,7 @@
-"""What a computation costs: arithmetic and memory, which are counted, and time, which is measured.
+"""The cost of a computation: arithmetic and memory, which are counted, and time, which is measured.
 
-Counts are the same on every machine and may carry a claim. Times are not: they come as one value per
-repetition, so that their spread can be shown.
+Counts are the same on every machine and may carry a claim. Times are not: they come as one value per repetition, so
+that their spread can be shown.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 def count_flops(compute: Callable[[], Any]) -> int:
     """Floating-point operations in the matrix products of one call; a multiply-add counts as two.
 
-    PyTorch's counter knows matrix products and convolutions. Softmax, masks and the fused CPU kernel of
-    attention are not in it.
+    PyTorch's counter knows matrix products and convolutions. Softmax, masks and the fused CPU kernel of attention are
+    not in it.
     """
     with FlopCounterMode(display=False) as counter:
         compute()

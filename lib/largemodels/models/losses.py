@@ -1,8 +1,8 @@
 """Softmax and cross-entropy, written out: the last step of every classifier and language model in the book.
 
-Each function equals PyTorch's own (`torch.softmax`, `torch.nn.functional.cross_entropy`) and shows the two
-things that PyTorch hides: the subtraction that keeps exponentials finite, and the gradient, softmax minus
-one-hot. Classes are on the last axis throughout, whereas PyTorch's loss has them on axis 1.
+Each function equals PyTorch's (`torch.softmax`, `torch.nn.functional.cross_entropy`) and shows the two things that
+PyTorch hides: the subtraction that keeps exponentials finite, and the gradient, softmax minus one-hot. Classes are on
+the last axis throughout, whereas PyTorch's loss has them on axis 1.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from largemodels.base.checks import described
 
+IGNORED = -100  # the target of a position with nothing to predict
+
 
 def logsumexp(x: Tensor, dim: int = -1) -> Tensor:
     """log Σ exp(x) along `dim`, which is removed; finite for any finite `x`.
 
-    Since log Σ exp(x) = m + log Σ exp(x − m) for every m, taking m = max(x) leaves no exponent above 0:
-    nothing overflows, and the sum is at least 1. A slice of −∞ alone gives −∞.
+    Since log Σ exp(x) = m + log Σ exp(x − m) for every m, taking m = max(x) leaves no exponent above 0: nothing
+    overflows, and the sum is at least 1. A slice of −∞ alone gives −∞.
     """
     largest = x.detach().amax(dim, keepdim=True)
     largest = largest.masked_fill(largest.isinf(), 0.0)  # −∞ − (−∞) would be NaN
@@ -46,27 +48,28 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
 def smoothed_targets(target: Tensor, classes: int, label_smoothing: float, dtype: torch.dtype) -> Tensor:
     """The distribution that the loss asks for, `(..., classes)`.
 
-    With ε = `label_smoothing`, it is 1 − ε + ε/C on the target and ε/C on every other class: one-hot
-    for ε = 0. Follows Szegedy et al. 2016, section 7.
+    With ε = `label_smoothing`, it is 1 − ε + ε/C on the target and ε/C on every other class: one-hot for ε = 0
+    (Szegedy et al. 2016, section 7).
     """
     rest = torch.full((*target.shape, classes), label_smoothing / classes, dtype=dtype, device=target.device)
     on_target = torch.full_like(target.unsqueeze(-1), 1, dtype=dtype) * (1 - label_smoothing)
     return rest.scatter_add(-1, target.unsqueeze(-1), on_target)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = -100, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED, label_smoothing: float = 0.0
+) -> Tensor:
     """The mean of −Σ q · log softmax(logits) over the positions that count, in nats: a scalar.
 
     Args:
         logits: `(..., classes)`, any real numbers.
-        target: `(...)`, int64: a class in [0, classes), or `ignore_index` where there is nothing to predict,
-            such as padding.
+        target: `(...)`, int64: a class in [0, classes), or `ignore_index` where there is nothing to predict, such as
+            padding.
         ignore_index: positions with this target are in neither the sum nor the count.
         label_smoothing: ε in [0, 1], spread evenly over all classes, the target among them.
 
     Raises:
-        ValueError: for shapes, types or targets that do not fit, or when every position is ignored (the mean
-            of nothing).
+        ValueError: for shapes, types or targets that do not fit, or when every position is ignored.
     """
     counts, safe_target = _counted(logits, target, ignore_index, label_smoothing)
     wanted = smoothed_targets(safe_target, logits.shape[-1], label_smoothing, logits.dtype)  # (..., classes)
@@ -77,12 +80,12 @@ def cross_entropy(logits: Tensor, target: Tensor, *, ignore_index: int = -100, l
 
 
 def cross_entropy_gradient(
-    logits: Tensor, target: Tensor, *, ignore_index: int = -100, label_smoothing: float = 0.0
+    logits: Tensor, target: Tensor, *, ignore_index: int = IGNORED, label_smoothing: float = 0.0
 ) -> Tensor:
     """The gradient of `cross_entropy` in the logits, `(..., classes)`: (softmax − wanted) / positions.
 
-    Each row sums to zero: what the wrong class loses, the right one gains. Rows of ignored positions are
-    zero. Arguments and errors are those of `cross_entropy`.
+    Each row sums to zero: what the wrong class loses, the right one gains. Rows of ignored positions are zero.
+    Arguments and errors are those of `cross_entropy`.
     """
     counts, safe_target = _counted(logits, target, ignore_index, label_smoothing)
     wanted = smoothed_targets(safe_target, logits.shape[-1], label_smoothing, logits.dtype)  # (..., classes)
@@ -91,7 +94,7 @@ def cross_entropy_gradient(
 
 
 def _counted(logits: Tensor, target: Tensor, ignore_index: int, label_smoothing: float) -> tuple[Tensor, Tensor]:
-    """Which positions count, and the targets with a harmless 0 where they do not; checks everything else."""
+    """A mask of the positions that count, `(...)`, and the targets with a harmless 0 elsewhere, all checked."""
     if logits.ndim == 0 or not logits.is_floating_point():
         raise ValueError(f"logits: {described(logits)} is not floating point of shape (..., classes)")
     if target.dtype != torch.int64 or target.shape != logits.shape[:-1]:

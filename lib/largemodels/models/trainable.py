@@ -1,6 +1,6 @@
-"""Which weights of a classifier a fine-tuning changes: all, those of the last layers or the head, or a few new ones.
+"""The weights of a classifier that a fine-tuning changes: all, those of the last layers or the head, or a few new ones.
 
-`train_only` marks them on the model itself, so that `fine_tuning.fine_tune` and any other `Trainer` train just these.
+`train_only` marks them on the model itself, so that `classifiers.fine_tune` and any other `Trainer` train just these.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def train_only(model: PreTrainedModel, part: Part, *, layers: int = 1, rank: int
     """The same model with the weights outside of `part` frozen; the head, which starts at random, always learns.
 
     "all" is full fine-tuning. "head" leaves the encoder as it is, and only its pooler, where there is one, learns with
-    the head. "last" trains the last blocks too, with whatever comes after them. "lora" freezes every matrix W of the
+    the head. "last" trains the last blocks too, with all that comes after them. "lora" freezes every matrix W of the
     encoder and learns B and A in W + (α/r)·BA, with r columns and rows and α = 2r; B starts at zero, so that nothing
     has changed before the first step (Hu et al. 2022). All linear layers get such a pair (Dettmers et al. 2023).
 
     Args:
         model: a sequence classifier; it is changed in place.
-        part: what is trained.
+        part: the part that is trained.
         layers: blocks that "last" trains.
         rank: r of "lora".
-        seed: of A; the generators of others are left alone.
+        seed: of A; other generators are left alone.
 
     Raises:
         InputError: for more layers than there are, or layers that share their weights, of which none is the last.
@@ -54,8 +54,8 @@ def train_only(model: PreTrainedModel, part: Part, *, layers: int = 1, rank: int
 
 
 def trained_parameters(model: PreTrainedModel) -> int:
-    """How many numbers a training changes."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    """The number of parameters that a training changes."""
+    return model.num_parameters(only_trainable=True)
 
 
 def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
@@ -72,6 +72,15 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     raise InputError(
         f"{config.model_type} has no list of layers, each with weights of its own; take another model, or all of it"
     )
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """The layers whose matrices every token is multiplied by, by name; a pooler reads one token and is left out."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Linear, Conv1D)) and ".pooler." not in f".{name}"
+    }
 
 
 def _freeze_below(model: PreTrainedModel, layers: int) -> None:
@@ -91,12 +100,8 @@ def _inject_lora(model: PreTrainedModel, rank: int, seed: int) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     inside = f"{model.base_model_prefix}."
-    linear = [
-        name
-        for name, module in model.named_modules()
-        if name.startswith(inside) and ".pooler." not in name and isinstance(module, (nn.Linear, Conv1D))
-    ]
-    transposed = any(isinstance(module, Conv1D) for module in model.modules())  # GPT-2 keeps its matrices so
+    linear = [name for name in linear_layers(model) if name.startswith(inside)]
+    transposed = any(isinstance(module, Conv1D) for module in model.modules())  # as GPT-2 keeps its matrices
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=linear, fan_in_fan_out=transposed)

@@ -1,7 +1,7 @@
-"""Training on batches of ours by the `Trainer` of `transformers`, which logs, resumes and knows several devices.
+"""Training on `LengthBatches` by the `Trainer` of `transformers`, which logs, resumes and knows several devices.
 
-The chapters' own trainings (`pretraining`, `fine_tuning`) say what a batch is and how the model is evaluated. What a
-batch holds depends on the seed and its number alone, so a training that was interrupted goes on as if nothing had been.
+Its callers (`classifiers.fine_tune`, `pretraining.train`) say what a batch is and evaluate the model. The content of a
+batch depends on the seed and its number alone, so a training that was interrupted goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from transformers.trainer_utils import get_last_checkpoint
 from largemodels.base.errors import InputError
 from largemodels.base.files import replacing
 from largemodels.models.batches import LengthBatches
-from largemodels.pretraining.encoders import check_memory
-from largemodels.pretraining.masked_lm import IGNORED
+from largemodels.models.losses import IGNORED
+from largemodels.models.memory import check_memory
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train.
+    """The numbers that a training follows.
 
     Attributes:
         steps: optimizer steps; the schedule ends with them.
         batch_tokens: tokens in a step's batch at most, on each device.
         learning_rate: its peak, after the warm-up.
         warmup: share of the steps in which the learning rate rises; after that it falls.
-        schedule: how it falls to zero, "linear" or "cosine".
+        schedule: the form of its fall to zero, "linear" or "cosine".
         weight_decay: of the matrices.
         clip: the largest norm of a gradient.
         label_smoothing: share of the target that is spread over all classes alike (Szegedy et al., 2016).
         precision: of the matrix products; "bfloat16" is faster where the processor knows it. Weights stay float32.
-        seed: of the order of batches, and of what is drawn for them.
+        seed: of the order of batches, and of all that is drawn for them.
     """
 
     steps: int
@@ -68,7 +68,7 @@ class Recipe:
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    batches: Callable[[int], LengthBatches],
+    batches: Callable[..., LengthBatches],
     recipe: Recipe,
     *,
     evaluate: Callable[[PreTrainedModel], dict[str, float]] | None = None,
@@ -79,18 +79,18 @@ def train(
 ) -> pd.DataFrame:
     """The history of a training; `model` is trained in place.
 
-    With a `folder`, checkpoints go there, and a training found there is taken up where it stopped and ends as if it had
-    never been interrupted. Started by `torchrun`, each of n processes takes every n-th batch: a step reads n of them.
+    With a `folder`, checkpoints go there, and a training that stopped there is resumed and ends as if it had never been
+    interrupted. Started by `torchrun`, each of n processes takes every n-th batch: a step reads n of them.
 
     Args:
-        model: whose forward pass gives a loss for such a batch.
+        model: its forward pass gives a loss for a batch.
         tokenizer: saved with the checkpoints.
-        batches: called with how many are needed, gives them.
+        batches: makes the batches, from `batch_tokens`, `seed` and their number, `batches`.
         recipe: steps, rates and seed.
-        evaluate: called with the model, gives "loss" and "accuracy" on held-out text.
-        evaluations: how many in a training, the last at its end.
+        evaluate: takes the model and gives its "loss" and "accuracy" on held-out text.
+        evaluations: their number in a training, the last at its end.
         folder: for checkpoints.
-        saves: how many checkpoints in a training; the two latest are kept.
+        saves: the number of checkpoints in a training; the two latest are kept.
         callbacks: of the `Trainer`, such as one that reports progress.
 
     Returns:
@@ -100,7 +100,7 @@ def train(
 
     Raises:
         InputError: if the training needs more memory than is free, the folder holds one with another recipe, or the
-            loss stops being a number: then with the step, which changes no weight any more.
+            loss stops being a number: then with the step, before it has changed a weight.
     """
     with tempfile.TemporaryDirectory() as temporary:
         resume = _checkpoint_to_resume(Path(folder), recipe) if folder else None
@@ -108,13 +108,13 @@ def train(
             recipe, Path(folder or temporary), evaluations if evaluate else 0, saves if folder else 0
         )
         at_once = arguments.world_size * max(1, arguments.n_gpu)
-        planned = batches(recipe.steps * at_once)
+        planned = batches(batch_tokens=recipe.batch_tokens, seed=recipe.seed, batches=recipe.steps * at_once)
         check_memory(model, planned[0])
         trainer = _EvaluatingTrainer(
             model=model,
             args=arguments,
             train_dataset=planned,
-            eval_dataset=planned if evaluate else None,  # asked for, but `evaluate` brings its own
+            eval_dataset=planned if evaluate else None,  # the `Trainer` wants some, and `evaluate` reads others
             processing_class=tokenizer,
             data_collator=lambda items: _together(items, tokenizer.pad_token_id),
             callbacks=list(callbacks),
@@ -129,10 +129,10 @@ def train(
 
 
 class _EvaluatingTrainer(Trainer):
-    """The `Trainer` with our evaluation, and a stop at a loss that is not a number.
+    """The `Trainer` with another evaluation, and a stop at a loss that is not a number.
 
-    Its own evaluation weighs batches alike, however many tokens each of them hides; and left alone it goes on with
-    weights that are all NaN, and logs a loss of 0.
+    Without them it weighs all batches of an evaluation alike, whatever the number of hidden tokens in each, and goes on
+    with weights that are all NaN, and logs a loss of 0.
     """
 
     def training_step(self, *arguments, **options) -> Tensor:
@@ -146,8 +146,8 @@ class _EvaluatingTrainer(Trainer):
         return loss
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval") -> dict[str, float]:
-        found = self.evaluation(self.accelerator.unwrap_model(self.model))
-        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in found.items()}
+        held_out = self.evaluation(self.accelerator.unwrap_model(self.model))
+        metrics = {f"{metric_key_prefix}_{name}": float(value) for name, value in held_out.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -186,20 +186,20 @@ def _training_arguments(recipe: Recipe, folder: Path, evaluations: int, saves: i
 
 
 def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
-    """The latest checkpoint of a folder, or None; the folder then remembers the recipe.
+    """The latest checkpoint of a folder, or None for a new one, in which the recipe is noted.
 
     Raises:
-        InputError: if it remembers another one.
+        InputError: if the folder's note is of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note, wanted = folder / "recipe.json", dataclasses.asdict(recipe)
     if note.is_file():
-        found = json.loads(note.read_text())
-        if different := [name for name, value in wanted.items() if found.get(name) != value]:
-            name = different[0]
-            raise InputError(
-                f"{folder}: holds a training with {name} {found.get(name)}, not {wanted[name]}; give another folder"
-            )
+        noted = json.loads(note.read_text())
+        for name, value in wanted.items():
+            if noted.get(name) != value:
+                raise InputError(
+                    f"{folder}: holds a training with {name} {noted.get(name)}, not {value}; give another folder"
+                )
     else:
         with replacing(note) as partial:  # processes of torchrun do this side by side
             partial.write_text(json.dumps(wanted, indent=2))
@@ -232,8 +232,8 @@ def _history(log: list[dict], batches: LengthBatches, at_once: int) -> pd.DataFr
     """The `Trainer`'s log with one row a step."""
     rows: dict[int, dict] = {}
     for entry in log:
-        if found := {ours: entry[theirs] for theirs, ours in _LOGGED.items() if theirs in entry}:
-            rows.setdefault(entry["step"], {}).update(found)
+        if values := {ours: entry[theirs] for theirs, ours in _LOGGED.items() if theirs in entry}:
+            rows.setdefault(entry["step"], {}).update(values)
     tokens = np.cumsum([0, *(batches.tokens(i) for i in range(len(batches)))])
     table = [{"step": step, "tokens": int(tokens[step * at_once]), **row} for step, row in sorted(rows.items())]
     return pd.DataFrame(table, columns=["step", "tokens", *_LOGGED.values()])

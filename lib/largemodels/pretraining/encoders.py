@@ -1,4 +1,4 @@
-"""The two encoders that the book pretrains, and what they cost: parameters, arithmetic, memory.
+"""The two encoders that the book pretrains, and the matrices that their tokens are multiplied by.
 
 `"bert"` normalises after each block and learns its positions (Devlin et al. 2019); `"modern"` normalises before,
 rotates queries and keys, and gates its feed-forward layers (ModernBERT: Warner et al. 2024). Both are `transformers`'.
@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import psutil
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from transformers import (
     BertConfig,
     BertForMaskedLM,
-    BertForPreTraining,
     ModernBertConfig,
     ModernBertForMaskedLM,
     PreTrainedConfig,
@@ -23,16 +19,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.modeling_outputs import MaskedLMOutput
-from transformers.models.bert.modeling_bert import BertForPreTrainingOutput
-from transformers.pytorch_utils import Conv1D
 
 from largemodels.base.errors import InputError
-from largemodels.models.checkpoints import FLOAT_BYTES, TRAINING_COPIES
-from largemodels.models.cost import count_saved_bytes
-from largemodels.pretraining.masked_lm import IGNORED
+from largemodels.models.losses import IGNORED
+from largemodels.models.memory import TRAINING_BYTES, free_memory
+from largemodels.models.trainable import linear_layers
 
 Architecture = Literal["modern", "bert"]
-TRAINING_BYTES = FLOAT_BYTES * TRAINING_COPIES  # a parameter
 
 
 class SparseBertForMaskedLM(BertForMaskedLM):
@@ -44,9 +37,8 @@ class SparseBertForMaskedLM(BertForMaskedLM):
 
     def forward(self, input_ids, attention_mask=None, labels=None, num_items_in_batch=None, **kwargs) -> MaskedLMOutput:
         """The loss and, with labels, the logits of the masked positions alone, `(masked, vocabulary)`."""
-        hidden = self.bert(
-            input_ids, attention_mask=attention_mask, **kwargs
-        ).last_hidden_state  # (batch, length, size)
+        outputs = self.bert(input_ids, attention_mask=attention_mask, **kwargs)
+        hidden = outputs.last_hidden_state  # (batch, length, hidden_size)
         if labels is None:
             return MaskedLMOutput(logits=self.cls(hidden))
         masked = labels != IGNORED
@@ -57,25 +49,6 @@ class SparseBertForMaskedLM(BertForMaskedLM):
         return MaskedLMOutput(loss=loss, logits=logits)
 
 
-class SparseBertForPreTraining(BertForPreTraining):
-    """BERT with both of its heads: masked tokens, at the masked positions only, and whether the second text is next.
-
-    The weights are those of `BertForPreTraining`, and so is the loss, the sum of the two means.
-    """
-
-    def forward(
-        self, input_ids, attention_mask=None, token_type_ids=None, labels=None, next_sentence_label=None
-    ) -> BertForPreTrainingOutput:
-        """The loss, and the logits of both heads; `next_sentence_label` is 0 where the second text is next."""
-        outputs = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
-        hidden = outputs.last_hidden_state if labels is None else outputs.last_hidden_state[labels != IGNORED]
-        logits, relation = self.cls(hidden, outputs.pooler_output)  # (masked, vocabulary), (batch, 2)
-        loss = None
-        if labels is not None:
-            loss = F.cross_entropy(logits, labels[labels != IGNORED]) + F.cross_entropy(relation, next_sentence_label)
-        return BertForPreTrainingOutput(loss=loss, prediction_logits=logits, seq_relationship_logits=relation)
-
-
 def build_encoder(
     architecture: Architecture,
     tokenizer: PreTrainedTokenizerBase,
@@ -84,12 +57,11 @@ def build_encoder(
     num_layers: int,
     num_heads: int,
     max_length: int,
-    next_sentence: bool = False,
     seed: int = 0,
 ) -> PreTrainedModel:
-    """A masked language model with random weights, the same for the same seed; the generators of others are left alone.
+    """A masked language model with random weights, the same for the same seed; other generators are left alone.
 
-    Given `labels`, it predicts the masked positions only. Its attention is PyTorch's fused kernel, over all tokens in
+    With `labels`, it predicts the masked positions only. Its attention is PyTorch's fused kernel, over all tokens in
     every layer: ModernBERT's local windows save nothing on texts this short.
 
     Args:
@@ -99,7 +71,6 @@ def build_encoder(
         num_layers: blocks of attention and feed-forward layer.
         num_heads: attention heads.
         max_length: the longest text, in tokens, that has a position.
-        next_sentence: give it BERT's second head too; there is none for "modern".
         seed: of the random weights.
 
     Raises:
@@ -107,8 +78,6 @@ def build_encoder(
     """
     if architecture not in ("modern", "bert"):
         raise InputError(f"architecture: {architecture} is not one of modern, bert")
-    if next_sentence and architecture != "bert":
-        raise InputError("next_sentence: only the architecture bert has a head for it")
     step = num_heads * (2 if architecture == "modern" else 1)
     if hidden_size % step:
         raise InputError(f"hidden_size: {hidden_size} is not a multiple of {step}, for {num_heads} heads")
@@ -125,21 +94,33 @@ def build_encoder(
         "eos_token_id": tokenizer.sep_token_id,
         "attn_implementation": "sdpa",
     }
-    bert = SparseBertForPreTraining if next_sentence else SparseBertForMaskedLM
-    build, config = (
-        (ModernBertForMaskedLM, _modern_config(shared)) if architecture == "modern" else (bert, _bert_config(shared))
-    )
+    if architecture == "modern":
+        build, config = ModernBertForMaskedLM, _modern_config(shared)
+    else:
+        build, config = SparseBertForMaskedLM, BertConfig(**shared, intermediate_size=4 * hidden_size)
     _check_size(build, config)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build(config)
 
 
+def _modern_config(shared: dict) -> ModernBertConfig:
+    return ModernBertConfig(
+        **shared,
+        intermediate_size=shared["hidden_size"] * 3 // 2,  # the ratio of ModernBERT-base, 1152 to 768
+        layer_types=["full_attention"] * shared["num_hidden_layers"],
+        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
+        sparse_prediction=True,
+        classifier_pooling="mean",  # nothing is ever predicted at [CLS], so it is learnt least
+    )
+
+
 def _check_size(build: type[PreTrainedModel], config: PreTrainedConfig) -> None:
     """Refuse a network whose training the free memory cannot hold; it is drawn up without memory for its weights."""
     with torch.device("meta"):
-        parameters = sum(parameter.numel() for parameter in build(config).parameters())
-    if (needed := TRAINING_BYTES * parameters) > (free := _free_memory()):
+        parameters = build(config).num_parameters()
+    needed, free = TRAINING_BYTES * parameters, free_memory(training=True)
+    if needed > free:
         raise InputError(
             f"hidden_size: {config.hidden_size} in {config.num_hidden_layers} layers makes {parameters / 1e6:,.0f} "
             f"million parameters, whose training needs {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are "
@@ -147,82 +128,13 @@ def _check_size(build: type[PreTrainedModel], config: PreTrainedConfig) -> None:
         )
 
 
-def _free_memory() -> int:
-    """Bytes that are free where models are trained."""
-    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else psutil.virtual_memory().available
-
-
-def _modern_config(shared: dict) -> PreTrainedConfig:
-    return ModernBertConfig(
-        **shared,
-        intermediate_size=shared["hidden_size"]
-        * 3
-        // 2,  # two matrices into it, so as large as BERT's factor of 4 × 3/4
-        layer_types=["full_attention"] * shared["num_hidden_layers"],
-        rope_parameters={"full_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
-        sparse_prediction=True,
-        classifier_pooling="mean",  # nothing is ever asked at [CLS], so it is learnt least
-    )
-
-
-def _bert_config(shared: dict) -> PreTrainedConfig:
-    return BertConfig(**shared, intermediate_size=4 * shared["hidden_size"])
-
-
 def matrix_parameters(model: PreTrainedModel) -> tuple[int, int]:
-    """Weights that every token is multiplied by, and those of the prediction head: `(body, head)`.
+    """The weights that every token is multiplied by, and those of the prediction head: `(body, head)`.
 
     Embeddings are looked up, not multiplied; their matrix counts once, in the head, where it is tied to the decoder. A
     pooler reads one token of a text and is left out; layers that share their weights, as ALBERT's, count once.
     """
-    counts = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and ".pooler." not in f".{name}"
-    }
+    counts = {name: layer.weight.numel() for name, layer in linear_layers(model).items()}
     network = f"{model.base_model_prefix}." if model.base_model is not model else ""
     body = sum(count for name, count in counts.items() if name.startswith(network))
     return body, sum(counts.values()) - body
-
-
-def training_flops(model: PreTrainedModel, lengths: list[int] | torch.Tensor, masked: int) -> float:
-    """Useful floating-point operations of one training step: forward, and twice as much backward.
-
-    6 · body · tokens + 6 · head · masked + 12 · layers · hidden_size · Σ length²,
-
-    where body and head are `matrix_parameters`, and a multiply-add counts as two. The last term is attention's two
-    matrix products. Padding is not useful and is left out, and so is everything that is no matrix product.
-    """
-    lengths = torch.as_tensor(lengths, dtype=torch.float64)
-    body, head = matrix_parameters(model)
-    config = model.config
-    attention = 12 * config.num_hidden_layers * config.hidden_size * float((lengths**2).sum())
-    return 6 * body * float(lengths.sum()) + 6 * head * masked + attention
-
-
-def training_memory(model: PreTrainedModel, batch: dict[str, Tensor], rows: int = 8) -> int:
-    """Bytes that training on such batches will need, without training: measured on a few rows and scaled up.
-
-    Weights, gradients and AdamW's two averages take `TRAINING_BYTES` a parameter. What the forward pass keeps for the
-    backward pass grows with the number of rows.
-    """
-    few = {name: tensor[:rows].to(model.device) for name, tensor in batch.items()}
-    kept = count_saved_bytes(lambda: model(**few))
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    activations = max(0, kept - 4 * parameters)  # the weights are among what is kept
-    return TRAINING_BYTES * parameters + activations * len(batch["input_ids"]) // len(few["input_ids"])
-
-
-def check_memory(model: PreTrainedModel, batch: dict[str, Tensor]) -> None:
-    """Refuse a training that the free memory does not hold, before it starts.
-
-    Raises:
-        InputError: with what it needs and what is free.
-    """
-    needed = training_memory(model, batch)
-    free = _free_memory()
-    if needed > free:
-        raise InputError(
-            f"batch_tokens: {batch['input_ids'].numel()} tokens at once need about {needed / 2**30:.1f} GiB of memory "
-            f"and {free / 2**30:.1f} are free; give less, or a smaller network"
-        )

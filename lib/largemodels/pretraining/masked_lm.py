@@ -1,31 +1,38 @@
-"""Masked language modelling: which tokens are hidden, and how the loss is averaged (Devlin et al. 2019).
+"""Masked language modelling: hidden tokens, and a model that guesses them (Devlin et al. 2019).
 
-Both are short and both are easy to get wrong: a loss that counts padding, or a mask that eats `[SEP]`, still trains.
+Masks and the loss are short and easy to get wrong: with a loss that counts padding, or a mask that covers `[SEP]`, a
+model still trains.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from largemodels.base.errors import InputError
 from largemodels.models.batches import LengthBatches, TokenSequences, pad
-from largemodels.models.losses import cross_entropy
+from largemodels.models.losses import IGNORED, cross_entropy
+from largemodels.statistics.intervals import clustered_mean_interval
 
-IGNORED = -100  # the label of a position with nothing to predict
+# --- Hiding tokens -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Masking:
-    """What happens to the tokens of a text.
+    """The shares of tokens that are hidden, and in what way.
 
     Attributes:
         rate: the chance of each token to be chosen for prediction.
-        mask_share: of the chosen, how many become `[MASK]`.
-        random_share: of the chosen, how many become another token; the rest stays what it is.
+        mask_share: the share of the chosen that become `[MASK]`.
+        random_share: the share of the chosen that become another token; the rest stays as it is.
     """
 
     rate: float = 0.15
@@ -52,30 +59,26 @@ def mask_tokens(
 
     Args:
         input_ids: `(batch, length)`, int64; not changed.
-        tokenizer: says which ids are special, and the vocabulary.
+        tokenizer: gives the vocabulary and its special tokens.
         masking: the shares.
-        generator: draws; the same state gives the same masks.
+        generator: of all random numbers; the same state gives the same masks.
 
     Returns:
-        Two tensors of the shape of `input_ids`.
+        Two tensors `(batch, length)`, int64.
     """
-    special = torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))
-    chosen = (torch.rand(input_ids.shape, generator=generator) < masking.rate) & ~special
+    special = torch.tensor(tokenizer.all_special_ids)
+    chosen = torch.rand(input_ids.shape, generator=generator) < masking.rate
+    chosen &= ~torch.isin(input_ids, special)  # (batch, length)
     labels = input_ids.masked_fill(~chosen, IGNORED)
 
     fate = torch.rand(input_ids.shape, generator=generator)
     masked = chosen & (fate < masking.mask_share)
     randomised = chosen & ~masked & (fate < masking.mask_share + masking.random_share)
-    ordinary = _ordinary_tokens(tokenizer)
+    vocabulary = torch.arange(len(tokenizer))
+    ordinary = vocabulary[~torch.isin(vocabulary, special)]
     random_tokens = ordinary[torch.randint(len(ordinary), input_ids.shape, generator=generator)]
     hidden = input_ids.masked_fill(masked, tokenizer.mask_token_id)
     return torch.where(randomised, random_tokens, hidden), labels
-
-
-def _ordinary_tokens(tokenizer: PreTrainedTokenizerBase) -> Tensor:
-    """All ids of the vocabulary that are not special."""
-    ids = torch.arange(len(tokenizer))
-    return ids[~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))]
 
 
 def masked_language_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -101,16 +104,10 @@ class MaskedBatches(LengthBatches):
     """
 
     def __init__(
-        self,
-        sequences: TokenSequences,
-        tokenizer: PreTrainedTokenizerBase,
-        masking: Masking,
-        *,
-        batch_tokens: int,
-        seed: int,
-        batches: int | None = None,
+        self, sequences: TokenSequences, tokenizer: PreTrainedTokenizerBase, masking: Masking, **options: Any
     ) -> None:
-        super().__init__(sequences.lengths, batch_tokens, seed, batches)
+        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
+        super().__init__(sequences.lengths, **options)
         self.sequences, self.tokenizer, self.masking = sequences, tokenizer, masking
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
@@ -118,3 +115,123 @@ class MaskedBatches(LengthBatches):
         batch = pad([self.sequences.input_ids[i] for i in members], self.tokenizer.pad_token_id)
         batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
         return batch
+
+
+# --- Measuring guesses -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def masked_tokens(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    sequences: TokenSequences,
+    masking: Masking | None = None,
+    *,
+    context: bool = True,
+    seed: int = 0,
+    batch_tokens: int = 4096,
+) -> pd.DataFrame:
+    """One row for each hidden token of the text, in the order of the sequences; the same tokens for the same seed.
+
+    Args:
+        model: a masked language model; it is left in evaluation mode.
+        tokenizer: the one that the sequences were made with.
+        sequences: held-out text.
+        masking: the shares of hidden tokens; 15% as in BERT if not given.
+        context: whether the model sees the other tokens. Without them each becomes `[MASK]`, and all that is left to go
+            by is the place in the sequence and its length.
+        seed: of the masks.
+        batch_tokens: tokens at once.
+
+    Returns:
+        A table of document, library, token (as text), loss (−log p of the token, in nats) and correct (whether no other
+        token was likelier).
+    """
+    model.eval()
+    batches = MaskedBatches(sequences, tokenizer, masking or Masking(), batch_tokens=batch_tokens, seed=seed)
+    parts = []
+    for index in range(len(batches)):
+        batch = {name: tensor.to(model.device) for name, tensor in batches[index].items()}
+        labels = batch.pop("labels")
+        hidden = labels != IGNORED  # (batch, length)
+        if not context:
+            special = torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids, device=labels.device))
+            batch["input_ids"] = batch["input_ids"].masked_fill(~special, tokenizer.mask_token_id)
+        logits, tokens = masked_logits(model, batch, hidden), labels[hidden]  # (hidden, vocabulary), (hidden,)
+        part = {
+            "sequence": np.repeat(batches.members(index), hidden.sum(1).cpu().numpy()),
+            "token": tokens.cpu().numpy(),
+            "loss": F.cross_entropy(logits, tokens, reduction="none").cpu().numpy(),
+            "correct": (logits.argmax(-1) == tokens).cpu().numpy(),
+        }
+        parts.append(pd.DataFrame(part))
+    table = pd.concat(parts).sort_values("sequence", kind="stable", ignore_index=True)
+    sequence = table.pop("sequence")
+    table.insert(0, "document", np.array(sequences.documents, dtype=object)[sequence])
+    table.insert(1, "library", np.array(sequences.libraries, dtype=object)[sequence])
+    table["token"] = tokenizer.convert_ids_to_tokens(table["token"].tolist())
+    return table
+
+
+def masked_logits(model: PreTrainedModel, batch: dict[str, Tensor], hidden: Tensor) -> Tensor:
+    """The logits where `hidden` `(batch, length)` is true, `(hidden, vocabulary)`: the head sees no other position."""
+    states = model.base_model(**batch).last_hidden_state[hidden]  # (hidden, hidden_size)
+    return model.cls(states) if hasattr(model, "cls") else model.decoder(model.head(states))
+
+
+def by_library(tokens: pd.DataFrame) -> pd.DataFrame:
+    """The table of `masked_tokens` summed up, a row for each library and one for "all".
+
+    Columns: library, documents, n (hidden tokens), loss (mean, nats) with low and high (95%, documents as clusters),
+    correct (count) and accuracy.
+    """
+    rows = []
+    for library, group in [*tokens.groupby("library", sort=False), ("all", tokens)]:
+        loss, low, high = clustered_mean_interval(group["loss"], group["document"])
+        row = {"library": library, "documents": group["document"].nunique(), "n": len(group)}
+        row |= {"loss": loss, "low": low, "high": high}
+        rows.append(row | {"correct": int(group["correct"].sum()), "accuracy": group["correct"].mean()})
+    return pd.DataFrame(rows)
+
+
+def uniform_entropy(tokenizer: PreTrainedTokenizerBase) -> float:
+    """The loss of a model that knows nothing, ln of the vocabulary's size, in nats."""
+    return math.log(len(tokenizer))
+
+
+def unigram_entropy(tokenizer: PreTrainedTokenizerBase, sequences: TokenSequences) -> float:
+    """The entropy of the tokens that masking may choose, in nats: the loss of a model that knows each one's frequency.
+
+    It is the lowest loss that can be had without looking at the rest of the sentence.
+    """
+    counts = np.bincount(np.concatenate(sequences.input_ids), minlength=len(tokenizer)).astype(float)
+    counts[tokenizer.all_special_ids] = 0
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+@torch.no_grad()
+def fill_mask(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sentence: str, top: int = 5) -> pd.DataFrame:
+    """The likeliest tokens for each `[MASK]` of a sentence: a table of mask (0, 1, …), token and probability.
+
+    Raises:
+        InputError: if the sentence holds no `[MASK]`, or is longer than the model reads.
+    """
+    inputs = tokenizer(sentence, return_tensors="pt", verbose=False).to(model.device)
+    places = inputs["input_ids"] == tokenizer.mask_token_id  # (1, length)
+    if not places.any():
+        raise InputError(
+            f"sentence: {sentence!r} holds no {tokenizer.mask_token}; write it where a word is to be guessed"
+        )
+    if (length := places.shape[1]) > (longest := model.config.max_position_embeddings):
+        raise InputError(f"sentence: {length} tokens are more than the {longest} that the model reads")
+    model.eval()
+    batch = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    best = masked_logits(model, batch, places).softmax(-1).topk(top)  # (masks, top) each
+    return pd.DataFrame(
+        {
+            "mask": np.repeat(np.arange(len(best.indices)), top),
+            "token": tokenizer.convert_ids_to_tokens(best.indices.flatten().tolist()),
+            "probability": best.values.flatten().cpu().numpy(),
+        }
+    )

@@ -1,22 +1,17 @@
 """Next-sentence prediction: pairs of sentences of which half follow each other (Devlin et al. 2019).
 
 The pairs decide what is learned. Where a false second sentence comes from anywhere, its topic often gives it away,
-which Lan et al. 2020 (ALBERT) blame for how little the task helps; from the same library it is harder to tell.
+which Lan et al. 2020 (ALBERT) blame for the small use of the task; from the same library it is harder to tell.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
-from largemodels.pretraining.masked_lm import Masking, mask_tokens
+from largemodels.models.classifiers import predict
 
 IS_NEXT, NOT_NEXT = 0, 1  # as in `BertForPreTraining`
 
@@ -29,8 +24,8 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 
     Args:
         sentences: as `largemodels.data.corpora.sentences` gives them: sentence, library, document, position.
-        same_library: take false second sentences from the same library, which is harder to tell.
-        seed: of which pairs are false, and of their second sentences.
+        same_library: whether false second sentences come from the same library, which is harder to tell.
+        seed: of the choice of false pairs, and of their second sentences.
 
     Returns:
         A table of first, second, label (`IS_NEXT` or `NOT_NEXT`), library, document and second_document, in the order
@@ -63,7 +58,10 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 def _partners(
     false: np.ndarray, documents: np.ndarray, groups: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """Whose second sentence each pair gets: its own, or for a false pair that of another document of its group."""
+    """The pair that lends each pair its second sentence, `(pairs,)`: itself, or for a false pair one of its group.
+
+    That one is from another document.
+    """
     partner = np.arange(len(documents))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -79,51 +77,19 @@ def _partners(
     return partner
 
 
-class PairBatches(LabelledBatches):
-    """Batches of pairs, `[CLS] first [SEP] second [SEP]`, cut to `max_length` where the longer of the two is.
-
-    Without masking, for a classifier, they are as those of `LabelledBatches`. With masking, for BERT with both heads,
-    `labels` `(batch, length)` are the masked tokens and `next_sentence_label` `(batch,)` is the pair's.
-    """
-
-    def __init__(
-        self,
-        pairs: pd.DataFrame,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        masking: Masking | None = None,
-        **options: Any,
-    ) -> None:
-        """Plan the batches; `options` are those of `LabelledBatches`."""
-        super().__init__(pairs.rename(columns={"first": "text", "second": "text_pair"}), tokenizer, **options)
-        self.tokenizer, self.masking = tokenizer, masking
-
-    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch of some pairs, with masks, if any, from the generator."""
-        batch = super().make(members, generator)
-        if self.masking is None:
-            return batch
-        batch["next_sentence_label"] = batch["labels"]
-        batch["input_ids"], batch["labels"] = mask_tokens(batch["input_ids"], self.tokenizer, self.masking, generator)
-        return batch
+def as_texts(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs in the columns of a classification task: text, text_pair and label."""
+    return pairs.rename(columns={"first": "text", "second": "text_pair"})
 
 
 def judged_pairs(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    pairs: pd.DataFrame,
-    *,
-    max_length: int = 128,
-    batch_tokens: int = 2048,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: pd.DataFrame, *, max_length: int = 128
 ) -> pd.DataFrame:
-    """The pairs with what the model makes of them: probability (of `IS_NEXT`), loss (nats) and correct.
+    """The pairs with the model's answers: probability (of `IS_NEXT`), loss (nats) and correct.
 
-    The model has two classes, or both of BERT's heads; it is left in evaluation mode.
+    The model is a classifier of two classes, and is left in evaluation mode.
     """
-    batches = PairBatches(
-        pairs, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
-    )
-    log_probabilities = class_log_probabilities(model, batches)  # (pairs, 2)
+    log_probabilities = predict(model, tokenizer, as_texts(pairs), max_length=max_length)  # (pairs, 2)
     labels = pairs["label"].to_numpy()
     return pairs.assign(
         probability=np.exp(log_probabilities[:, IS_NEXT]),

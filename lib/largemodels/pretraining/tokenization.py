@@ -27,13 +27,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
 
     It lower-cases, strips accents, splits at white space and punctuation, and cuts each word into the longest pieces
     that its vocabulary holds, pieces within a word marked by `##` (WordPiece: Schuster and Nakajima 2012, as in Devlin
-    et al. 2019). One text is framed as `[CLS] … [SEP]`, two as `[CLS] … [SEP] … [SEP]`. The same texts, in whatever
-    order, give the same vocabulary.
+    et al. 2019). One text is framed as `[CLS] … [SEP]`, two as `[CLS] … [SEP] … [SEP]`. The same texts, in any order,
+    give the same vocabulary.
 
     Args:
-        texts: what to learn from.
-        vocabulary_size: how many tokens, special ones and single characters among them.
-        max_length: what the tokenizer states as its `model_max_length`.
+        texts: the texts to learn from.
+        vocabulary_size: number of tokens, special ones and single characters among them.
+        max_length: the tokenizer's `model_max_length`, in tokens.
 
     Raises:
         InputError: if the text is too small for the vocabulary, or the vocabulary too small for its characters.
@@ -70,7 +70,7 @@ def _empty_tokenizer(vocabulary: dict[str, int] | None = None) -> Tokenizer:
 
 
 def _stands_in_words(tokenizer: Tokenizer, character: str) -> bool:
-    """Whether a word goes on with this character; punctuation and Chinese characters are words of their own."""
+    """Whether a word goes on with this character; punctuation marks and Chinese characters are whole words."""
     return len(tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(f"a{character}"))) == 1
 
 

@@ -76,13 +76,14 @@ def test_a_model_is_downloaded_once_and_its_commit_recorded(hub: FakeHub, model_
     code = (
         TRY
         + """
+from largemodels.models import loading
 labels = ["bad", "good"]
 told = []
 found = checkpoints.resolve("org/tiny", progress=lambda *call, unit: told.append([*call, unit]))
-tokenizer = checkpoints.load_tokenizer("org/tiny")
-model = checkpoints.load_masked_lm(f"org/tiny@{found.commit}")
-classifier = checkpoints.load_classifier("org/tiny", labels, seed=0)
-checkpoints.check_fit("org/tiny", tokenizer, model)
+tokenizer = loading.load_tokenizer("org/tiny")
+model = loading.load_masked_lm(f"org/tiny@{found.commit}")
+classifier = loading.load_classifier("org/tiny", labels, seed=0)
+loading.check_fit("org/tiny", tokenizer, model)
 logits = model(**tokenizer("the sum was good", return_tensors="pt")).logits
 transformers = __import__("transformers")  # itself, or this would be a test of a hub that nobody has
 assert transformers.AutoModel.from_pretrained("org/tiny").config.hidden_size == 16
@@ -194,7 +195,8 @@ print(json.dumps([said, "torch" in sys.modules]))
     code = (
         TRY
         + """
-print(json.dumps([checkpoints.count_parameters("org/cut"), checkpoints.count_parameters("org/wrong")]))
+from largemodels.models.files import parameters_in
+print(json.dumps([parameters_in(checkpoints.resolve(name).folder) for name in ("org/cut", "org/wrong")]))
 """
     )
     first, second = hub.ask(code, tmp_path)

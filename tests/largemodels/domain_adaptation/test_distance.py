@@ -139,16 +139,14 @@ def _words(lines):
     return " ".join(lines).split()
 
 
-def test_the_terms_of_the_bound_and_whether_they_say_anything():
+def test_the_terms_of_the_bound_are_the_two_errors_and_half_the_distance():
     near, far = proxy_a_distance(points(200, 0), points(200, 1)), proxy_a_distance(points(50, 0), points(50, 1, 30.0))
     right = np.repeat([True, False], [90, 10])
     terms = bound_terms(right, far, (right, np.repeat([True, False], [80, 20])))
     assert (terms.source_error, terms.half_distance, terms.joint_error) == pytest.approx((0.1, 1.0, 0.3))
     assert terms.bound == pytest.approx(1.4)
-    assert terms.says_nothing
     unknown = bound_terms(right, near)
     assert math.isnan(unknown.joint_error)
     assert unknown.bound == pytest.approx(0.1 + max(0, near.distance) / 2)
-    assert not unknown.says_nothing
     with pytest.raises(ValueError, match="no examples"):
         bound_terms([], near)

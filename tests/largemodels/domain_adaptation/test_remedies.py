@@ -20,10 +20,10 @@ from largemodels.domain_adaptation.remedies import (
     weight_trials,
 )
 from largemodels.models.batches import join_sentences
-from largemodels.models.checkpoints import load_masked_lm
 from largemodels.models.classifiers import mean_cross_entropy
+from largemodels.models.loading import load_masked_lm
 from largemodels.pretraining.encoders import build_encoder
-from largemodels.pretraining.masked_prediction import masked_tokens
+from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import save_encoder
 from small_corpus import corpus, examples, tokenizer
 

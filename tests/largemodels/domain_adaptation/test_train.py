@@ -12,8 +12,8 @@ from largemodels.base.errors import InputError
 from largemodels.domain_adaptation import train
 from largemodels.domain_adaptation.alignment import DomainCritic, coral_loss, mmd_squared, reversal_schedule
 from largemodels.domain_adaptation.train import AlignedClassifier, TwoDomainBatches, features_of, fine_tune_across
+from largemodels.models.batches import LabelledBatches
 from largemodels.models.classifiers import classifier_on, fine_tune, predict
-from largemodels.models.labelled import LabelledBatches
 from largemodels.models.training import Recipe
 from largemodels.pretraining.encoders import build_encoder
 from small_checkpoints import FAMILIES, checkpoint
@@ -261,7 +261,7 @@ def test_features_are_those_of_each_text_in_the_order_of_the_texts():
 
 
 def test_features_of_a_model_that_reads_every_token_are_refused(tmp_path):
-    from largemodels.models.checkpoints import load_classifier
+    from largemodels.models.loading import load_classifier
 
     folder = checkpoint("gpt2", tmp_path)
     network = load_classifier(str(folder), ("array", "other"))

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import AutoModelForSequenceClassification
 
 from largemodels.base.errors import InputError
-from largemodels.models.checkpoints import load_classifier
+from largemodels.models.batches import LabelledBatches
 from largemodels.models.classifiers import (
     classifier_on,
     fine_tune,
@@ -20,7 +20,7 @@ from largemodels.models.classifiers import (
     word_classifier,
     word_log_probabilities,
 )
-from largemodels.models.labelled import LabelledBatches
+from largemodels.models.loading import load_classifier
 from largemodels.models.training import Recipe
 from largemodels.pretraining.encoders import build_encoder
 from small_corpus import examples, tokenizer
@@ -54,6 +54,16 @@ def test_predictions_are_those_of_each_text_alone_whatever_its_batch():
         with torch.no_grad():
             alone = model(**tokenizer()(text, return_tensors="pt", return_token_type_ids=False)).logits.log_softmax(-1)
         np.testing.assert_allclose(together[place], alone[0], atol=1e-5)
+
+
+def test_predictions_of_pairs_are_those_of_each_pair_alone():
+    pairs = examples(30).assign(text_pair=lambda table: table["text"].to_numpy()[::-1])
+    model = classifier_on(encoder("bert"), LABELS)
+    together = predict(model, tokenizer(), pairs, max_length=40, batch_tokens=100)
+    for place, (text, pair) in enumerate(zip(pairs["text"], pairs["text_pair"], strict=True)):
+        with torch.no_grad():
+            alone = model(**tokenizer()(text, pair, return_tensors="pt", return_token_type_ids=True)).logits
+        np.testing.assert_allclose(together[place], alone[0].log_softmax(-1), atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])
@@ -140,8 +150,8 @@ def test_the_words_of_a_fold_do_not_help_the_choice_that_is_judged_on_it(monkeyp
         return fit(words, texts, *labels)
 
     monkeypatch.setattr(TfidfVectorizer, "fit_transform", watched)
-    word_classifier(examples(90), strengths=(1, 10))
-    assert len(seen) == 3 * 2 + 1
+    word_classifier(examples(90))
+    assert len(seen) == 3 * 3 + 1
     assert seen.pop() == 90
     assert all(55 <= number <= 65 for number in seen)
 

@@ -1,12 +1,13 @@
 """Two processes of `torchrun` share the batches of a training, and come to what one does that reads both in a step.
 
-Started by `torchrun`, this file is one of the processes: it trains, and leaves what it came to in a given folder.
+Started by `torchrun`, this file is one of the processes: it trains, and leaves weights and history in a folder.
 """
 
 import contextlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,26 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_fine_tuning import LABELS, encoder
-from test_pretraining import Interrupted, PullThePlug
 
-from largemodels.models.classifiers import classifier_on, fine_tune, predict
-from largemodels.models.labelled import LabelledBatches
+from interruptions import Interrupted, PullThePlug
+from largemodels.models.batches import LabelledBatches
+from largemodels.models.classifiers import classifier_on, fine_tune, held_out_metrics
 from largemodels.models.training import Recipe, train
+from largemodels.pretraining.encoders import build_encoder
 from small_corpus import examples, tokenizer
 
+LABELS = ("array", "other")
 PROCESSES = 2
 LENGTH, ROWS, BATCHES = 8, 8, 13  # of a text, of a batch, and of an epoch: odd, so that a step spans two of them
 RECIPE = Recipe(steps=24, batch_tokens=LENGTH * ROWS, learning_rate=5e-3)
 EVALUATIONS, SAVES = 3, 4
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def classifier(seed: int = 0):
+    network = build_encoder("modern", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
+    return classifier_on(network, LABELS)
 
 
 def of_one_length() -> pd.DataFrame:
@@ -48,7 +55,7 @@ def run_as_one_of_several(folder: Path) -> None:
     rank, options = os.environ["RANK"], {"validation": examples(seed=1), "evaluations": EVALUATIONS, "max_length": 32}
 
     def training(name: str, seed: int = 0, **more) -> None:
-        model = classifier_on(encoder(seed=seed), LABELS)
+        model = classifier(seed)
         history = fine_tune(model, tokenizer(), of_one_length(), RECIPE, **options, **more)
         leave(folder, f"{name}-{rank}", model, history)
 
@@ -65,7 +72,13 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("processes")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={PROCESSES}"]
     options = {
-        "env": {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"},
+        "env": {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": str(Path(__file__).parents[1]),  # the modules that tests share
+        },
         "stdout": subprocess.PIPE,
         "stderr": subprocess.STDOUT,
         "text": True,
@@ -96,18 +109,9 @@ class BatchesOfAllProcesses(LabelledBatches):
 @pytest.fixture(scope="module")
 def alone() -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """What one process comes to that reads as much in a step."""
-    model, held_out = classifier_on(encoder(), LABELS), examples(seed=1)
-
-    def batches(number: int) -> LabelledBatches:
-        return BatchesOfAllProcesses(
-            of_one_length(), tokenizer(), max_length=32, batch_tokens=RECIPE.batch_tokens, batches=number
-        )
-
-    def evaluate(model) -> dict[str, float]:
-        labels = held_out["label"].to_numpy()
-        found = predict(model, tokenizer(), held_out, max_length=32)
-        return {"loss": -found[np.arange(len(labels)), labels].mean(), "accuracy": (found.argmax(1) == labels).mean()}
-
+    model = classifier()
+    batches = partial(BatchesOfAllProcesses, of_one_length(), tokenizer(), max_length=32)
+    evaluate = partial(held_out_metrics, tokenizer=tokenizer(), examples=examples(seed=1), max_length=32)
     history = train(model, tokenizer(), batches, RECIPE, evaluate=evaluate, evaluations=EVALUATIONS)
     return model.state_dict(), history
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from largemodels.models.checkpoints import load_classifier, load_tokenizer, longest_text
 from largemodels.models.classifiers import fine_tune, predict
+from largemodels.models.loading import load_classifier, load_tokenizer, longest_text
 from largemodels.models.training import Recipe
 from small_checkpoints import FAMILIES, checkpoint
 from small_corpus import NOUNS, examples

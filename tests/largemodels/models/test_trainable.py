@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from largemodels.base.errors import InputError
-from largemodels.models.checkpoints import load_classifier, load_tokenizer
 from largemodels.models.classifiers import fine_tune, predict
+from largemodels.models.loading import load_classifier, load_tokenizer
 from largemodels.models.trainable import blocks_of, train_only, trained_parameters
 from largemodels.models.training import Recipe
 from small_checkpoints import FAMILIES, checkpoint

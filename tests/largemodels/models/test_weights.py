@@ -13,9 +13,9 @@ import yaml
 
 import largemodels
 from largemodels.data import corpora
-from largemodels.models import checkpoints
+from largemodels.models import checkpoints, loading
 from largemodels.models.batches import join_sentences
-from largemodels.pretraining.masked_prediction import masked_tokens
+from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.statistics.intervals import mean_interval
 
 NAME = "pydocs-small"
@@ -33,8 +33,8 @@ def test_it_is_shipped_whole_and_small_and_without_pickles():
 
 
 def test_it_loads_in_single_precision_and_its_tokenizer_fits():
-    model, tokenizer = checkpoints.load_masked_lm(NAME), checkpoints.load_tokenizer(NAME)
-    checkpoints.check_fit(NAME, tokenizer, model)
+    model, tokenizer = loading.load_masked_lm(NAME), loading.load_tokenizer(NAME)
+    loading.check_fit(NAME, tokenizer, model)
     assert {str(tensor.dtype) for tensor in model.parameters()} == {"torch.float32"}
     assert sum(tensor.numel() for tensor in model.parameters()) == RECORD["model_parameters"]
 
@@ -47,7 +47,7 @@ def test_it_was_trained_on_exactly_what_pretraining_may_read():
 
 
 def test_on_held_out_documents_it_is_as_good_as_its_record_says():
-    model, tokenizer = checkpoints.load_masked_lm(NAME), checkpoints.load_tokenizer(NAME)
+    model, tokenizer = loading.load_masked_lm(NAME), loading.load_tokenizer(NAME)
     sentences = corpora.sentences()
     held = sentences[(sentences.split == "validation") & ~sentences.library.isin(corpora.UNSEEN_LIBRARIES)]
     documents = held.document.drop_duplicates().sample(300, random_state=1)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,14 +13,26 @@ from scipy import stats
 from transformers import DataCollatorForLanguageModeling
 
 from largemodels.models.batches import join_sentences
-from largemodels.pretraining.masked_lm import IGNORED, MaskedBatches, Masking, mask_tokens, masked_language_loss
+from largemodels.models.losses import IGNORED
+from largemodels.pretraining.encoders import build_encoder
+from largemodels.pretraining.masked_lm import (
+    MaskedBatches,
+    Masking,
+    by_library,
+    fill_mask,
+    mask_tokens,
+    masked_language_loss,
+    masked_tokens,
+    uniform_entropy,
+    unigram_entropy,
+)
 from small_corpus import corpus, tokenizer
 
 SPECIAL = 5  # ids 0 to 4
 CERTAIN = 1e-6  # how rarely a test of shares may fail by chance
 
 
-def text(rows, length, seed):
+def random_text(rows, length, seed):
     """Random ordinary tokens with `[CLS]`, `[SEP]` and padding around them."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(SPECIAL, len(tokenizer()), (rows, length), generator=generator)
@@ -39,7 +52,7 @@ def is_plausible(count, n, share):
 @given(st.sampled_from([0.15, 0.3, 0.4, 0.8]), st.sampled_from([(0.8, 0.1), (1.0, 0.0), (0.0, 1.0), (0.5, 0.25)]))
 def test_the_shares_are_those_asked_for_within_binomial_error(rate, shares):
     masking = Masking(rate, *shares)
-    ids = text(400, 101, 1)
+    ids = random_text(400, 101, 1)
     hidden, labels = mask_tokens(ids, tokenizer(), masking, generator())
     chosen, ordinary = labels != IGNORED, ids >= SPECIAL
     masked, same = hidden[chosen] == tokenizer().mask_token_id, hidden[chosen] == ids[chosen]
@@ -52,7 +65,7 @@ def test_the_shares_are_those_asked_for_within_binomial_error(rate, shares):
 
 @given(st.integers(1, 8), st.integers(3, 30), st.integers(0, 2**31), st.floats(0.01, 0.99))
 def test_special_tokens_and_padding_are_never_chosen_and_only_chosen_tokens_change(rows, length, seed, rate):
-    ids = text(rows, length, seed)
+    ids = random_text(rows, length, seed)
     before = ids.clone()
     hidden, labels = mask_tokens(ids, tokenizer(), Masking(rate), generator(seed))
     assert (labels[ids < SPECIAL] == IGNORED).all()
@@ -62,7 +75,7 @@ def test_special_tokens_and_padding_are_never_chosen_and_only_chosen_tokens_chan
 
 
 def test_a_random_replacement_is_any_ordinary_token_and_no_special_one():
-    ids = text(300, 101, 2)
+    ids = random_text(300, 101, 2)
     hidden, labels = mask_tokens(ids, tokenizer(), Masking(0.9, 0.0, 1.0), generator())
     replaced = hidden[labels != IGNORED]
     counts = torch.bincount(replaced, minlength=len(tokenizer()))
@@ -72,7 +85,7 @@ def test_a_random_replacement_is_any_ordinary_token_and_no_special_one():
 
 def test_masks_are_distributed_as_those_of_transformers():
     """Counts of what a token may become, compared in one table: [MASK], another token, itself, not chosen."""
-    ids = text(2000, 61, 3)
+    ids = random_text(2000, 61, 3)
 
     def fates(hidden, labels):
         ordinary, chosen = ids >= SPECIAL, labels != IGNORED
@@ -181,3 +194,82 @@ def test_every_epoch_reads_every_sequence_once_and_hides_other_tokens():
         for numbers in (range(len(found)), range(len(found), 2 * len(found)))
     )
     assert len(first & later) < len(first) / 2
+
+
+# Guesses on held-out text
+
+
+def encoder():
+    return build_encoder("modern", tokenizer(), hidden_size=16, num_layers=2, num_heads=2, max_length=64)
+
+
+def text(**options):
+    return join_sentences(corpus(**options), tokenizer(), 32)
+
+
+def test_the_table_of_hidden_tokens_has_the_models_losses_and_depends_on_the_seed_alone():
+    model, sequences = encoder(), text()
+    table = masked_tokens(model, tokenizer(), sequences, seed=3)
+    pd.testing.assert_frame_equal(table, masked_tokens(model, tokenizer(), sequences, seed=3))
+    assert not table.equals(masked_tokens(model, tokenizer(), sequences, seed=4))
+    assert set(table["library"]) == {"alpha", "beta"}
+    assert set(table["document"]) <= set(sequences.documents)
+    assert not set(table["token"]) & set(tokenizer().all_special_tokens)
+    assert table["loss"].mean() == pytest.approx(uniform_entropy(tokenizer()), abs=0.3)  # it has learned nothing
+
+
+def test_a_model_that_knows_the_answer_loses_nothing():
+    """Chosen tokens stay as they are and the model repeats what it reads: every token must get its own loss."""
+    model, sequences = encoder(), text()
+    size = len(tokenizer())
+
+    class Echo(torch.nn.Module):
+        config, device = model.config, torch.device("cpu")
+
+        def base_model(self, input_ids, attention_mask):
+            from transformers.modeling_outputs import BaseModelOutput
+
+            return BaseModelOutput(torch.nn.functional.one_hot(input_ids, size).float())
+
+        def cls(self, states):
+            return states * 50
+
+    table = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0))
+    assert table["correct"].all()
+    assert table["loss"].max() < 1e-6
+    blind = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.2, 0.0, 0.0), context=False)
+    assert blind[["document", "token"]].equals(table[["document", "token"]]), "the same tokens are asked for"
+    assert not blind["correct"].any()
+    assert blind["loss"].min() > 10, "it has seen [MASK] where the token stood"
+
+
+def test_the_unigram_entropy_is_that_of_the_tokens_that_can_be_hidden():
+    sequences = text(documents=400)
+    frequent = masked_tokens(encoder(), tokenizer(), sequences, Masking(0.5))["token"].value_counts(normalize=True)
+    assert unigram_entropy(tokenizer(), sequences) == pytest.approx(-(frequent * np.log(frequent)).sum(), abs=0.03)
+    assert unigram_entropy(tokenizer(), sequences) < uniform_entropy(tokenizer()) == math.log(120)
+
+
+def test_masks_are_filled_with_the_likeliest_tokens_first():
+    found = fill_mask(encoder(), tokenizer(), "the [MASK] holds a [MASK].", top=4)
+    assert found["mask"].tolist() == [0] * 4 + [1] * 4
+    for _, rows in found.groupby("mask"):
+        assert rows["probability"].is_monotonic_decreasing
+        assert rows["probability"].sum() < 1
+
+
+def test_a_sentence_without_a_mask_or_too_long_is_refused():
+    with pytest.raises(ValueError, match=r"sentence: 'the array' holds no \[MASK\]"):
+        fill_mask(encoder(), tokenizer(), "the array")
+    with pytest.raises(ValueError, match="sentence: 103 tokens are more than the 64 that the model reads"):
+        fill_mask(encoder(), tokenizer(), "[MASK]" + " the" * 100)
+
+
+def test_hidden_tokens_are_summed_up_by_library_and_over_all():
+    table = masked_tokens(encoder(), tokenizer(), text())
+    summary = by_library(table).set_index("library")
+    assert list(summary.index) == ["alpha", "beta", "all"]
+    assert summary.loc["all", "n"] == len(table) == summary.loc[["alpha", "beta"], "n"].sum()
+    assert summary.loc["all", "correct"] == table["correct"].sum()
+    assert summary.loc["all", "loss"] == pytest.approx(table["loss"].mean())
+    assert ((summary["low"] < summary["loss"]) & (summary["loss"] < summary["high"])).all()

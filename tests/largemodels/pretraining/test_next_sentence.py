@@ -2,14 +2,12 @@
 
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.pretraining.masked_lm import IGNORED, Masking
-from largemodels.pretraining.next_sentence import IS_NEXT, NOT_NEXT, PairBatches, sentence_pairs
-from small_corpus import corpus, tokenizer
+from largemodels.pretraining.next_sentence import IS_NEXT, NOT_NEXT, sentence_pairs
+from small_corpus import corpus
 
 FRAME = corpus(documents=80)
 
@@ -65,22 +63,3 @@ def test_documents_that_give_no_pairs_are_refused_in_one_sentence(rows, options,
     )
     with pytest.raises(ValueError, match=message):
         sentence_pairs(frame, **options)
-
-
-def test_batches_of_pairs_say_which_text_is_which_and_what_is_to_be_predicted():
-    pairs = sentence_pairs(FRAME)
-    plain = PairBatches(pairs, tokenizer(), max_length=40, batch_tokens=400, seed=0)
-    both = PairBatches(
-        pairs, tokenizer(), max_length=40, batch_tokens=400, seed=0, masking=Masking(0.3), token_types=True
-    )
-    for index in range(len(plain)):
-        expected = torch.tensor(pairs["label"].to_numpy()[plain.members(index)])
-        assert torch.equal(plain[index]["labels"], expected)
-        assert torch.equal(both[index]["next_sentence_label"], expected)
-        ids, types = plain[index]["input_ids"], both[index]["token_type_ids"]
-        after_first_separator = (ids == tokenizer().sep_token_id).cumsum(1) - (ids == tokenizer().sep_token_id).long()
-        attended = plain[index]["attention_mask"].bool()
-        assert torch.equal(types[attended], after_first_separator[attended])
-        labels = both[index]["labels"]
-        assert torch.equal(torch.where(labels == IGNORED, both[index]["input_ids"], labels), ids)
-        assert ids.shape[1] <= 40

@@ -81,7 +81,7 @@ def test_a_library_that_there_is_not_and_a_remedy_are_seen_from_the_request_alon
 def test_a_model_that_cannot_read_on(refused, tmp_path, source):
     from transformers import BertConfig, BertModel
 
-    from largemodels.models.checkpoints import load_tokenizer
+    from largemodels.models.loading import load_tokenizer
 
     tokenizer = load_tokenizer("pydocs-small")
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}

@@ -16,9 +16,9 @@ model: Model = "org/tiny"  # which model
 dataset: Dataset = "org/reviews:films"  # which data
 """
 LOAD = """\
-from largemodels.data import tasks; from largemodels.models import checkpoints
+from largemodels.data import tasks; from largemodels.models import loading
 task = tasks.load(dataset)
-classifier = checkpoints.load_classifier(model, task.labels)
+classifier = loading.load_classifier(model, task.labels)
 chapter.record("hidden_size", classifier.config.hidden_size)
 chapter.record("rows", len(task.frames["train"]))
 print(model, dataset, "HF_TOKEN" in __import__("os").environ)"""
