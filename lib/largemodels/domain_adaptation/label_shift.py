@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.comparisons import portions
 from largemodels.statistics.intervals import CONFIDENCE
+from largemodels.statistics.resampling import percentile_interval, portions
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,7 @@ def explain_drop(
             times = random.multinomial(len(both), np.full(len(both), 1 / len(both)), size)  # (size, documents)
             sums.append(times @ np.hstack([both, right]))
         drawn.append(_parts(*sums, *whole))
-    tail = (1 - confidence) / 2
-    ends = np.quantile(np.concatenate(drawn), [tail, 1 - tail], axis=0)
+    ends = percentile_interval(np.concatenate(drawn), confidence)
     return AccuracyDrop(*((float(measured[0, i]), float(ends[0, i]), float(ends[1, i])) for i in range(6)))
 
 
