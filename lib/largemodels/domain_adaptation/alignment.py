@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from largemodels.base.checks import as_distributions
-from largemodels.domain_adaptation.distance import domain_log_odds
+from largemodels.domain_adaptation.distance import FOLDS, domain_log_odds
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""
@@ -52,22 +52,21 @@ def reverse_gradient(features: Tensor, strength: float = 1.0) -> Tensor:
     return _Reversal.apply(features, strength)
 
 
-def reversal_schedule(progress: float, steepness: float = 10.0) -> float:
-    """The strength λ of the reversal after a share of the training: 2 / (1 + exp(−steepness · progress)) − 1.
+def reversal_schedule(progress: float) -> float:
+    """The strength λ of the reversal after a share of the training: 2 / (1 + exp(−10 · progress)) − 1.
 
     It rises from 0 towards 1, so that a domain classifier that knows nothing yet has no influence (Ganin et al. 2016,
-    who take a steepness of 10).
+    whose γ is 10 too).
 
     Args:
         progress: from 0 to 1.
-        steepness: γ of the paper.
 
     Raises:
         ValueError: for a progress outside 0 to 1.
     """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress: {progress} is not between 0 and 1")
-    return 2 / (1 + math.exp(-steepness * progress)) - 1
+    return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
 class DomainCritic(nn.Module):
@@ -79,18 +78,17 @@ class DomainCritic(nn.Module):
     features cannot be right in both domains (Zhao et al. 2019).
     """
 
-    def __init__(self, features: int, hidden_size: int = 64, seed: int = 0) -> None:
+    def __init__(self, features: int, seed: int = 0) -> None:
         """Draw the weights.
 
         Args:
             features: numbers in a feature vector.
-            hidden_size: of the one hidden layer.
             seed: of the weights; the global generator is left alone.
         """
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.layers = nn.Sequential(nn.Linear(features, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 1))
+            self.layers = nn.Sequential(nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
         """The domain classifier's cross-entropy, a scalar in nats; both domains count alike, whatever their sizes.
@@ -205,8 +203,6 @@ def importance_weights(
     target: ArrayLike,
     *,
     largest: float | None = None,
-    strength: float = 1.0,
-    folds: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
     """The weights with which the source looks like the target: `(n,)`, of mean 1.
@@ -220,8 +216,6 @@ def importance_weights(
         source: `(n, features)`, sparse or not.
         target: `(m, features)`, sparse or not.
         largest: the weight, before scaling, that larger ones are cut to: less variance, some bias.
-        strength: scikit-learn's `C` of the logistic regression.
-        folds: of the cross-fitting.
         seed: of the folds.
 
     Raises:
@@ -231,12 +225,12 @@ def importance_weights(
     from sklearn.model_selection import StratifiedKFold
 
     number = np.shape(source)[0]
-    if min(number, np.shape(target)[0]) < folds:
-        raise ValueError(f"folds: {folds} are more than the rows of a domain")
+    if min(number, np.shape(target)[0]) < FOLDS:
+        raise ValueError(f"folds: {FOLDS} are more than the rows of a domain")
     stacked = sparse.vstack([source, target]).tocsr() if sparse.issparse(source) else np.vstack([source, target])
     domains = np.repeat([0, 1], [number, np.shape(target)[0]])
-    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    weights = np.exp(domain_log_odds(stacked, domains, splits, strength)[:number])
+    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    weights = np.exp(domain_log_odds(stacked, domains, splits)[:number])
     if largest is not None:
         weights = np.minimum(weights, largest)
     return weights / weights.mean()

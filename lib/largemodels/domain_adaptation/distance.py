@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,9 @@ from scipy import sparse
 
 from largemodels.base.errors import InputError
 from largemodels.data.deduplication import words
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_interval
+from largemodels.statistics.intervals import clustered_variance, proportion_interval
+
+FOLDS = 5  # of every cross-validation between domains
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,8 @@ def proxy_a_distance(
     target: ArrayLike | Sequence[str],
     *,
     documents: tuple[ArrayLike, ArrayLike] | None = None,
-    folds: int = 5,
     permutations: int = 0,
-    strength: float = 1.0,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> ADistance:
     """The proxy A-distance of two domains, from the cross-validated error of a logistic regression between them.
 
@@ -73,11 +72,8 @@ def proxy_a_distance(
         source: texts, which become TF-IDF vectors, or features, `(n, features)`, sparse or not.
         target: texts, or features of the same kind, `(m, features)`.
         documents: of the source's and of the target's examples.
-        folds: of the cross-validation.
         permutations: of whole documents; each costs as much time as the distance itself.
-        strength: scikit-learn's `C` of the logistic regression.
         seed: of folds and permutations.
-        confidence: of the interval.
 
     Raises:
         InputError: if a domain has fewer documents than there are folds.
@@ -88,18 +84,18 @@ def proxy_a_distance(
     domains = np.repeat([0, 1], sizes)
     groups = _groups(features, source, target, documents)
     for place, name in enumerate(("source", "target")):
-        if (number := len(np.unique(groups[domains == place]))) < folds:
-            raise InputError(f"{name}: {number} different documents are fewer than the {folds} folds; give more text")
+        if (number := len(np.unique(groups[domains == place]))) < FOLDS:
+            raise InputError(f"{name}: {number} different documents are fewer than the {FOLDS} folds; give more text")
     random = np.random.default_rng(seed)
-    wrong = _held_out_errors(features, domains, groups, folds, strength, seed)
+    wrong = _held_out_errors(features, domains, groups, seed)
     error = _balanced_error(wrong, domains)
     chance = []
     for _ in range(permutations):
         permuted = _permuted(domains, groups, random)
-        mistaken = _held_out_errors(features, permuted, groups, folds, strength, seed)
+        mistaken = _held_out_errors(features, permuted, groups, seed)
         chance.append(_a_distance(_balanced_error(mistaken, permuted)))
     distance, by_chance = _a_distance(error), np.array(chance)
-    low, high = _error_interval(wrong, domains, groups, confidence)
+    low, high = _error_interval(wrong, domains, groups)
     p = (1 + int((by_chance >= distance).sum())) / (permutations + 1) if permutations else math.nan
     return ADistance(distance, _a_distance(high), _a_distance(low), error, len(domains), by_chance, p)
 
@@ -138,28 +134,27 @@ def _groups(features, source, target, documents: tuple[ArrayLike, ArrayLike] | N
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
-def _held_out_errors(features, domains, groups, folds: int, strength: float, seed: int) -> np.ndarray:
+def _held_out_errors(features, domains, groups, seed: int) -> np.ndarray:
     """Whether a classifier that did not see its document puts a row into the wrong domain, `(n + m,)`, bool."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return (domain_log_odds(features, domains, splits, strength, groups) > 0) != domains
+    splits = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    return (domain_log_odds(features, domains, splits, groups) > 0) != domains
 
 
-def domain_log_odds(features, domains, splits, strength: float = 1.0, groups: np.ndarray | None = None) -> np.ndarray:
+def domain_log_odds(features, domains, splits, groups: np.ndarray | None = None) -> np.ndarray:
     """The log-odds of domain 1 for each row, `(n + m,)`, by a logistic regression that did not see it.
 
     Args:
         features: of both domains, `(n + m, features)`, sparse or not.
         domains: 0 or 1 for each row; both count alike, however many rows they have.
         splits: scikit-learn's splitter into folds.
-        strength: scikit-learn's `C`.
         groups: of the rows, for a splitter that keeps them together.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
 
-    classifier = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000)
     return cross_val_predict(classifier, features, domains, groups=groups, cv=splits, method="decision_function")
 
 
@@ -176,18 +171,16 @@ def _permuted(domains: np.ndarray, groups: np.ndarray, random: np.random.Generat
     return np.where(one[groups], permuted[groups], domains ^ swapped[groups]).astype(int)
 
 
-def _error_interval(wrong, domains, groups, confidence: float) -> tuple[float, float]:
+def _error_interval(wrong, domains, groups) -> tuple[float, float]:
     """The ends of the interval of the balanced error, by squaring and adding the distances of each domain's ends."""
-    errors, below, above = [], [], []
+    ends = []
     for place in (0, 1):
         errors_there, documents = wrong[domains == place], groups[domains == place]
         n = _independent_examples(errors_there, documents)
-        error, low, high = proportion_interval(errors_there.mean() * n, n, confidence)
-        errors.append(error)
-        below.append((error - low) / 2)
-        above.append((high - error) / 2)
-    middle = sum(errors) / 2
-    return float(middle - math.hypot(*below)), float(middle + math.hypot(*above))
+        ends.append(proportion_interval(errors_there.mean() * n, n))
+    error, low, high = np.array(ends).T  # (domains,) each
+    middle = error.mean()
+    return float(middle - math.hypot(*(error - low) / 2)), float(middle + math.hypot(*(high - error) / 2))
 
 
 def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
@@ -220,21 +213,19 @@ class VocabularyOverlap:
         return self.unseen_tokens / self.target_tokens
 
 
-def vocabulary_overlap(
-    source: Iterable[str], target: Iterable[str], *, tokenize: Callable[[str], Iterable[str]] = words
-) -> VocabularyOverlap:
-    """The new words of the target. Compare samples of one size: the fewer the source's texts, the more words are new.
+def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> VocabularyOverlap:
+    """The new words of the target, in small letters and without punctuation.
+
+    Compare samples of one size: the fewer the texts of the source, the more words are new.
 
     Args:
         source: texts.
         target: texts.
-        tokenize: splits a text into words; by default in small letters and without punctuation. A model's tokenizer
-            will do, such as `tokenizer.tokenize`.
 
     Raises:
         InputError: for a domain without any word.
     """
-    counts = [Counter(word for text in texts for word in tokenize(text)) for texts in (source, target)]
+    counts = [Counter(word for text in texts for word in words(text)) for texts in (source, target)]
     for name, counted in zip(("source", "target"), counts, strict=True):
         if not counted:
             raise InputError(f"{name}: there is no word in it")

@@ -20,6 +20,9 @@ from largemodels.figures.style import MARKERS, PALETTE
 from largemodels.statistics.comparisons import PairedDifference, adjusted_p
 from largemodels.statistics.spread import seed_and_test_interval
 
+ALPHA = 0.05  # the level of the corrected tests
+LOWEST = -0.2  # where the panels of the figure begin
+
 
 def read_answers(paths: Sequence[Path], file: str) -> pd.DataFrame:
     """The predictions at these places, one after the other; of runs that kept several files, those of one name."""
@@ -42,8 +45,8 @@ def _joined(value: object) -> str:
     return ",".join(value) if isinstance(value, (list, np.ndarray)) else str(value)
 
 
-def effects(answers: pd.DataFrame, *, base: str = "nothing") -> pd.DataFrame:
-    """Every method on every target compared with `base`: one row each, in the order of the answers.
+def effects(answers: pd.DataFrame) -> pd.DataFrame:
+    """Every method on every target compared with "nothing": one row each, in the order of the answers.
 
     `targets_of` tells targets apart; where there are several, a last one, "all", has the examples of all of them.
     Columns: target, method, seeds, n (examples), base_accuracy and accuracy (means over seeds), difference with low and
@@ -51,13 +54,12 @@ def effects(answers: pd.DataFrame, *, base: str = "nothing") -> pd.DataFrame:
 
     Args:
         answers: predictions whose model is the method, with a seed in each row.
-        base: the method that the others are compared with.
 
     Raises:
-        InputError: for answers without `base` or of `base` alone, of fewer than two seeds, or of a method that lacks a
-            seed or an example.
+        InputError: for answers without "nothing" or of "nothing" alone, of fewer than two seeds, or of a method that
+            lacks a seed or an example.
     """
-    parts = _by_target(answers)
+    parts, base = _by_target(answers), "nothing"
     rows = [_compared(name, method, base, [part]) for name, part in parts.items() for method in part if method != base]
     if len(parts) > 1:
         everywhere = [method for method in next(iter(parts.values())) if all(method in part for part in parts.values())]
@@ -134,15 +136,15 @@ def metric_name(method: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in method)
 
 
-def effects_table(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float], alpha: float = 0.05) -> pd.DataFrame:
+def effects_table(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float]) -> pd.DataFrame:
     """The result of `effects` as text: a row a method, for each target the difference in points, with its ends.
 
-    A star stands where p, corrected for all rows, is at most `alpha`; the last column is the cost of a method in
+    A star stands where p, corrected for all rows, is at most 0.05; the last column is the cost of a method in
     seconds, the mean over targets.
     """
     cells = [
         f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
-        f"{' *' if row.p_holm <= alpha else ''}"
+        f"{' *' if row.p_holm <= ALPHA else ''}"
         for row in table.itertuples()
     ]
     shown = table.assign(cell=cells).pivot(index="method", columns="target", values="cell")
@@ -153,27 +155,28 @@ def effects_table(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float],
     return shown
 
 
-def effects_figure(table: pd.DataFrame, *, axes: Sequence[Axes], lowest: float = -0.2) -> None:
+def effects_figure(table: pd.DataFrame, *, axes: Sequence[Axes]) -> None:
     """Draw the differences of `effects` with their intervals, one panel a target; filled where they survive correction.
+
+    A difference below `LOWEST` is written at the edge.
 
     Args:
         table: the result of `effects`.
         axes: as many as there are targets, side by side.
-        lowest: where the panels begin; a difference below is written at the edge.
     """
     methods = list(dict.fromkeys(table["method"]))[::-1]
     heights = np.arange(len(methods))
     for place, (ax, (target, rows)) in enumerate(zip(axes, table.groupby("target", sort=False), strict=True)):
         rows, colour = rows.set_index("method").reindex(methods), PALETTE[place]
-        survives = (rows["p_holm"] <= 0.05).to_numpy()
+        survives = (rows["p_holm"] <= ALPHA).to_numpy()
         ax.hlines(heights, rows["low"], rows["high"], color=colour, linewidth=1.4)
         for some, face in ((survives, colour), (~survives, "white")):
             look = {"color": colour, "marker": MARKERS[place], "markerfacecolor": face, "linestyle": ""}
             ax.plot(rows["difference"][some], heights[some], **look)
-        for height in heights[(rows["difference"] < lowest).to_numpy()]:
-            ax.text(lowest, height, f" ← {rows['difference'].iloc[height]:.2f}", color=colour, va="center", fontsize=8)
+        for height in heights[(rows["difference"] < LOWEST).to_numpy()]:
+            ax.text(LOWEST, height, f" ← {rows['difference'].iloc[height]:.2f}", color=colour, va="center", fontsize=8)
         ax.axvline(0, color="grey", linestyle="--", linewidth=1, marker="")
-        ax.set(yticks=heights, yticklabels=methods, xlim=(lowest, None))
+        ax.set(yticks=heights, yticklabels=methods, xlim=(LOWEST, None))
         ax.set_title(target)
 
 
@@ -184,16 +187,9 @@ def accuracy_and_f1(pairs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         pairs: predictions whose model is the source and whose library is the target; with or without a seed.
     """
     pairs = pairs if "seed" in pairs else pairs.assign(seed=0)
-    rows = [
-        {
-            "source": source,
-            "target": target,
-            "accuracy": answers["right"].mean(),
-            "f1": f1_score(answers["label"], answers["answer"], average="macro", zero_division=0),
-        }
-        for (source, target, _), answers in pairs.groupby(["model", "library", "seed"], sort=False)
-    ]
-    means = pd.DataFrame(rows).groupby(["source", "target"], sort=False).mean()
+    groups = pairs.groupby(["model", "library", "seed"], sort=False)
+    f1 = [f1_score(rows["label"], rows["answer"], average="macro", zero_division=0) for _, rows in groups]
+    by_seed = groups[["right"]].mean().assign(f1=f1)
+    means = by_seed.groupby(["model", "library"], sort=False).mean().unstack()
     sources, targets = pairs["model"].unique(), pairs["library"].unique()
-    accuracy, f1 = (means[metric].unstack().loc[sources, targets] for metric in ("accuracy", "f1"))
-    return accuracy, f1
+    return means["right"].loc[sources, targets], means["f1"].loc[sources, targets]

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.intervals import CONFIDENCE
 from largemodels.statistics.resampling import percentile_interval, portions
+
+_TOLERANCE = 1e-6  # the estimate of the shares ends when no share moves by more,
+_MOST_ROUNDS = 10_000  # or after so many rounds
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,6 @@ def explain_drop(
     documents: tuple[ArrayLike, ArrayLike] | None = None,
     resamples: int = 2000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> AccuracyDrop:
     """A classifier's accuracy on source and target, and how much of the difference the labels' shares make.
 
@@ -131,7 +132,6 @@ def explain_drop(
         documents: of the source's and of the target's examples: whole documents are drawn.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-        confidence: of the intervals.
 
     Raises:
         ValueError: for labels that are no classes, inputs of different lengths, or a class of the target that the
@@ -151,7 +151,7 @@ def explain_drop(
             times = random.multinomial(len(both), np.full(len(both), 1 / len(both)), size)  # (size, documents)
             sums.append(times @ np.hstack([both, right]))
         drawn.append(_parts(*sums, *whole))
-    ends = percentile_interval(np.concatenate(drawn), confidence)
+    ends = percentile_interval(np.concatenate(drawn))
     return AccuracyDrop(*((float(measured[0, i]), float(ends[0, i]), float(ends[1, i])) for i in range(6)))
 
 
@@ -171,13 +171,7 @@ def _parts(source: np.ndarray, target: np.ndarray, all_source: np.ndarray, all_t
     )
 
 
-def estimate_by_likelihood(
-    target_probabilities: ArrayLike,
-    source_shares: ArrayLike,
-    *,
-    tolerance: float = 1e-6,
-    iterations: int = 10_000,
-) -> np.ndarray:
+def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: ArrayLike) -> np.ndarray:
     """The target's shares of the classes, `(classes,)`, that make its texts most likely, by expectation maximisation.
 
     Each round moves the probabilities to the present shares (`with_shares`) and takes their mean as the next ones
@@ -186,17 +180,15 @@ def estimate_by_likelihood(
     Args:
         target_probabilities: a source classifier's, `(m, classes)`, each row a distribution.
         source_shares: the classes' in the classifier's training data, `(classes,)`.
-        tolerance: the last round moves no share by more.
-        iterations: rounds at most.
 
     Raises:
         ValueError: for rows that are no distributions, or shares of other classes.
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
     source_shares = shares = _shares_for(rows, source_shares, "source_shares")
-    for _ in range(iterations):
+    for _ in range(_MOST_ROUNDS):
         moved = with_shares(rows, source_shares, shares).mean(0)
-        if np.abs(moved - shares).max() <= tolerance:
+        if np.abs(moved - shares).max() <= _TOLERANCE:
             return moved
         shares = moved
     return shares

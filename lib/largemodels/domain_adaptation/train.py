@@ -19,7 +19,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from largemodels.base.errors import InputError
 from largemodels.domain_adaptation.alignment import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
-from largemodels.models.classifiers import held_out_metrics, texts_for
+from largemodels.models.classifiers import texts_for
 from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.models.training import Recipe, train
 from largemodels.pretraining.masked_lm import IGNORED
@@ -209,8 +209,6 @@ def fine_tune_across(
     method: Alignment,
     weight: float = 1.0,
     max_length: int,
-    validation: pd.DataFrame | None = None,
-    callbacks: tuple[TrainerCallback, ...] = (),
     **options: Any,
 ) -> pd.DataFrame:
     """The history of a training on labelled source and unlabelled target texts; `model` is trained in place.
@@ -233,9 +231,7 @@ def fine_tune_across(
         method: the loss that is added.
         weight: of the added loss; 0 leaves the training as it is without the target.
         max_length: tokens of a text at most.
-        validation: held-out examples, of the source where no label of the target is to be known.
-        callbacks: of the `Trainer`.
-        **options: evaluations, folder and saves, as for `training.train`; a checkpoint holds the critic too.
+        **options: folder and saves, as for `training.train`; a checkpoint holds the critic too.
 
     Returns:
         The table that `training.train` gives; its loss is the sum of both.
@@ -260,18 +256,7 @@ def fine_tune_across(
             batches=number,
         )
 
-    def evaluate(trained: AlignedClassifier) -> dict[str, float]:
-        return held_out_metrics(trained.classifier, tokenizer, validation, max_length=max_length)
-
     try:
-        return train(
-            aligned,
-            tokenizer,
-            batches,
-            recipe,
-            evaluate=None if validation is None else evaluate,
-            callbacks=[_Progress(aligned), *callbacks],
-            **options,
-        )
+        return train(aligned, tokenizer, batches, recipe, callbacks=[_Progress(aligned)], **options)
     finally:
         aligned.unwrap()

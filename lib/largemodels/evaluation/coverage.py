@@ -24,9 +24,10 @@ from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, pro
 from largemodels.statistics.spread import bootstrap_interval
 
 Interval = tuple[float, float, float]
+ALPHA = 0.05  # the p value at which a test rejects
 
 
-def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+def wald_interval(count: int, n: int) -> Interval:
     """The proportion and the ends of the textbook interval, proportion ± z·√(p(1 − p)/n): `(proportion, low, high)`.
 
     It is here to be compared with: near 0 and 1 it is too short, and has no length at all where all answers are right.
@@ -35,7 +36,7 @@ def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interva
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
     proportion = proportion_of(count, n)
-    margin = float(special.ndtri((1 + confidence) / 2)) * math.sqrt(proportion * (1 - proportion) / n)
+    margin = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(proportion * (1 - proportion) / n)
     return proportion, proportion - margin, proportion + margin
 
 
@@ -147,7 +148,7 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
 
 
 def mcnemar_rejections(
-    n: int, discordant_share: float, difference: float, *, draws: int, alpha: float = 0.05, seed: int = 0
+    n: int, discordant_share: float, difference: float, *, draws: int, seed: int = 0
 ) -> dict[str, int]:
     """In how many of `draws` test sets McNemar's test finds a difference, by the kind of its p value: "exact", "mid-p".
 
@@ -158,7 +159,6 @@ def mcnemar_rejections(
         discordant_share: the share that exactly one of the two models gets right.
         difference: of the true accuracies.
         draws: test sets.
-        alpha: the p value at which it rejects.
         seed: of the draws.
     """
     only_a, only_b = (discordant_share + difference) / 2, (discordant_share - difference) / 2
@@ -170,17 +170,15 @@ def mcnemar_rejections(
             np.repeat(answers, [first, second, rest]) for answers in ([True, False, True], [False, True, True])
         )
         test = mcnemar(right_a, right_b)
-        rejected["exact"] += int(times) * (test.p <= alpha)
-        rejected["mid-p"] += int(times) * (test.mid_p <= alpha)
+        rejected["exact"] += int(times) * (test.p <= ALPHA)
+        rejected["mid-p"] += int(times) * (test.mid_p <= ALPHA)
     return rejected
 
 
-def false_discoveries(
-    models: int, *, n: int, accuracy: float, draws: int, alpha: float = 0.05, seed: int = 0
-) -> dict[str, int]:
+def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed: int = 0) -> dict[str, int]:
     """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
 
-    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most `alpha`: as it is
+    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most 0.05: as it is
     ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
     example; some examples are easier than others for all, with chances spread evenly around `accuracy`.
 
@@ -189,7 +187,6 @@ def false_discoveries(
         n: examples in a test set.
         accuracy: the true one, of every model.
         draws: test sets.
-        alpha: the level.
         seed: of the draws.
     """
     random = np.random.default_rng(seed)
@@ -199,9 +196,9 @@ def false_discoveries(
         chance = random.uniform(accuracy - reach, accuracy + reach, n)
         right = random.random((models, n)) < chance
         p = np.array([mcnemar(right[one], right[other]).mid_p for one, other in combinations(range(models), 2)])
-        discoveries["uncorrected"] += bool(p.min() <= alpha)
+        discoveries["uncorrected"] += bool(p.min() <= ALPHA)
         for method in ("holm", "benjamini-hochberg"):
-            discoveries[method] += bool(adjusted_p(p, method).min() <= alpha)
+            discoveries[method] += bool(adjusted_p(p, method).min() <= ALPHA)
     return discoveries
 
 
@@ -210,7 +207,6 @@ def calibration_errors_of_the_calibrated(
     sizes: Sequence[int],
     *,
     bins: int = BINS,
-    adaptive: bool = False,
     draws: int = 50,
     seed: int = 0,
 ) -> np.ndarray:
@@ -222,8 +218,7 @@ def calibration_errors_of_the_calibrated(
     Args:
         probabilities: `(n, classes)`, the forecasts that are drawn from.
         sizes: of the test sets.
-        bins: their number at most, as for `calibration.expected_calibration_error`.
-        adaptive: bins of equal mass instead of equal width.
+        bins: of equal width, as for `calibration.expected_calibration_error`.
         draws: test sets of each size.
         seed: of the draws.
     """
@@ -234,5 +229,5 @@ def calibration_errors_of_the_calibrated(
         for draw in range(draws):
             forecast = rows[random.integers(0, len(rows), size)]
             labels = (random.random((size, 1)) > forecast.cumsum(1)[:, :-1]).sum(1)
-            errors[place, draw] = expected_calibration_error(forecast, labels, bins=bins, adaptive=adaptive)
+            errors[place, draw] = expected_calibration_error(forecast, labels, bins=bins)
     return errors

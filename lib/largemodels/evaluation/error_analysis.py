@@ -16,7 +16,9 @@ from scipy import stats
 
 from largemodels.base.checks import class_ids
 from largemodels.statistics.comparisons import adjusted_p
-from largemodels.statistics.intervals import CONFIDENCE, proportion_intervals
+from largemodels.statistics.intervals import proportion_intervals
+
+NEARLY_ALWAYS = 0.95  # the share of predictions that makes a collapse
 
 
 @dataclass(frozen=True)
@@ -87,28 +89,25 @@ def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
 
 
 def collapsed_class(
-    predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, share: float = 0.95
+    predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None
 ) -> Collapse | None:
     """The class that a classifier predicts nearly always, whatever the label; None where there is no such class.
 
-    A class counts when it is predicted for at least `share` of its own examples and of all others. So a good classifier
+    A class counts when it is predicted for at least 95% of its own examples and of all others. So a good classifier
     on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
 
     Args:
         predictions: `(n,)`, classes from 0.
         labels: `(n,)`, the true classes.
         names: of the classes, by number.
-        share: the least share of predictions that counts as nearly always.
 
     Raises:
-        ValueError: for what are no classes, unequal lengths, or a `share` that is not above ½ and at most 1.
+        ValueError: for what are no classes, or unequal lengths.
     """
     predictions, labels = _answers(predictions, labels, None if names is None else len(names))
-    if not 0.5 < share <= 1:
-        raise ValueError(f"share: {share} is not above 0.5 and at most 1")
     label = int(np.bincount(predictions).argmax())
     predicted, of_class = predictions == label, labels == label
-    if of_class.all() or any(predicted[group].mean() < share for group in (of_class, ~of_class) if group.any()):
+    if of_class.all() or any(predicted[group].mean() < NEARLY_ALWAYS for group in (of_class, ~of_class) if group.any()):
         return None
     name = str(label) if names is None else names[label]
     return Collapse(label, name, int(predicted.sum()), len(predicted), majority_baseline(labels))
@@ -140,9 +139,7 @@ def _answers(predictions: ArrayLike, labels: ArrayLike, classes: int | None) -> 
     return predictions, labels
 
 
-def slices(
-    frame: pd.DataFrame, by: str | Sequence[str], *, right: str = "right", confidence: float = CONFIDENCE
-) -> pd.DataFrame:
+def slices(frame: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     """The accuracy of each slice of the examples, one row a slice, in the order of the slices' names.
 
     Columns: `n`; `count`, how many are right; `accuracy` with the ends `low` and `high` of its Wilson interval;
@@ -151,10 +148,8 @@ def slices(
     are no others: its difference is NaN, its p 1.
 
     Args:
-        frame: one row an example.
+        frame: one row an example, with the boolean column `right`.
         by: the column that names the slice, or several; a missing value is a slice of its own.
-        right: the boolean column that says whether an answer is right.
-        confidence: of the intervals.
 
     Raises:
         ValueError: for columns that are not there, answers that are not boolean, or an empty table.
@@ -162,15 +157,15 @@ def slices(
     columns = [by] if isinstance(by, str) else list(by)
     if not columns:
         raise ValueError("by: it names no column")
-    for column in (*columns, right):
+    for column in (*columns, "right"):
         if column not in frame:
             raise ValueError(f"frame: it has no column {column!r}")
-    if not len(frame) or not pd.api.types.is_bool_dtype(frame[right]) or frame[right].isna().any():
-        raise ValueError(f"frame: its column {right!r} is not one boolean an example")
-    grouped = frame[right].astype(bool).groupby([frame[column] for column in columns], dropna=False, observed=True)
+    if not len(frame) or not pd.api.types.is_bool_dtype(frame["right"]) or frame["right"].isna().any():
+        raise ValueError("frame: its column 'right' is not one boolean an example")
+    grouped = frame["right"].astype(bool).groupby([frame[column] for column in columns], dropna=False, observed=True)
     table = grouped.agg(n="size", count="sum")
-    n, count = len(frame), int(frame[right].sum())
-    table[["accuracy", "low", "high"]] = proportion_intervals(table["count"], table["n"], confidence)
+    n, count = len(frame), int(frame["right"].sum())
+    table[["accuracy", "low", "high"]] = proportion_intervals(table["count"], table["n"])
     others = pd.DataFrame({"n": n - table["n"], "count": count - table["count"]})
     table["difference"] = table["accuracy"] - others["count"] / others["n"].where(others["n"] > 0)
     table["p"] = [

@@ -30,10 +30,11 @@ AVERAGES = ("binary", "micro", "macro", "weighted")
 class _InMemoryMetric(evaluate.Metric):
     """A metric that stays in memory and touches no file.
 
-    With more than one process the examples have to meet in files, in `cache_dir`, as `evaluate` does it. A metric's
-    description is the first line of its docstring.
+    With more than one process the examples have to meet in files, in `cache_dir`, as `evaluate` does it. A metric has a
+    `key`, under which its score stands, and a `source`; the first line of its docstring is its description.
     """
 
+    key: ClassVar[str]
     source: ClassVar[str]
     predicted: ClassVar[Any] = datasets.Value("int64")
 
@@ -52,6 +53,9 @@ class _InMemoryMetric(evaluate.Metric):
 
     def _check_kind(self, predictions: Any) -> None:
         _check_whole("predictions", predictions)
+
+    def _compute(self, *, predictions: ArrayLike, references: ArrayLike, **options: Any) -> dict[str, float]:
+        return {self.key: float(self._score(*self._checked(predictions, references), **options))}
 
     def _build_data_dir(self) -> str:
         return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of `evaluate`'s own files
@@ -111,11 +115,11 @@ class _ClassMetric(_InMemoryMetric):
 class Accuracy(_ClassMetric):
     """The share of examples whose class is right: `accuracy`."""
 
+    key = "accuracy"
     source = "Pedregosa et al. 2011, Scikit-learn: machine learning in Python"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        predictions, references = self._checked(predictions, references)
-        return {"accuracy": float(metrics.accuracy_score(references, predictions))}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        return metrics.accuracy_score(references, predictions)
 
 
 class MatthewsCorrelation(_ClassMetric):
@@ -125,13 +129,13 @@ class MatthewsCorrelation(_ClassMetric):
     1975; for several classes Gorodkin 2004).
     """
 
+    key = "matthews_correlation"
     source = "Matthews 1975; Gorodkin 2004"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        predictions, references = self._checked(predictions, references)
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
         if len(set(references)) == 1 and len(set(predictions)) == 1:  # scikit-learn warns where there is but one class
-            return {"matthews_correlation": 0.0}
-        return {"matthews_correlation": float(metrics.matthews_corrcoef(references, predictions))}
+            return 0.0
+        return metrics.matthews_corrcoef(references, predictions)
 
 
 class _AveragedMetric(_ClassMetric):
@@ -140,26 +144,21 @@ class _AveragedMetric(_ClassMetric):
     `average` is "binary" for the class 1 of two, "micro" for all decisions together, "macro" for the mean over classes,
     or "weighted" for the mean by how frequent each class is. The mean is over all `classes` where their number is
     known, and otherwise over those that occur. What has nothing to divide by is 0: the precision of a class that is
-    never predicted, the recall of one that never occurs. `compute` takes `average` too, as the metrics of the hub do.
+    never predicted, the recall of one that never occurs. `compute` takes `average` too, as the metrics of the Hub do.
     """
-
-    key: ClassVar[str]
 
     def __init__(self, *, average: str = "binary", **options: Any) -> None:
         super().__init__(**options)
         self.average = _known_average(average)
 
-    def _compute(
-        self, *, predictions: ArrayLike, references: ArrayLike, average: str | None = None
-    ) -> dict[str, float]:
+    def _score(self, predictions: np.ndarray, references: np.ndarray, average: str | None = None) -> float:
         average = self.average if average is None else _known_average(average)
-        predictions, references = self._checked(predictions, references)
         for name, values in (("predictions", predictions), ("references", references)):
             if average == "binary" and values.max() > 1:
                 raise ValueError(f"{name}: {values.max()} is not 0 or 1; for more classes choose another average")
         labels = None if self.classes is None or average == "binary" else range(self.classes)
         score = getattr(metrics, f"{self.key}_score")
-        return {self.key: float(score(references, predictions, average=average, labels=labels, zero_division=0))}
+        return score(references, predictions, average=average, labels=labels, zero_division=0)
 
 
 def _known_average(average: str) -> str:
@@ -206,12 +205,12 @@ class _ProbabilityMetric(_InMemoryMetric):
 class LogLoss(_ProbabilityMetric):
     """The mean of −log p(true class), in nats: `log_loss`. A 0 counts as the smallest step of a float64, 36 nats."""
 
+    key = "log_loss"
     source = "Good 1952, Rational decisions"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
-        rows = rows / rows.sum(1, keepdims=True)  # scikit-learn warns of the rounding of float32
-        return {"log_loss": float(metrics.log_loss(references, rows, labels=range(rows.shape[1])))}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        rows = predictions / predictions.sum(1, keepdims=True)  # scikit-learn warns of the rounding of float32
+        return metrics.log_loss(references, rows, labels=range(rows.shape[1]))
 
 
 class BrierScore(_ProbabilityMetric):
@@ -220,33 +219,32 @@ class BrierScore(_ProbabilityMetric):
     With two classes it is twice what counts one class only, which scikit-learn gives there.
     """
 
+    key = "brier_score"
     source = "Brier 1950, Verification of forecasts expressed in terms of probability"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
         # Scikit-learn has had the form for several classes since 1.7 only.
-        return {"brier_score": float(((rows - np.eye(rows.shape[1])[references]) ** 2).sum(1).mean())}
+        return ((predictions - np.eye(predictions.shape[1])[references]) ** 2).sum(1).mean()
 
 
 class ExpectedCalibrationError(_ProbabilityMetric):
     """The distance of confidence and accuracy in bins of equal width: `expected_calibration_error`."""
 
+    key = "expected_calibration_error"
     source = "Guo et al. 2017, On calibration of modern neural networks"
-    key: ClassVar[str] = "expected_calibration_error"
     adaptive: ClassVar[bool] = False
 
     def __init__(self, *, bins: int = BINS, **options: Any) -> None:
         super().__init__(**options)
         self.bins = bins
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
-        return {self.key: expected_calibration_error(rows, references, bins=self.bins, adaptive=self.adaptive)}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        return expected_calibration_error(predictions, references, bins=self.bins, adaptive=self.adaptive)
 
 
 class AdaptiveCalibrationError(ExpectedCalibrationError):
     """The distance of confidence and accuracy in bins of equal mass: `adaptive_calibration_error`."""
 
-    source = "Nguyen and O'Connor 2015; Nixon et al. 2019, Measuring calibration in deep learning"
     key = "adaptive_calibration_error"
+    source = "Nguyen and O'Connor 2015; Nixon et al. 2019, Measuring calibration in deep learning"
     adaptive = True

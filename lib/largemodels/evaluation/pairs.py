@@ -55,20 +55,16 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values([*run, "example"], kind="stable").reset_index(drop=True)
 
 
-def answers_of(table: pd.DataFrame, model: str, seed: int | None = None) -> pd.DataFrame:
-    """One model's answers with one seed (its first by default), a row an example, in the order of all others.
+def answers_of(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One model's answers with its first seed, a row an example, in the order of all others.
 
     Raises:
-        InputError: for a model or a seed that is not there.
+        InputError: for a model that is not there.
     """
     answers = table[table["model"] == model]
     if answers.empty:
         raise InputError(f"there is no model {model}; there is {', '.join(table['model'].unique())}")
-    seed = answers["seed"].min() if seed is None else seed
-    answers = answers[answers["seed"] == seed]
-    if answers.empty:
-        raise InputError(f"{model} has no seed {seed}")
-    return answers.reset_index(drop=True)
+    return answers[answers["seed"] == answers["seed"].min()].reset_index(drop=True)
 
 
 def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -93,18 +89,9 @@ def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> p
         drawn = {"clusters": documents, "resamples": resamples, "seed": seed}
         bootstrap = paired_bootstrap(first, second, **drawn)
         permutation = paired_permutation(first, second, **drawn)
-        rows.append(
-            {
-                "better": better,
-                "other": other,
-                "difference": bootstrap.difference,
-                "low": bootstrap.low,
-                "high": bootstrap.high,
-                "mcnemar": mcnemar(first, second).mid_p,
-                "bootstrap": bootstrap.p,
-                "permutation": permutation.p,
-            }
-        )
+        row = {"better": better, "other": other, "difference": bootstrap.difference}
+        row |= {"low": bootstrap.low, "high": bootstrap.high, "mcnemar": mcnemar(first, second).mid_p}
+        rows.append(row | {"bootstrap": bootstrap.p, "permutation": permutation.p})
     pairs = pd.DataFrame(rows)
     pairs = pairs.assign(
         holm=adjusted_p(pairs["permutation"], "holm"), bh=adjusted_p(pairs["permutation"], "benjamini-hochberg")

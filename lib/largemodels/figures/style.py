@@ -62,9 +62,8 @@ def heatmap(
     ax: Axes,
     title: str = "",
     limits: tuple[float, float] = (0.0, 1.0),
-    annotate: bool = True,
 ) -> Axes:
-    """The axes with a matrix as coloured cells, row labels on the left, column labels above: queries look along a row.
+    """The axes with a matrix as coloured cells with two digits each: row labels on the left, column labels above.
 
     Args:
         weights: `(len(rows), len(columns))`.
@@ -73,7 +72,6 @@ def heatmap(
         ax: the axes to draw on.
         title: above the labels.
         limits: the values at the two ends of the colour scale.
-        annotate: whether to write the numbers into the cells, two digits.
 
     Raises:
         ValueError: for weights of another shape than the labels.
@@ -87,11 +85,9 @@ def heatmap(
     ax.set_yticks(range(len(rows)), rows)
     _frame_cells(ax, weights.shape)
     ax.set_title(title)
-    if annotate:
-        middle = sum(limits) / 2
-        for (row, column), value in np.ndenumerate(weights):
-            colour = "white" if value > middle else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    for (row, column), value in np.ndenumerate(weights):
+        colour = "white" if value > sum(limits) / 2 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     return ax
 
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from largemodels.statistics.intervals import CONFIDENCE
 from largemodels.statistics.resampling import percentile_interval, portions
 
 _ROUNDING = 1e-12  # the share of a sum by which another order of adding may change it
 
-Correction = Literal["holm", "bonferroni", "benjamini-hochberg"]
+Correction = Literal["holm", "benjamini-hochberg"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,6 @@ def paired_bootstrap(
     clusters: ArrayLike | None = None,
     resamples: int = 10_000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> PairedDifference:
     """The difference of two means over the same examples, with its percentile interval and p value by bootstrap.
 
@@ -119,7 +117,6 @@ def paired_bootstrap(
         clusters: `(n,)`, such as the document of each example: whole clusters are drawn.
         resamples: their number; the p value is at least 1 / (resamples + 1).
         seed: of the draws.
-        confidence: the share of such intervals that hold the true difference, for many examples.
 
     Raises:
         ValueError: for scores that are no pairs of numbers, or fewer than two of them (or of clusters).
@@ -133,7 +130,7 @@ def paired_bootstrap(
     difference = float(sums.sum() / sizes.sum())
     slack = _ROUNDING * np.abs(sums).sum() / sizes.sum()
     extreme = int((np.abs(resampled - difference) >= abs(difference) - slack).sum())
-    low, high = percentile_interval(resampled, confidence)
+    low, high = percentile_interval(resampled)
     return PairedDifference(difference, (extreme + 1) / (resamples + 1), float(low), float(high))
 
 
@@ -169,9 +166,9 @@ def paired_permutation(
 def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     """The p values of several tests, each adjusted for all, `(tests,)` in their order: compare them with α itself.
 
-    "bonferroni" and "holm" keep the chance of any false discovery at α, whatever the tests have to do with each other;
-    Holm 1979 never rejects less than Bonferroni. "benjamini-hochberg" keeps the expected share of false ones among the
-    discoveries at α, for independent or positively dependent tests (Benjamini and Hochberg 1995).
+    "holm" keeps the chance of any false discovery at α, however the tests depend on each other (Holm 1979).
+    "benjamini-hochberg" keeps the expected share of false ones among the discoveries at α, for independent or
+    positively dependent tests (Benjamini and Hochberg 1995).
 
     Raises:
         ValueError: for values that are no probabilities, or an unknown method.
@@ -180,8 +177,6 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
         raise ValueError("p_values: they are not a list of numbers between 0 and 1")
     tests = len(p_values)
-    if method == "bonferroni":
-        return np.minimum(1.0, tests * p_values)
     if method == "holm":
         order = np.argsort(p_values)
         steps = np.maximum.accumulate((tests - np.arange(tests)) * p_values[order])
@@ -190,7 +185,7 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
         return adjusted
     if method == "benjamini-hochberg":
         return stats.false_discovery_control(p_values, method="bh") if tests else p_values
-    raise ValueError(f"method: {method!r} is not 'holm', 'bonferroni' or 'benjamini-hochberg'")
+    raise ValueError(f"method: {method!r} is not 'holm' or 'benjamini-hochberg'")
 
 
 def paired_power(
@@ -234,12 +229,10 @@ def paired_power(
     return float(stats.binom.pmf(discordant, n, discordant_share) @ rejects)
 
 
-def smallest_difference(
-    n: int, discordant_share: float, power: float = 0.8, alpha: float = 0.05, *, mid_p: bool = True
-) -> float:
+def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest difference of accuracy, as a share, that McNemar's test finds with this chance among `n` examples.
 
-    The power is that of `paired_power`, which names the other arguments.
+    The power is that of `paired_power` with mid-p values, which has the other arguments.
 
     Raises:
         ValueError: for values that cannot be, or when so few examples never give that power.
@@ -248,7 +241,7 @@ def smallest_difference(
         raise ValueError(f"power: {power} is not between 0 and 1")
 
     def missing(difference: float) -> float:
-        return paired_power(n, discordant_share, difference, alpha, mid_p=mid_p) - power
+        return paired_power(n, discordant_share, difference, alpha) - power
 
     if missing(discordant_share) < 0:
         raise ValueError(f"n: {n} examples, {discordant_share:.1%} of them discordant, never give a power of {power}")

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 CONFIDENCE = 0.95
+"""The share of intervals that hold the truth, for all intervals of the book."""
 
 
-def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
     """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`.
 
     Raises:
@@ -22,12 +23,10 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[fl
     if values.size < 2:
         raise ValueError(f"values: an interval needs at least 2, not {values.size}")
     standard_error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return student_interval(float(values.mean()), standard_error, values.size - 1, confidence)
+    return student_interval(float(values.mean()), standard_error, values.size - 1)
 
 
-def clustered_mean_interval(
-    values: ArrayLike, clusters: ArrayLike, confidence: float = CONFIDENCE
-) -> tuple[float, float, float]:
+def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, float, float]:
     """The mean of values that come in clusters, and the ends of its interval: `(mean, low, high)`.
 
     Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
@@ -37,20 +36,17 @@ def clustered_mean_interval(
     Args:
         values: `(n,)`.
         clusters: `(n,)`, the cluster of each value.
-        confidence: the share of such intervals that hold the true mean.
 
     Raises:
         ValueError: for fewer than two clusters.
     """
     number, variance = clustered_variance(values, clusters)
-    return student_interval(float(np.mean(values, dtype=float)), math.sqrt(variance), number - 1, confidence)
+    return student_interval(float(np.mean(values, dtype=float)), math.sqrt(variance), number - 1)
 
 
-def student_interval(
-    mean: float, standard_error: float, freedom: int, confidence: float = CONFIDENCE
-) -> tuple[float, float, float]:
+def student_interval(mean: float, standard_error: float, freedom: int) -> tuple[float, float, float]:
     """A mean and the ends of its interval by Student's t with so many degrees of freedom: `(mean, low, high)`."""
-    margin = float(special.stdtrit(freedom, (1 + confidence) / 2)) * standard_error
+    margin = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * standard_error
     return mean, mean - margin, mean + margin
 
 
@@ -69,7 +65,7 @@ def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> tuple[int, flo
     return number, number / (number - 1) * float((deviations**2).sum()) / values.size**2
 
 
-def proportion_interval(count: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
     """The proportion `count / n` and the ends of its Wilson score interval: `(proportion, low, high)`.
 
     Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927). Counts may be
@@ -78,7 +74,7 @@ def proportion_interval(count: float, n: float, confidence: float = CONFIDENCE) 
     Raises:
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
-    proportion, z = proportion_of(count, n), float(special.ndtri((1 + confidence) / 2))
+    proportion, z = proportion_of(count, n), float(special.ndtri((1 + CONFIDENCE) / 2))
     shrink = 1 + z * z / n
     centre = (proportion + z * z / (2 * n)) / shrink
     margin = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n)) / shrink
@@ -86,11 +82,9 @@ def proportion_interval(count: float, n: float, confidence: float = CONFIDENCE) 
     return proportion, max(0.0, min(centre - margin, proportion)), min(1.0, max(centre + margin, proportion))
 
 
-def proportion_intervals(counts: Iterable[int], sizes: Iterable[int], confidence: float = CONFIDENCE) -> np.ndarray:
+def proportion_intervals(counts: Iterable[int], sizes: Iterable[int]) -> np.ndarray:
     """The `proportion_interval` of each count and size, `(rows, 3)`."""
-    return np.array(
-        [proportion_interval(int(count), int(n), confidence) for count, n in zip(counts, sizes, strict=True)]
-    )
+    return np.array([proportion_interval(int(count), int(n)) for count, n in zip(counts, sizes, strict=True)])
 
 
 def proportion_of(count: float, n: float) -> float:

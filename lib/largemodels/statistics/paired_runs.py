@@ -13,6 +13,7 @@ import pandas as pd
 
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
 
+_RESAMPLES = 2000  # of the interval of each pair
 _KNOWN_BY = ["example", "label", "occurrence"]  # the same in both answers of a pair
 
 Tables = Mapping[str, pd.DataFrame]
@@ -58,24 +59,24 @@ class Pair:
     documents: int | None
 
 
-def compare_runs(first: Tables, others: Sequence[Tables], *, resamples: int = 2000) -> list[Pair]:
+def compare_runs(first: Tables, others: Sequence[Tables]) -> list[Pair]:
     """Each model of each other run compared with its counterpart in the first run, in the order of the runs.
 
     Two answers are a pair where file, model, example and label are the same; of a text that stands twice in a file, the
     first answers are a pair and the second ones. Models without a counterpart, or without a common example, are left
     out. The interval is that of the paired bootstrap over documents, or over examples that name none.
     """
-    pairs = [pair for place, other in enumerate(others, 1) for pair in _pairs(place, first, other, resamples)]
+    pairs = [pair for place, other in enumerate(others, 1) for pair in _pairs(place, first, other)]
     adjusted = adjusted_p([pair.p for pair in pairs])
     return [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
 
 
-def _pairs(place: int, first: Tables, other: Tables, resamples: int) -> Iterator[Pair]:
+def _pairs(place: int, first: Tables, other: Tables) -> Iterator[Pair]:
     for file in [file for file in first if file in other]:
         ones, others = _answers(first[file]), _answers(other[file])
         for model in ones:
             if model in others and len(both := ones[model].merge(others[model], on=_KNOWN_BY, suffixes=("", "_other"))):
-                yield _pair(place, file, model, both, resamples)
+                yield _pair(place, file, model, both)
 
 
 def _answers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -86,14 +87,14 @@ def _answers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(model): answers for model, answers in table.groupby("model", sort=False)}
 
 
-def _pair(place: int, file: str, model: str, both: pd.DataFrame, resamples: int) -> Pair:
+def _pair(place: int, file: str, model: str, both: pd.DataFrame) -> Pair:
     right_first, right = both["right"].to_numpy(), both["right_other"].to_numpy()
     test = mcnemar(right, right_first)
     clusters = _clusters(both["document"]) if "document" in both else None
     documents = None if clusters is None else len(np.unique(clusters))
     low = high = None
     if test.only_a + test.only_b and (len(both) if documents is None else documents) > 1:
-        drawn = paired_bootstrap(right, right_first, clusters=clusters, resamples=resamples)
+        drawn = paired_bootstrap(right, right_first, clusters=clusters, resamples=_RESAMPLES)
         low, high = drawn.low, drawn.high
     return Pair(
         run=place,

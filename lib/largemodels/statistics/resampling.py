@@ -29,6 +29,6 @@ def portions(resamples: int, width: int) -> Iterator[int]:
         yield min(portion(width), resamples - start)
 
 
-def percentile_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> np.ndarray:
-    """The ends between which this share of the resampled values lies, `(2, ...)`, along the first axis."""
-    return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+def percentile_interval(values: np.ndarray) -> np.ndarray:
+    """The ends between which 95% of the resampled values lie, `(2, ...)`, along the first axis."""
+    return np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)

@@ -21,7 +21,7 @@ from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, pro
 from largemodels.statistics.resampling import portion
 
 
-def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def exact_interval(count: int, n: int) -> tuple[float, float, float]:
     """The proportion `count / n` and the ends of its exact interval: `(proportion, low, high)`.
 
     It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
@@ -30,7 +30,7 @@ def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[
     Raises:
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
-    proportion, tail = proportion_of(count, n), (1 - confidence) / 2
+    proportion, tail = proportion_of(count, n), (1 - CONFIDENCE) / 2
     # SciPy's `proportion_ci` searches for the same ends, a thousand times as long.
     low = float(special.betaincinv(count, n - count + 1, tail)) if count else 0.0
     high = float(special.betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
@@ -44,7 +44,6 @@ def bootstrap_interval(
     method: Literal["BCa", "percentile"] = "BCa",
     resamples: int = 2000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> tuple[float, float, float]:
     """A statistic and the ends of its bootstrap interval: `(value, low, high)`.
 
@@ -61,7 +60,6 @@ def bootstrap_interval(
         method: "BCa" or "percentile".
         resamples: their number.
         seed: of the draws.
-        confidence: the share of such intervals that hold the true value, for many rows.
 
     Raises:
         ValueError: for columns of unequal length, fewer than two rows or clusters, a resample in which the
@@ -88,7 +86,7 @@ def bootstrap_interval(
             method=method,
             n_resamples=resamples,
             batch=portion(len(units)),
-            confidence_level=confidence,
+            confidence_level=CONFIDENCE,
             rng=np.random.default_rng(seed),
         )
     value, resampled = of_units(numbers), result.bootstrap_distribution
@@ -173,9 +171,7 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
     )
 
 
-def seed_and_test_interval(
-    differences: ArrayLike, clusters: ArrayLike | None = None, confidence: float = CONFIDENCE
-) -> PairedDifference:
+def seed_and_test_interval(differences: ArrayLike, clusters: ArrayLike | None = None) -> PairedDifference:
     """The mean difference of two methods over seeds and examples, and how far another draw of both might move it.
 
     A seed moves all examples together and an example all seeds, so the numbers are dependent in two ways. The variance
@@ -186,7 +182,6 @@ def seed_and_test_interval(
     Args:
         differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
         clusters: `(examples,)`, such as the document of each; without them each example is its own.
-        confidence: of the interval.
 
     Raises:
         ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
@@ -204,6 +199,6 @@ def seed_and_test_interval(
     _, over_both = clustered_variance(differences, seed * number + cluster)
     error = math.sqrt(max(over_seeds + over_clusters - over_both, over_seeds, over_clusters))
     freedom = min(seeds, number) - 1
-    mean, low, high = student_interval(float(differences.mean()), error, freedom, confidence)
+    mean, low, high = student_interval(float(differences.mean()), error, freedom)
     p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
     return PairedDifference(mean, p, low, high)
