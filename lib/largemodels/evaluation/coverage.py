@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -40,15 +39,12 @@ def wald_interval(count: int, n: int) -> Interval:
     return proportion, proportion - margin, proportion + margin
 
 
-def bootstrap_of_count(
-    count: int, n: int, *, method: Literal["BCa", "percentile"] = "percentile", resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """The proportion and the ends of its bootstrap interval, from `count` right answers and the rest wrong.
+def bootstrap_of_count(count: int, n: int, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """The proportion and the ends of its percentile interval by bootstrap, where `count` of `n` answers are right.
 
     With every answer right, or wrong, each resample is like the sample, and both ends are the proportion itself.
     """
-    right = np.arange(n) < count
-    return bootstrap_interval(np.mean, right, method=method, resamples=resamples, seed=seed)
+    return bootstrap_interval(np.mean, np.arange(n) < count, method="percentile", resamples=resamples, seed=seed)
 
 
 def coverage_of_proportion(interval: Callable[[int, int], Interval], n: int, proportions: ArrayLike) -> np.ndarray:

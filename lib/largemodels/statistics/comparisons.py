@@ -222,10 +222,9 @@ def paired_power(
     below = critical - 1 if mid_p else critical
     p_value = stats.binom.cdf(below, discordant, 0.5) + stats.binom.cdf(critical, discordant, 0.5)
     critical = critical - (p_value > alpha)
-    first = (1 + difference / discordant_share) / 2  # the first model's share of discordant pairs
-    rejects = stats.binom.cdf(critical, discordant, first) + stats.binom.sf(
-        discordant - critical - 1, discordant, first
-    )
+    better = (1 + difference / discordant_share) / 2  # the share of discordant pairs that the first model gets right
+    rejects = stats.binom.cdf(critical, discordant, better)
+    rejects += stats.binom.sf(discordant - critical - 1, discordant, better)
     return float(stats.binom.pmf(discordant, n, discordant_share) @ rejects)
 
 
