@@ -17,10 +17,9 @@ from sklearn.metrics import f1_score
 from largemodels.base.errors import InputError
 from largemodels.data.predictions import read_predictions
 from largemodels.figures.style import MARKERS, PALETTE
-from largemodels.statistics.comparisons import PairedDifference, adjusted_p
+from largemodels.statistics.comparisons import ALPHA, PairedDifference, adjusted_p
 from largemodels.statistics.spread import seed_and_test_interval
 
-ALPHA = 0.05  # the level of the corrected tests
 LOWEST = -0.2  # where the panels of the figure begin
 
 

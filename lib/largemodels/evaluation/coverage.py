@@ -18,12 +18,11 @@ from scipy import special, stats
 
 from largemodels.base.checks import as_distributions
 from largemodels.statistics.calibration import BINS, expected_calibration_error
-from largemodels.statistics.comparisons import adjusted_p, mcnemar
+from largemodels.statistics.comparisons import ALPHA, adjusted_p, mcnemar
 from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_of
 from largemodels.statistics.spread import bootstrap_interval
 
 Interval = tuple[float, float, float]
-ALPHA = 0.05  # the p value at which a test rejects
 
 
 def wald_interval(count: int, n: int) -> Interval:

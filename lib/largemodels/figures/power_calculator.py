@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from largemodels.figures.interactive import figure_html
-from largemodels.statistics.comparisons import paired_power, smallest_difference
+from largemodels.statistics.comparisons import ALPHA, paired_power, smallest_difference
 
 MOST = 100_000  # examples that a browser still enumerates within a second
 
@@ -48,7 +48,7 @@ class PowerCalculator:
     """
 
     designs: Mapping[str, PairedDesign]
-    alpha: float = 0.05
+    alpha: float = ALPHA
     power: float = 0.8
     caption: str = ""
 

@@ -16,6 +16,8 @@ from scipy import optimize, stats
 
 from largemodels.statistics.resampling import percentile_interval, portions
 
+ALPHA = 0.05
+"""The p value at which a test of the book rejects."""
 _ROUNDING = 1e-12  # the share of a sum by which another order of adding may change it
 
 Correction = Literal["holm", "benjamini-hochberg"]
@@ -189,7 +191,7 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
 
 
 def paired_power(
-    n: int, discordant_share: float, difference: float, alpha: float = 0.05, *, mid_p: bool = True
+    n: int, discordant_share: float, difference: float, alpha: float = ALPHA, *, mid_p: bool = True
 ) -> float:
     """The chance that McNemar's test finds a difference of accuracy that is there.
 
@@ -228,7 +230,7 @@ def paired_power(
     return float(stats.binom.pmf(discordant, n, discordant_share) @ rejects)
 
 
-def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alpha: float = 0.05) -> float:
+def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alpha: float = ALPHA) -> float:
     """The smallest difference of accuracy, as a share, that McNemar's test finds with this chance among `n` examples.
 
     The power is that of `paired_power` with mid-p values, which has the other arguments.
