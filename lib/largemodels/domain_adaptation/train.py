@@ -19,7 +19,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from largemodels.base.errors import InputError
 from largemodels.domain_adaptation.alignment import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
-from largemodels.models.classifiers import texts_for
+from largemodels.models.classifiers import unlabelled_batches
 from largemodels.models.labelled import LabelledBatches, class_log_probabilities, reads_token_types
 from largemodels.models.training import Recipe, train
 from largemodels.pretraining.masked_lm import IGNORED
@@ -186,7 +186,7 @@ def features_of(
     Raises:
         InputError: for a model whose last layer does not read one vector a text.
     """
-    batches = texts_for(classifier, tokenizer, examples, max_length, batch_tokens)
+    batches = unlabelled_batches(classifier, tokenizer, examples, max_length, batch_tokens)
     features: list[Tensor] = []
     hook = _last_linear(classifier).register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
     try:

@@ -110,10 +110,10 @@ def predict(
         max_length: tokens of an example at most.
         batch_tokens: tokens that are computed at a time; the results do not depend on it.
     """
-    return class_log_probabilities(model, texts_for(model, tokenizer, examples, max_length, batch_tokens))
+    return class_log_probabilities(model, unlabelled_batches(model, tokenizer, examples, max_length, batch_tokens))
 
 
-def texts_for(
+def unlabelled_batches(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: pd.DataFrame,
