@@ -1,9 +1,9 @@
-"""What wins back on a target domain without a label there: features made alike, examples weighted, answers trusted.
+"""Adaptation without a label of the target domain: features made alike, examples weighted, answers trusted.
 
-Each remedy stands on an assumption about what has changed between the domains, which its docstring names; where that
-does not hold, it may do harm. Measuring the change is in `largemodels.domain_adaptation.distance`, a change of the
-labels' shares and its correction in `largemodels.domain_adaptation.label_shift`, and the training of a classifier with
-these losses in `largemodels.domain_adaptation.train`.
+Each remedy rests on an assumption about the change between the domains, which its docstring names; where that does not
+hold, it may do harm. Changed shares of the labels and their correction are in
+`largemodels.domain_adaptation.label_shift`, the training of a classifier with these losses in
+`largemodels.domain_adaptation.train`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from largemodels.base.checks import as_distributions
-from largemodels.domain_adaptation.distance import domain_log_odds
+from largemodels.domain_adaptation.distance import FOLDS, domain_log_odds
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""
@@ -41,56 +41,54 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(features: Tensor, strength: float = 1.0) -> Tensor:
-    """The features as they are; on the way back their gradient is multiplied by −strength.
+    """The features as they are, whose gradient is multiplied by −strength on the way back.
 
-    What stands above learns to lower its loss, and what stands below learns to raise the same loss (Ganin et al. 2016).
+    Layers above learn to lower a loss, and layers below learn to raise the same loss (Ganin et al. 2016).
 
     Args:
         features: of any shape.
-        strength: λ, at least 0; with 0 nothing below learns from this loss.
+        strength: λ, at least 0; with 0 no layer below learns from this loss.
     """
     return _Reversal.apply(features, strength)
 
 
-def reversal_schedule(progress: float, steepness: float = 10.0) -> float:
-    """The strength λ of the reversal after a share of the training: 2 / (1 + exp(−steepness · progress)) − 1.
+def reversal_schedule(progress: float) -> float:
+    """The strength λ of the reversal after a share of the training: 2 / (1 + exp(−10 · progress)) − 1.
 
-    It rises from 0 towards 1, so that the domain classifier is not listened to before it knows anything (Ganin et al.
-    2016, who take a steepness of 10).
+    It rises from 0 towards 1, so that a domain classifier that knows nothing yet has no influence (Ganin et al. 2016,
+    whose γ is 10 too).
 
     Args:
         progress: from 0 to 1.
-        steepness: γ of the paper.
 
     Raises:
         ValueError: for a progress outside 0 to 1.
     """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress: {progress} is not between 0 and 1")
-    return 2 / (1 + math.exp(-steepness * progress)) - 1
+    return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
 class DomainCritic(nn.Module):
     """A small network that tells source features from target features, behind a gradient reversal.
 
     Its loss, added to the classifier's, makes a domain-adversarial network (DANN) of it: the critic tells the domains
-    apart as well as it can, and the features below learn to leave it nothing to go by (Ganin et al. 2016). It assumes
+    apart as well as it can, and the features below learn to prevent that (Ganin et al. 2016). It assumes
     that features which look alike in both domains mean the same in both; where the labels' shares differ, alike
     features cannot be right in both domains (Zhao et al. 2019).
     """
 
-    def __init__(self, features: int, hidden_size: int = 64, seed: int = 0) -> None:
+    def __init__(self, features: int, seed: int = 0) -> None:
         """Draw the weights.
 
         Args:
             features: numbers in a feature vector.
-            hidden_size: of the one hidden layer.
-            seed: of the weights; the generators of others are left alone.
+            seed: of the weights; the global generator is left alone.
         """
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.layers = nn.Sequential(nn.Linear(features, hidden_size), nn.ReLU(), nn.Linear(hidden_size, 1))
+            self.layers = nn.Sequential(nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
         """The domain classifier's cross-entropy, a scalar in nats; both domains count alike, whatever their sizes.
@@ -100,12 +98,11 @@ class DomainCritic(nn.Module):
             target: `(m, features)`.
             strength: of the reversal.
         """
-        logits = [self.layers(reverse_gradient(domain, strength)).squeeze(-1) for domain in (source, target)]
-        losses = [
-            F.binary_cross_entropy_with_logits(found, torch.full_like(found, place))
-            for place, found in enumerate(logits)
-        ]
-        return (losses[0] + losses[1]) / 2
+        of_source, of_target = (
+            self.layers(reverse_gradient(domain, strength)).squeeze(-1) for domain in (source, target)
+        )
+        loss = F.binary_cross_entropy_with_logits
+        return (loss(of_source, torch.zeros_like(of_source)) + loss(of_target, torch.ones_like(of_target))) / 2
 
 
 def coral(source: ArrayLike, target: ArrayLike, ridge: float = 1.0) -> np.ndarray:
@@ -145,8 +142,8 @@ def _power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
 def coral_loss(source: Tensor, target: Tensor) -> Tensor:
     """The squared distance of two covariances, ‖C_S − C_T‖²_F / (4·features²), a scalar: deep CORAL.
 
-    Follows Sun and Saenko 2016. It is a loss on features that learn; what `coral` says of assumptions holds here too,
-    only that the map may be anything that the network can compute. Means are left alone.
+    Follows Sun and Saenko 2016. It is a loss on features that learn, under the assumptions of `coral`, except that the
+    map may be any that the network can compute. Means are left alone.
 
     Args:
         source: `(n, features)`.
@@ -171,7 +168,7 @@ def mmd_squared(source: Tensor, target: Tensor, variance: float | Tensor | None 
     Args:
         source: `(n, features)`.
         target: `(m, features)`.
-        variance: used in place of the median; no gradient passes through either.
+        variance: the scale in place of the median; no gradient passes through either.
 
     Raises:
         ValueError: for features that do not fit each other, or fewer than two rows.
@@ -206,23 +203,19 @@ def importance_weights(
     target: ArrayLike,
     *,
     largest: float | None = None,
-    strength: float = 1.0,
-    folds: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
-    """How much each source example counts so that the source looks like the target: `(n,)`, of mean 1.
+    """The weights with which the source looks like the target: `(n,)`, of mean 1.
 
-    A logistic regression tells the domains apart, both counted alike; the odds of "target" that it gives a source
-    example are the weight, p_T(x) / p_S(x) (Bickel et al. 2009). An example is asked of a classifier that did not see
-    it. Weighted training assumes that p(y | x) is the same in both domains, that the source covers the target, and
-    it gains only where the model cannot be right everywhere (Shimodaira 2000). See `effective_sample_size`.
+    A logistic regression tells the domains apart, both counted alike; its odds of "target" for a source example are the
+    weight, p_T(x) / p_S(x) (Bickel et al. 2009). They come from a classifier that did not see the example. Weighted
+    training assumes that p(y | x) is the same in both domains, that the source covers the target, and it gains only
+    where the model cannot be right everywhere (Shimodaira 2000). See `effective_sample_size`.
 
     Args:
-        source: `(n, features)`; a sparse matrix will do, here and below.
-        target: `(m, features)`.
-        largest: weights above are cut to it, before they are scaled: less variance, some bias.
-        strength: scikit-learn's `C` of the logistic regression.
-        folds: of the cross-fitting.
+        source: `(n, features)`, sparse or not.
+        target: `(m, features)`, sparse or not.
+        largest: the weight, before scaling, that larger ones are cut to: less variance, some bias.
         seed: of the folds.
 
     Raises:
@@ -232,19 +225,19 @@ def importance_weights(
     from sklearn.model_selection import StratifiedKFold
 
     number = np.shape(source)[0]
-    if min(number, np.shape(target)[0]) < folds:
-        raise ValueError(f"folds: {folds} are more than the rows of a domain")
+    if min(number, np.shape(target)[0]) < FOLDS:
+        raise ValueError(f"folds: {FOLDS} are more than the rows of a domain")
     stacked = sparse.vstack([source, target]).tocsr() if sparse.issparse(source) else np.vstack([source, target])
     domains = np.repeat([0, 1], [number, np.shape(target)[0]])
-    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    weights = np.exp(domain_log_odds(stacked, domains, splits, strength)[:number])
+    splits = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    weights = np.exp(domain_log_odds(stacked, domains, splits)[:number])
     if largest is not None:
         weights = np.minimum(weights, largest)
     return weights / weights.mean()
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
-    """How many equally weighted examples weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965).
+    """The number of equally weighted examples that weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965).
 
     Raises:
         ValueError: for weights below 0, or none above.
@@ -258,7 +251,7 @@ def effective_sample_size(weights: ArrayLike) -> float:
 def confident_pseudo_labels(
     probabilities: ArrayLike, number: int, *, shares: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which target examples to learn from as if their answers were labels, and these: `(places, labels)`.
+    """The target examples to learn from as if their answers were labels, and these labels: `(places, labels)`.
 
     Of each class the answers with the highest probability are taken, as many as its share of `number`, or all where
     there are fewer: otherwise the easiest class crowds out the others round after round (Zou et al. 2018). Places
@@ -267,9 +260,9 @@ def confident_pseudo_labels(
 
     Args:
         probabilities: of the classes for each target example, `(m, classes)`, each row a distribution.
-        number: how many to take, over all classes.
+        number: of examples to take, over all classes.
         shares: of each class, `(classes,)`, such as the source's labels have or `label_shift` estimates of the
-            target's; those of the answers if not given.
+            target's; without them, those of the answers.
 
     Raises:
         ValueError: for rows that are no distributions, or shares that do not fit the classes.

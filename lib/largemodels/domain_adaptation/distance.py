@@ -1,14 +1,13 @@
-"""How far are two domains apart? By what a classifier can tell of them, by their words, and by a bound on the error.
+"""How far are two domains apart? By a classifier between them, by their words, and by a bound on the error.
 
-What of a difference lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`; remedies are in
-`largemodels.domain_adaptation.alignment`.
+The part of a difference that lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,9 @@ from scipy import sparse
 
 from largemodels.base.errors import InputError
 from largemodels.data.texts import words
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_interval
+from largemodels.statistics.intervals import clustered_variance, proportion_interval
+
+FOLDS = 5  # of every cross-validation between domains
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ADistance:
         high: the upper end.
         error: the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares.
         n: examples.
-        by_chance: distances with the domains dealt out anew, `(permutations,)`: what the same classifier makes of none.
+        by_chance: distances with the domains permuted, `(permutations,)`: of no difference at all.
         p: of the permutation test that there is no difference, never 0; NaN without permutations.
     """
 
@@ -44,7 +45,7 @@ class ADistance:
 
     @property
     def near_zero(self) -> bool:
-        """Whether the interval reaches down to 0: so many examples do not show that they can be told apart."""
+        """Whether the interval reaches down to 0: so many examples do not show that the domains differ."""
         return self.low <= 0
 
 
@@ -53,17 +54,14 @@ def proxy_a_distance(
     target: ArrayLike | Sequence[str],
     *,
     documents: tuple[ArrayLike, ArrayLike] | None = None,
-    folds: int = 5,
     permutations: int = 0,
-    strength: float = 1.0,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> ADistance:
     """The proxy A-distance of two domains, from the cross-validated error of a logistic regression between them.
 
     Both domains count alike, however many examples they have. No document has examples in training and held-out
-    folds: one that stands in both domains would else be learnt with one and asked with the other, and the error would
-    lie above a half. Without documents, equal examples are taken as one.
+    folds: else a document of both domains would be learnt as one of them and judged as the other, and the error would
+    lie above a half. Without documents, equal examples are one document.
 
     The interval combines the Wilson intervals of the two domains' errors (Newcombe 1998), each for as many independent
     examples as the errors' spread over documents leaves (Kish 1965). It is of this classifier, and takes the folds'
@@ -71,14 +69,11 @@ def proxy_a_distance(
     Follows Ben-David et al. 2007.
 
     Args:
-        source: texts, which become TF-IDF vectors, or features `(n, features)`, a sparse matrix if you like.
-        target: likewise, `(m, features)`.
+        source: texts, which become TF-IDF vectors, or features, `(n, features)`, sparse or not.
+        target: texts, or features of the same kind, `(m, features)`.
         documents: of the source's and of the target's examples.
-        folds: of the cross-validation.
-        permutations: how often whole documents are dealt out anew; each costs as much as the distance itself.
-        strength: scikit-learn's `C` of the logistic regression.
+        permutations: of whole documents; each costs as much time as the distance itself.
         seed: of folds and permutations.
-        confidence: of the interval.
 
     Raises:
         InputError: if a domain has fewer documents than there are folds.
@@ -89,18 +84,18 @@ def proxy_a_distance(
     domains = np.repeat([0, 1], sizes)
     groups = _groups(features, source, target, documents)
     for place, name in enumerate(("source", "target")):
-        if (number := len(np.unique(groups[domains == place]))) < folds:
-            raise InputError(f"{name}: {number} different documents are fewer than the {folds} folds; give more text")
+        if (number := len(np.unique(groups[domains == place]))) < FOLDS:
+            raise InputError(f"{name}: {number} different documents are fewer than the {FOLDS} folds; give more text")
     random = np.random.default_rng(seed)
-    wrong = _held_out_errors(features, domains, groups, folds, strength, seed)
+    wrong = _held_out_errors(features, domains, groups, seed)
     error = _balanced_error(wrong, domains)
     chance = []
     for _ in range(permutations):
-        dealt = _dealt_anew(domains, groups, random)
-        mistaken = _held_out_errors(features, dealt, groups, folds, strength, seed)
-        chance.append(_a_distance(_balanced_error(mistaken, dealt)))
+        permuted = _permuted(domains, groups, random)
+        mistaken = _held_out_errors(features, permuted, groups, seed)
+        chance.append(_a_distance(_balanced_error(mistaken, permuted)))
     distance, by_chance = _a_distance(error), np.array(chance)
-    low, high = _error_interval(wrong, domains, groups, confidence)
+    low, high = _error_interval(wrong, domains, groups)
     p = (1 + int((by_chance >= distance).sum())) / (permutations + 1) if permutations else math.nan
     return ADistance(distance, _a_distance(high), _a_distance(low), error, len(domains), by_chance, p)
 
@@ -110,7 +105,7 @@ def _a_distance(error: float) -> float:
 
 
 def _features(source: ArrayLike | Sequence[str], target: ArrayLike | Sequence[str]) -> np.ndarray | sparse.csr_matrix:
-    """Both domains' features in one matrix, scaled alike; which row is of which domain has no say in it."""
+    """Both domains' features in one matrix, `(n + m, features)`, scaled without regard to the domains."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import StandardScaler
 
@@ -125,7 +120,7 @@ def _features(source: ArrayLike | Sequence[str], target: ArrayLike | Sequence[st
 
 
 def _groups(features, source, target, documents: tuple[ArrayLike, ArrayLike] | None) -> np.ndarray:
-    """Which document each row is of, as numbers `(n + m,)`; rows that are equal where no documents are given."""
+    """A number for the document of each row, `(n + m,)`; without documents equal rows have one number."""
     if documents is not None:
         rows = np.concatenate([np.asarray(names, dtype=object) for names in documents])
         if len(rows) != features.shape[0]:
@@ -139,28 +134,27 @@ def _groups(features, source, target, documents: tuple[ArrayLike, ArrayLike] | N
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
-def _held_out_errors(features, domains, groups, folds: int, strength: float, seed: int) -> np.ndarray:
-    """Which examples a classifier that did not see their document puts into the wrong domain, `(n + m,)`, bool."""
+def _held_out_errors(features, domains, groups, seed: int) -> np.ndarray:
+    """Whether a classifier that did not see its document puts a row into the wrong domain, `(n + m,)`, bool."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return (domain_log_odds(features, domains, splits, strength, groups) > 0) != domains
+    splits = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    return (domain_log_odds(features, domains, splits, groups) > 0) != domains
 
 
-def domain_log_odds(features, domains, splits, strength: float = 1.0, groups: np.ndarray | None = None) -> np.ndarray:
+def domain_log_odds(features, domains, splits, groups: np.ndarray | None = None) -> np.ndarray:
     """The log-odds of domain 1 for each row, `(n + m,)`, by a logistic regression that did not see it.
 
     Args:
         features: of both domains, `(n + m, features)`, sparse or not.
         domains: 0 or 1 for each row; both count alike, however many rows they have.
-        splits: one of scikit-learn's, which says what is held out together.
-        strength: scikit-learn's `C`.
-        groups: of the rows, for such splits as keep them together.
+        splits: scikit-learn's splitter into folds.
+        groups: of the rows, for a splitter that keeps them together.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
 
-    classifier = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    classifier = LogisticRegression(class_weight="balanced", max_iter=1000)
     return cross_val_predict(classifier, features, domains, groups=groups, cv=splits, method="decision_function")
 
 
@@ -168,33 +162,31 @@ def _balanced_error(wrong: np.ndarray, domains: np.ndarray) -> float:
     return float((wrong[domains == 0].mean() + wrong[domains == 1].mean()) / 2)
 
 
-def _dealt_anew(domains: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The domains of the rows after whole documents changed hands; one of both domains swaps them within itself."""
+def _permuted(domains: np.ndarray, groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The domains of the rows with whole documents permuted; a document of both domains swaps them within itself."""
     shares = np.bincount(groups, weights=domains) / np.bincount(groups)
     one, swapped = np.isin(shares, (0, 1)), random.random(len(shares)) < 0.5
-    dealt = shares.copy()
-    dealt[one] = random.permutation(shares[one])
-    return np.where(one[groups], dealt[groups], domains ^ swapped[groups]).astype(int)
+    permuted = shares.copy()
+    permuted[one] = random.permutation(shares[one])
+    return np.where(one[groups], permuted[groups], domains ^ swapped[groups]).astype(int)
 
 
-def _error_interval(wrong, domains, groups, confidence: float) -> tuple[float, float]:
+def _error_interval(wrong, domains, groups) -> tuple[float, float]:
     """The ends of the interval of the balanced error, by squaring and adding the distances of each domain's ends."""
-    errors, below, above = [], [], []
+    ends = []
     for place in (0, 1):
-        own, documents = wrong[domains == place], groups[domains == place]
-        n = _independent_examples(own, documents)
-        error, low, high = proportion_interval(own.mean() * n, n, confidence)
-        errors.append(error)
-        below.append((error - low) / 2)
-        above.append((high - error) / 2)
-    middle = sum(errors) / 2
-    return float(middle - math.hypot(*below)), float(middle + math.hypot(*above))
+        errors_there, documents = wrong[domains == place], groups[domains == place]
+        n = _independent_examples(errors_there, documents)
+        ends.append(proportion_interval(errors_there.mean() * n, n))
+    error, low, high = np.array(ends).T  # (domains,) each
+    middle = error.mean()
+    return float(middle - math.hypot(*(error - low) / 2)), float(middle + math.hypot(*(high - error) / 2))
 
 
 def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
-    """How many independent examples have as large a variance as these, which come in documents; at least 2.
+    """The number of independent examples with the variance of these, which come in documents; at least 2.
 
-    Where all are right, or all wrong, the spread says nothing, and the documents are counted.
+    Where all are right, or all wrong, there is no variance, and the documents are counted.
     """
     number, rate = len(np.unique(documents)), float(wrong.mean())
     if number == len(wrong) or rate in (0.0, 1.0):
@@ -205,31 +197,15 @@ def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class VocabularyOverlap:
-    """What two domains have of each other's words.
+    """The words of the target that the source does not have.
 
     Attributes:
-        source_types: different words of the source.
-        target_types: those of the target.
-        shared_types: those of both.
         target_tokens: running words of the target.
-        unseen_tokens: those of them that the source has not once.
+        unseen_tokens: those of them that the source does not have.
     """
 
-    source_types: int
-    target_types: int
-    shared_types: int
     target_tokens: int
     unseen_tokens: int
-
-    @property
-    def jaccard(self) -> float:
-        """The share of all different words that stand in both domains."""
-        return self.shared_types / (self.source_types + self.target_types - self.shared_types)
-
-    @property
-    def unseen_types_share(self) -> float:
-        """The share of the target's different words that the source does not have."""
-        return 1 - self.shared_types / self.target_types
 
     @property
     def unseen_tokens_share(self) -> float:
@@ -237,32 +213,30 @@ class VocabularyOverlap:
         return self.unseen_tokens / self.target_tokens
 
 
-def vocabulary_overlap(
-    source: Iterable[str], target: Iterable[str], *, tokenize: Callable[[str], Iterable[str]] = words
-) -> VocabularyOverlap:
-    """What words two domains share. Compare samples of one size: every number here grows or falls with the size.
+def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> VocabularyOverlap:
+    """The new words of the target, in small letters and without punctuation.
+
+    Compare samples of one size: the fewer the texts of the source, the more words are new.
 
     Args:
         source: texts.
         target: texts.
-        tokenize: gives the words of a text; by default in small letters and without punctuation. A model's
-            tokenizer will do, such as `tokenizer.tokenize`.
 
     Raises:
         InputError: for a domain without any word.
     """
-    counts = [Counter(word for text in texts for word in tokenize(text)) for texts in (source, target)]
+    counts = [Counter(word for text in texts for word in words(text)) for texts in (source, target)]
     for name, counted in zip(("source", "target"), counts, strict=True):
         if not counted:
             raise InputError(f"{name}: there is no word in it")
-    seen, asked = counts
-    unseen = sum(number for word, number in asked.items() if word not in seen)
-    return VocabularyOverlap(len(seen), len(asked), len(seen.keys() & asked.keys()), asked.total(), unseen)
+    known, words_there = counts
+    unseen = sum(number for word, number in words_there.items() if word not in known)
+    return VocabularyOverlap(words_there.total(), unseen)
 
 
 @dataclass(frozen=True)
 class BoundTerms:
-    """The terms of the bound on the target's error: source_error + half_distance + joint_error (Ben-David et al. 2010).
+    """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010).
 
     Attributes:
         source_error: ε_S, the classifier's error on held-out source examples.
@@ -291,9 +265,9 @@ def bound_terms(
     """The terms of ε_T ≤ ε_S + ½ d_HΔH + λ that samples give; it holds for two classes and large samples.
 
     Args:
-        source_right: which held-out source examples the classifier in question gets right, `(n,)`, bool.
+        source_right: whether the classifier gets held-out source examples right, `(n,)`, bool.
         distance: of the domains, in the features that the classifier reads; below 0 it counts as 0.
-        joint_right: which held-out examples of source and of target a classifier gets right that learnt from both.
+        joint_right: whether a classifier that learnt from both gets held-out examples of source and of target right.
 
     Raises:
         ValueError: if there are no examples.

@@ -1,4 +1,4 @@
-"""Two domains of one task: which texts of each may be learnt from, with a label or without, and which judge.
+"""Two domains of one task: the texts of each that may be learnt from, with a label or without, and those that judge.
 
 The remedies of `largemodels.domain_adaptation.remedies` take nothing else, so that none of them sees a label of the
 target by accident.
@@ -28,12 +28,12 @@ class Domain:
     Attributes:
         name: of the domain, for people.
         train: text and label, with document where the data have it.
-        validation: likewise; what settings are chosen by, in the source alone.
-        test: likewise; what is reported on.
+        validation: the same columns; settings are chosen by them, in the source alone.
+        test: the same columns; results are about them.
         labels: names of the classes.
         reading: sentence, document and library: all text of the domain that may be read without a label, which is that
             of the training examples or, for the documentation, every sentence of the training documents.
-        held_out: likewise, text that nothing reads, of the validation examples or documents.
+        held_out: the same columns: text that nothing reads, of the validation examples or documents.
     """
 
     name: str
@@ -55,9 +55,9 @@ def load_domain(
 
     Args:
         dataset: as for `tasks.load`.
-        libraries: keys of `corpora.LIBRARIES`, for `pydocs-sections` alone; all if none are given.
+        libraries: keys of `corpora.LIBRARIES`, for `pydocs-sections` alone; all without any.
         text_column: as for `tasks.load`.
-        label_column: likewise.
+        label_column: as for `tasks.load`.
 
     Raises:
         InputError: for data that are no task, or libraries of other data.
@@ -88,7 +88,7 @@ def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train"
 
     Args:
         corpus: as for `corpora.sentences`.
-        libraries: of the documentation alone, some of its libraries; all if none are given.
+        libraries: of the documentation alone, some of its libraries; all without any.
         split: "train", "validation" or "test".
 
     Raises:
@@ -104,7 +104,7 @@ def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train"
 
 
 def as_reading(examples: pd.DataFrame, library: str = "") -> pd.DataFrame:
-    """The texts of examples as a corpus without labels, each a document of its own: sentence, document, library."""
+    """The texts of examples as a corpus without labels, each text a document: sentence, document, library."""
     texts = joined_texts(examples).to_numpy()
     documents = [f"example {number}" for number in range(len(texts))]
     return pd.DataFrame({"sentence": texts, "document": documents, "library": library})
@@ -138,20 +138,20 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
 
 @dataclass(frozen=True)
 class Draw:
-    """What one seed learns from, and what judges it.
+    """The examples and texts that one seed learns from, and those that judge it.
 
     Attributes:
         labels: names of the classes.
         labelled: source examples to learn from.
         validation: source examples that settings are chosen by, the same for every seed.
         unlabelled: target texts without a label: `remedies` never asks for one.
-        few: target examples with their labels, for the remedy that is given some.
+        few: target examples with their labels, for the remedy that has some.
         ceiling: as many target examples with their labels as the source has, for the comparison that knows them.
         judged: target examples that answers are counted on, the same for every seed.
-        target_text: sentence, document and library: what the target domain has to read.
-        task_text: likewise, the texts of `labelled` and `unlabelled` alone.
-        control_text: likewise, of a domain that has nothing to do with the target.
-        held_text: likewise, of the target, which nothing reads: what reading is judged by.
+        target_text: sentence, document and library of all text of the target that may be read.
+        task_text: the same columns, of the texts of `labelled` and `unlabelled` alone.
+        control_text: the same columns, of a domain that has nothing to do with the target.
+        held_text: the same columns, of target text that nothing reads: reading is judged by it.
     """
 
     labels: tuple[str, ...]
@@ -181,14 +181,14 @@ def draw_pair(
     """The draw of a seed; the target's test examples are in no other part.
 
     Args:
-        source: where labels are.
-        target: with the source's classes, see `with_labels_of`.
+        source: the domain that has labels.
+        target: the other, with the source's classes, see `with_labels_of`.
         control_text: sentence, document and library.
         labelled: source examples.
         unlabelled: target texts.
         few: target labels.
         judged: test examples of the target, and validation examples of the source.
-        seed: of what is drawn.
+        seed: of the draw.
 
     Raises:
         InputError: if too few of two classes are drawn.
@@ -214,10 +214,10 @@ def _sample(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
 
 
 def leaked(source: Domain, judged: pd.DataFrame) -> pd.Series:
-    """Which of the target's test examples resemble an example of the source, of any split: bool, by row.
+    """Whether each of the target's test examples resembles an example of the source, of any split: bool, by row.
 
     Such an example measures memory (`deduplication.resembling`); a pair of domains that shares its texts is no pair.
     """
     everything = pd.concat([source.train, source.validation, source.test])
-    found = resembling(list(joined_texts(judged)), list(joined_texts(everything)))
-    return pd.Series(np.isin(np.arange(len(judged)), found), index=judged.index)
+    places = resembling(list(joined_texts(judged)), list(joined_texts(everything)))
+    return pd.Series(np.isin(np.arange(len(judged)), places), index=judged.index)

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.comparisons import portions
-from largemodels.statistics.intervals import CONFIDENCE
+from largemodels.statistics.resampling import percentile_interval, portions
+
+_TOLERANCE = 1e-6  # the estimate of the shares ends when no share moves by more,
+_MOST_ROUNDS = 10_000  # or after so many rounds
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class LabelShift:
 
     Attributes:
         source: share of each class, `(classes,)`.
-        target: likewise.
+        target: share of each class, `(classes,)`.
         total_variation: half the sum of their absolute differences, from 0 (equal) to 1 (no class in common).
-        by_chance: what it is on average if both were drawn from one distribution; it is not 0.
+        by_chance: its mean if both were drawn from one distribution, which is not 0.
         p: of the permutation test of no shift, never 0.
     """
 
@@ -38,15 +40,15 @@ class LabelShift:
 
 @dataclass(frozen=True)
 class AccuracyDrop:
-    """What of a fall in accuracy from source to target the shares of the labels explain; each as `(value, low, high)`.
+    """The part of a fall in accuracy that the shares of the labels explain; every number is `(value, low, high)`.
 
     Attributes:
         source: the accuracy on the source's test examples.
-        target: that on the target's.
-        reweighted: what it would be on the source with the target's shares of the classes.
+        target: the accuracy on the target's.
+        reweighted: the accuracy on the source with the target's shares of the classes.
         total: source less target, the sum of the next two.
-        by_labels: source less reweighted: what the labels' shares explain.
-        rest: reweighted less target: what they do not, since a class looks different or means something else there.
+        by_labels: source less reweighted, which the shares explain.
+        rest: reweighted less target, where a class looks different or means something else.
     """
 
     source: tuple[float, float, float]
@@ -67,15 +69,15 @@ def label_shift(
 ) -> LabelShift:
     """The total variation between two samples' shares of the classes, and a test of whether it is there at all.
 
-    If there is no shift, it does not matter which examples are called source. The test deals them out anew; labels of
-    one document resemble each other, so documents are dealt whole, as many to each domain as it has.
+    Without a shift, any of the examples may as well be the source's: a permutation test. Labels of one document
+    resemble each other, so documents are permuted whole, as many to each domain as it has.
 
     Args:
         source: classes of the source's examples, `(n,)`, from 0.
-        target: those of the target's, `(m,)`.
+        target: classes of the target's examples, `(m,)`.
         documents: of the source's and of the target's examples.
-        resamples: deals; p is at least 1 / (resamples + 1).
-        seed: of the deals.
+        resamples: permutations; p is at least 1 / (resamples + 1).
+        seed: of the permutations.
 
     Raises:
         ValueError: for labels that are no classes, or documents that do not fit them.
@@ -84,12 +86,12 @@ def label_shift(
     of_source, of_target = (domain.sum(0) for domain in counts)
     observed = _total_variation(of_source, of_target)
     pooled, number = np.concatenate(counts), len(counts[0])
-    random, found = np.random.default_rng(seed), []
+    random, variations = np.random.default_rng(seed), []
     for size in portions(resamples, len(pooled)):
         order = random.permuted(np.tile(np.arange(len(pooled)), (size, 1)), axis=1)
-        dealt = (order < number).astype(float) @ pooled  # (size, classes)
-        found.append(_total_variation(dealt, pooled.sum(0) - dealt))
-    chance = np.concatenate(found)
+        permuted = (order < number).astype(float) @ pooled  # (size, classes)
+        variations.append(_total_variation(permuted, pooled.sum(0) - permuted))
+    chance = np.concatenate(variations)
     extreme = int((chance >= observed - 1e-12).sum())
     return LabelShift(
         of_source / of_source.sum(),
@@ -101,7 +103,7 @@ def label_shift(
 
 
 def _total_variation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of distributions given as counts, along the last axis."""
+    """The total variation of distributions, which are counts along the last axis."""
     shares = (counts / np.maximum(counts.sum(-1, keepdims=True), 1) for counts in (first, second))
     return np.abs(np.subtract(*shares)).sum(-1) / 2
 
@@ -115,22 +117,21 @@ def explain_drop(
     documents: tuple[ArrayLike, ArrayLike] | None = None,
     resamples: int = 2000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> AccuracyDrop:
     """A classifier's accuracy on source and target, and how much of the difference the labels' shares make.
 
-    The source's accuracy on each class, averaged with the target's shares, is what a pure label shift would leave. It
-    reads the target's labels, so it explains a result and chooses nothing. Intervals are percentiles of a bootstrap.
+    The source's accuracy on each class, averaged with the target's shares, is what a pure label shift would leave. The
+    target's labels are known here, so this explains a result and chooses nothing. Intervals are percentiles of a
+    bootstrap.
 
     Args:
         source_labels: classes of the source's test examples, `(n,)`.
-        source_right: which of them the classifier gets right, `(n,)`, bool.
-        target_labels: those of the target, `(m,)`.
-        target_right: likewise.
+        source_right: whether the classifier gets them right, `(n,)`, bool.
+        target_labels: classes of the target's test examples, `(m,)`.
+        target_right: whether the classifier gets them right, `(m,)`, bool.
         documents: of the source's and of the target's examples: whole documents are drawn.
         resamples: of the bootstrap.
         seed: of the bootstrap.
-        confidence: of the intervals.
 
     Raises:
         ValueError: for labels that are no classes, inputs of different lengths, or a class of the target that the
@@ -150,8 +151,7 @@ def explain_drop(
             times = random.multinomial(len(both), np.full(len(both), 1 / len(both)), size)  # (size, documents)
             sums.append(times @ np.hstack([both, right]))
         drawn.append(_parts(*sums, *whole))
-    tail = (1 - confidence) / 2
-    ends = np.quantile(np.concatenate(drawn), [tail, 1 - tail], axis=0)
+    ends = percentile_interval(np.concatenate(drawn))
     return AccuracyDrop(*((float(measured[0, i]), float(ends[0, i]), float(ends[1, i])) for i in range(6)))
 
 
@@ -171,67 +171,24 @@ def _parts(source: np.ndarray, target: np.ndarray, all_source: np.ndarray, all_t
     )
 
 
-def estimate_by_confusion(
-    held_out_labels: ArrayLike, held_out_answers: ArrayLike, target_answers: ArrayLike, classes: int
-) -> np.ndarray:
-    """The target's shares of the classes, `(classes,)`, from answers there and errors on the source: BBSE.
-
-    If a class looks the same in both domains, a classifier confuses it alike in both. So what it answers on the target
-    is the mixture of the rows of its confusion table with the unknown shares; that equation is solved, and what comes
-    out below 0 is cut to 0 (black-box shift estimation, Lipton, Wang and Smola 2018). The classifier need not be
-    calibrated, only better than chance.
-
-    Args:
-        held_out_labels: classes of source examples that the classifier did not learn from, `(n,)`.
-        held_out_answers: its answers to them, `(n,)`.
-        target_answers: its answers on the target, `(m,)`.
-        classes: how many there are.
-
-    Raises:
-        ValueError: for inputs that are no classes, a class without held-out example, or a classifier that answers
-            classes alike, so that the equation has no solution.
-    """
-    labels = class_ids(held_out_labels, "held_out_labels", classes)
-    answers = class_ids(held_out_answers, "held_out_answers", classes)
-    confusion = np.zeros((classes, classes))
-    np.add.at(confusion, (answers, labels), 1.0)
-    if missing := np.flatnonzero(confusion.sum(0) == 0).tolist():
-        raise ValueError(f"held_out_labels: none is of class {missing[0]}")
-    confusion /= confusion.sum(0)  # column y: what is answered to class y
-    if np.linalg.cond(confusion) > 1e6:
-        raise ValueError("held_out_answers: the classifier answers some classes alike, which leaves their shares open")
-    found = np.bincount(class_ids(target_answers, "target_answers", classes), minlength=classes)
-    shares = np.maximum(np.linalg.solve(confusion, found / found.sum()), 0.0)
-    return shares / shares.sum()
-
-
-def estimate_by_likelihood(
-    target_probabilities: ArrayLike,
-    source_shares: ArrayLike,
-    *,
-    tolerance: float = 1e-6,
-    iterations: int = 10_000,
-) -> np.ndarray:
+def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: ArrayLike) -> np.ndarray:
     """The target's shares of the classes, `(classes,)`, that make its texts most likely, by expectation maximisation.
 
     Each round moves the probabilities to the present shares (`with_shares`) and takes their mean as the next ones
-    (Saerens, Latinne and Decaestecker 2002). Unlike `estimate_by_confusion` it needs no held-out labels, but
-    calibrated probabilities.
+    (Saerens, Latinne and Decaestecker 2002). The probabilities have to be calibrated.
 
     Args:
         target_probabilities: a source classifier's, `(m, classes)`, each row a distribution.
         source_shares: the classes' in the classifier's training data, `(classes,)`.
-        tolerance: it ends when no share moves by more.
-        iterations: or after so many rounds.
 
     Raises:
         ValueError: for rows that are no distributions, or shares of other classes.
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
     source_shares = shares = _shares_for(rows, source_shares, "source_shares")
-    for _ in range(iterations):
+    for _ in range(_MOST_ROUNDS):
         moved = with_shares(rows, source_shares, shares).mean(0)
-        if np.abs(moved - shares).max() <= tolerance:
+        if np.abs(moved - shares).max() <= _TOLERANCE:
             return moved
         shares = moved
     return shares
@@ -255,6 +212,7 @@ def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_share
 
 
 def _shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:
+    """The shares as float64, `(classes,)`, after a check that they are a distribution of the classes of the rows."""
     shares = as_distributions([shares], name)[0]
     if len(shares) != rows.shape[1]:
         raise ValueError(f"{name}: {len(shares)} for {rows.shape[1]} classes")
@@ -266,19 +224,19 @@ def _class_counts(
     documents: tuple[ArrayLike, ArrayLike] | None,
     counted: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[np.ndarray]:
-    """How many examples of each class each document has, `(documents, classes)`, for both domains.
+    """The examples of each class in each document, `(documents, classes)`, counted for both domains.
 
-    Without documents every example is one. `counted` says which examples count, all if not given.
+    Without documents every example is one. `counted` marks the examples that count, `(n,)` and `(m,)`; else all do.
     """
     ids = [class_ids(values, name) for values, name in zip(labels, ("source labels", "target labels"), strict=True)]
-    classes, found = max(domain.max() for domain in ids) + 1, []
+    classes, tables = max(domain.max() for domain in ids) + 1, []
     for place, domain in enumerate(ids):
         _, rows = np.unique(np.arange(len(domain)) if documents is None else documents[place], return_inverse=True)
         weights = np.ones(len(domain)) if counted is None else counted[place].astype(float)
-        for name, given in (("documents", rows), ("right", weights)):
-            if len(given) != len(domain):
-                raise ValueError(f"{name}: {len(given)} for {len(domain)} labels")
+        for name, values in (("documents", rows), ("right", weights)):
+            if len(values) != len(domain):
+                raise ValueError(f"{name}: {len(values)} for {len(domain)} labels")
         counts = np.zeros((rows.max() + 1, classes))
         np.add.at(counts, (rows, domain), weights)
-        found.append(counts)
-    return found
+        tables.append(counts)
+    return tables

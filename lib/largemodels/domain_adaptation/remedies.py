@@ -1,9 +1,7 @@
 """Every remedy of the chapter on domain adaptation as a classifier for the target, trained on one draw of a pair.
 
 All have the same network, the same labelled source examples and as many optimizer steps on labelled text; all that read
-have as many steps of reading. What a remedy does with that is in `largemodels.domain_adaptation.alignment`,
-`largemodels.domain_adaptation.train` and `largemodels.domain_adaptation.label_shift`. No setting is chosen by a target
-label.
+have as many steps of reading. No setting is chosen by a target label.
 """
 
 from __future__ import annotations
@@ -57,23 +55,23 @@ Method = Literal[
     "ceiling",
     "words",
 ]
-"""What can be tried; "nothing" is the comparison, and "few labels" and "ceiling" have labels of the target."""
+"""The remedies; "nothing" is the comparison, and "few labels" and "ceiling" have labels of the target."""
 
 WEIGHTS: Mapping[str, float] = MappingProxyType({"dann": 0.3, "deep coral": 10.0, "mmd": 10.0})
-"""Of the loss that is added, the same for every pair; see the chapter for how they were chosen."""
-HELD_SENTENCES = 800  # of the target, that reading is judged by
+"""The weights of the added losses, the same for every pair of domains; the chapter tells how they were chosen."""
+HELD_SENTENCES = 800  # of the target, by which reading is judged
 LARGEST_WEIGHT = 10.0  # of a source example in importance weighting
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How every remedy trains.
+    """The training that all remedies share.
 
     Attributes:
         model: the checkpoint to start from.
         tokenizer: the model's.
         max_length: tokens of a text at most.
-        epochs: passes over the labelled source examples; what else is learnt from changes no number of steps.
+        epochs: passes over the labelled source examples; their steps are those of every remedy.
         learning_rate: of learning from labels, its peak.
         batch_tokens: of a batch of labelled texts.
         warmup: share of the steps in which a rate rises.
@@ -99,13 +97,13 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AdaptedClassifier:
     """A remedy's answers about the target, and the classifier that gave them.
 
     Attributes:
-        trial: the answers to `Draw.judged`, with the seconds that everything took.
+        trial: the answers to `Draw.judged`, with the seconds of the whole remedy.
         classifier: None for remedies whose answers are not those of a network.
-        note: what is worth knowing of this training, in words; "" for none.
+        note: a remark on this training, in words; "" for none.
         reading_loss: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats.
     """
 
@@ -115,15 +113,15 @@ class Outcome:
     reading_loss: float = math.nan
 
 
-def adapted(method: Method, draw: Draw, setting: Setting, base: Outcome | None = None) -> Outcome:
-    """What a remedy comes to.
+def adapted(method: Method, draw: Draw, setting: Setting, base: AdaptedClassifier | None = None) -> AdaptedClassifier:
+    """The result of a remedy.
 
     Args:
-        method: which.
-        draw: what to learn from.
-        setting: how.
-        base: what "nothing" came to with the same draw and setting, for remedies that go on from its answers; trained
-            anew if not given. Its seconds count as theirs.
+        method: the remedy.
+        draw: the examples and texts to learn from.
+        setting: of the training.
+        base: the result of "nothing" with the same draw and setting, for remedies that start from its answers; trained
+            here if missing. Its seconds count as theirs.
 
     Raises:
         InputError: for a checkpoint without masked-language head and a remedy that reads.
@@ -132,31 +130,29 @@ def adapted(method: Method, draw: Draw, setting: Setting, base: Outcome | None =
     if method not in get_args(Method):
         raise ValueError(f"method: {method!r} is not one of {', '.join(get_args(Method))}")
     if method == "words":
-        return Outcome(word_trial(method, draw.labelled, draw.judged, len(draw.labels)))
+        return AdaptedClassifier(word_trial(method, draw.labelled, draw.judged, len(draw.labels)))
     if method in _AFTER and base is None:
         base = adapted("nothing", draw, setting)
     start = time.perf_counter()
-    if method in _AFTER:
-        outcome = _AFTER[method](draw, setting, base)
-        before = base.trial.seconds
-    else:
-        outcome, before = _trained(method, draw, setting), 0.0
-    seconds = before + time.perf_counter() - start
-    return dataclasses.replace(outcome, trial=dataclasses.replace(outcome.trial, name=method, seconds=seconds))
+    result = _AFTER[method](draw, setting, base) if method in _AFTER else _trained(method, draw, setting)
+    seconds = time.perf_counter() - start + (base.trial.seconds if method in _AFTER else 0.0)
+    return dataclasses.replace(result, trial=dataclasses.replace(result.trial, name=method, seconds=seconds))
 
 
-def _trained(method: Method, draw: Draw, setting: Setting) -> Outcome:
-    """Remedies that train one classifier, from the checkpoint or from one that has read more."""
-    if method == "weights":
-        return _weighted(draw, setting)
-    texts = {"dapt": [draw.target_text], "tapt": [draw.task_text], "irrelevant": [draw.control_text]}
-    texts["dapt+tapt"] = [draw.target_text, draw.task_text]
-    examples = {"few labels": pd.concat([draw.labelled, draw.few]), "ceiling": draw.ceiling}
+def _trained(method: Method, draw: Draw, setting: Setting) -> AdaptedClassifier:
+    """The result of a remedy that trains one classifier, from the checkpoint or from one that has read more."""
+    texts = {
+        "dapt": [draw.target_text],
+        "tapt": [draw.task_text],
+        "dapt+tapt": [draw.target_text, draw.task_text],
+        "irrelevant": [draw.control_text],
+    }
     if method in texts:
-        reader = _read(texts[method], setting)
-        learnt = _learnt(classifier_on(reader, draw.labels, seed=setting.seed), draw.labelled, draw, setting)
-        return dataclasses.replace(learnt, reading_loss=reading_loss(reader, draw, setting))
-    network = _fresh(draw, setting)
+        reader = _reader(texts[method], setting)
+        network = classifier_on(reader, draw.labels, seed=setting.seed)
+        result = _fine_tuned(network, draw.labelled, draw, setting)
+        return dataclasses.replace(result, reading_loss=reading_loss(reader, draw, setting))
+    network = load_classifier(setting.model, draw.labels, seed=setting.seed)
     if method in setting.weights:
         fine_tune_across(
             network,
@@ -169,18 +165,18 @@ def _trained(method: Method, draw: Draw, setting: Setting) -> Outcome:
             max_length=setting.max_length,
         )
         return _judged(network, draw, setting)
-    return _learnt(network, examples.get(method, draw.labelled), draw, setting)
+    if method == "weights":
+        drawn, note = _weighted(draw, setting)
+        return _fine_tuned(network, drawn, draw, setting, note)
+    examples = {"few labels": [draw.labelled, draw.few], "ceiling": [draw.ceiling]}
+    return _fine_tuned(network, pd.concat(examples.get(method, [draw.labelled])), draw, setting)
 
 
-def _fresh(draw: Draw, setting: Setting) -> PreTrainedModel:
-    return load_classifier(setting.model, draw.labels, seed=setting.seed)
-
-
-def _recipe(measure: pd.DataFrame, setting: Setting) -> Recipe:
-    """As many steps as so many passes over these examples are, whatever is learnt from."""
+def _recipe(examples: pd.DataFrame, setting: Setting) -> Recipe:
+    """The recipe with the steps of the setting's passes over these examples."""
     return recipe_for(
         setting.tokenizer,
-        measure,
+        examples,
         setting.epochs,
         max_length=setting.max_length,
         batch_tokens=setting.batch_tokens,
@@ -190,20 +186,20 @@ def _recipe(measure: pd.DataFrame, setting: Setting) -> Recipe:
     )
 
 
-def _learnt(network: PreTrainedModel, examples: pd.DataFrame, draw: Draw, setting: Setting, note: str = "") -> Outcome:
-    """The network fine-tuned on the examples, and judged."""
-    _fine_tuned(network, examples, draw.labelled, setting)
+def _fine_tuned(
+    network: PreTrainedModel, examples: pd.DataFrame, draw: Draw, setting: Setting, note: str = ""
+) -> AdaptedClassifier:
+    """The network trained on the examples in the steps of all remedies, and judged."""
+    _fine_tune(network, examples, _recipe(draw.labelled, setting), setting)
     return _judged(network, draw, setting, note)
 
 
-def _fine_tuned(network: PreTrainedModel, examples: pd.DataFrame, measure: pd.DataFrame, setting: Setting) -> None:
-    """Train the network on the examples, for as many steps as `measure` takes."""
-    recipe = _recipe(measure, setting)
+def _fine_tune(network: PreTrainedModel, examples: pd.DataFrame, recipe: Recipe, setting: Setting) -> None:
     fine_tune(network, setting.tokenizer, examples.reset_index(drop=True), recipe, max_length=setting.max_length)
 
 
-def _judged(network: PreTrainedModel, draw: Draw, setting: Setting, note: str = "") -> Outcome:
-    return Outcome(Trial("", answers(network, draw.judged, setting)), network, note)
+def _judged(network: PreTrainedModel, draw: Draw, setting: Setting, note: str = "") -> AdaptedClassifier:
+    return AdaptedClassifier(Trial("", answers(network, draw.judged, setting)), network, note)
 
 
 def answers(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) -> np.ndarray:
@@ -211,7 +207,7 @@ def answers(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) 
     return predict(network, setting.tokenizer, examples, max_length=setting.max_length)
 
 
-def _read(texts: Sequence[pd.DataFrame], setting: Setting) -> PreTrainedModel:
+def _reader(texts: Sequence[pd.DataFrame], setting: Setting) -> PreTrainedModel:
     """The checkpoint's masked language model after it has read the texts, one after the other.
 
     Together they get `reading_steps`, in equal parts (DAPT and TAPT: Gururangan et al. 2020).
@@ -236,8 +232,11 @@ def reading_loss(reader: PreTrainedModel, draw: Draw, setting: Setting) -> float
     return float(masked_tokens(reader, setting.tokenizer, sequences)["loss"].mean())
 
 
-def _weighted(draw: Draw, setting: Setting) -> Outcome:
-    """Source examples drawn again, each as often as the target looks like it; the odds are those of TF-IDF vectors."""
+def _weighted(draw: Draw, setting: Setting) -> tuple[pd.DataFrame, str]:
+    """Source examples drawn again, each as often as it looks like the target, and a note of what they weigh.
+
+    The weights are the odds of "target" that a classifier of TF-IDF vectors gives.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     source, target = joined_texts(draw.labelled), joined_texts(draw.unlabelled)
@@ -246,42 +245,45 @@ def _weighted(draw: Draw, setting: Setting) -> Outcome:
         vectors.transform(source), vectors.transform(target), largest=LARGEST_WEIGHT, seed=setting.seed
     )
     drawn = draw.labelled.sample(len(draw.labelled), replace=True, weights=weights, random_state=setting.seed)
-    note = f"weighs as much as {effective_sample_size(weights):.0f} of {len(weights)} examples"
-    return _learnt(_fresh(draw, setting), drawn, draw, setting, note)
+    return drawn, f"weighs as much as {effective_sample_size(weights):.0f} of {len(weights)} examples"
 
 
-def _self_trained(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
-    """Source examples and the surer half of the target's texts with the answers that "nothing" gave."""
-    shares = np.bincount(draw.labelled["label"], minlength=len(draw.labels)) / len(draw.labelled)
+def _self_trained(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
+    """The result of learning from the source, and from the surer half of the answers of "nothing" on the target."""
     probabilities = np.exp(answers(base.classifier, draw.unlabelled, setting))
     places, labels = confident_pseudo_labels(
-        probabilities / probabilities.sum(1, keepdims=True), len(draw.unlabelled) // 2, shares=shares
+        probabilities / probabilities.sum(1, keepdims=True), len(draw.unlabelled) // 2, shares=_shares(draw)
     )
     trusted = draw.unlabelled.iloc[places].assign(label=labels)
+    network = load_classifier(setting.model, draw.labels, seed=setting.seed)
     note = f"trusts {len(trusted)} answers"
-    return _learnt(_fresh(draw, setting), pd.concat([draw.labelled, trusted]), draw, setting, note)
+    return _fine_tuned(network, pd.concat([draw.labelled, trusted]), draw, setting, note)
 
 
-def _corrected(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
+def _corrected(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
     """The answers of "nothing" moved to the shares of the classes that its calibrated answers make likeliest."""
     held_out = answers(base.classifier, draw.validation, setting)
     temperature = fit_temperature(held_out, draw.validation["label"].to_numpy())
-    before = np.bincount(draw.labelled["label"], minlength=len(draw.labels)) + 1.0  # no class has a share of 0
-    before /= before.sum()
-    after = estimate_by_likelihood(
-        apply_temperature(answers(base.classifier, draw.unlabelled, setting), temperature), before
-    )
+    before = _shares(draw, prior=1.0)  # no class has a share of 0
+    on_target = apply_temperature(answers(base.classifier, draw.unlabelled, setting), temperature)
+    after = estimate_by_likelihood(on_target, before)
     moved = with_shares(apply_temperature(base.trial.log_probabilities, temperature), before, after)
-    said = ", ".join(f"{label} {share:.2f}" for label, share in zip(draw.labels, after, strict=True))
-    return Outcome(Trial("", np.log(moved.clip(NEVER))), note=f"estimates the shares {said}")
+    shares = ", ".join(f"{label} {share:.2f}" for label, share in zip(draw.labels, after, strict=True))
+    return AdaptedClassifier(Trial("", np.log(moved.clip(NEVER))), note=f"estimates the shares {shares}")
 
 
-def _aligned(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
+def _shares(draw: Draw, prior: float = 0.0) -> np.ndarray:
+    """The shares of the classes among the labelled examples, `(classes,)`, with `prior` more examples of each."""
+    counts = np.bincount(draw.labelled["label"], minlength=len(draw.labels)) + prior
+    return counts / counts.sum()
+
+
+def _aligned(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
     """A logistic regression on the features of "nothing", the source's moved to the target's covariance.
 
-    The source examples are those of validation. The network knows by heart the ones that it was trained on: their
-    features lie further apart than those of any other text, which is no difference between domains. So this remedy has
-    the labels of validation besides, as "shares" has for its temperature.
+    The source examples are those of validation: features of examples that a network was trained on lie further apart
+    than those of any other text, which is no difference between domains. So this remedy has the labels of validation
+    too, as "shares" has for its temperature.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -294,35 +296,35 @@ def _aligned(draw: Draw, setting: Setting, base: Outcome) -> Outcome:
     head = LogisticRegression(max_iter=1000).fit(moved, draw.validation["label"])
     logs = np.full((len(draw.judged), len(draw.labels)), np.log(NEVER))
     logs[:, head.classes_] = head.predict_log_proba(features(draw.judged) / scale).clip(np.log(NEVER))
-    return Outcome(Trial("", logs))
+    return AdaptedClassifier(Trial("", logs))
 
 
-_AFTER: dict[str, Callable[[Draw, Setting, Outcome], Outcome]] = {
+_AFTER: dict[str, Callable[[Draw, Setting, AdaptedClassifier], AdaptedClassifier]] = {
     "self-training": _self_trained,
     "shares": _corrected,
     "coral": _aligned,
 }
-"""Remedies that go on from what "nothing" came to, and so cost its seconds too."""
+"""Remedies that start from the result of "nothing", and so cost its seconds too."""
 
 
 def distance_of_features(network: PreTrainedModel, draw: Draw, setting: Setting) -> float:
-    """The proxy A-distance of labelled source and unlabelled target texts in what the network's last layer reads."""
-    read = [
+    """The proxy A-distance of labelled source and unlabelled target texts in the features of the network."""
+    features = [
         features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
         for examples in (draw.labelled, draw.unlabelled)
     ]
-    return proxy_a_distance(*read, seed=setting.seed).distance
+    return proxy_a_distance(*features, seed=setting.seed).distance
 
 
 def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """What each weight of an alignment loss comes to, without a look at a label of the target: a row each.
+    """The weights of the alignment losses judged without a label of the target: a row each.
 
     Columns: method, weight, source_accuracy (on the source's validation examples) and distance
     (`distance_of_features`). The first row is "nothing", of weight 0.
 
     Args:
-        draw: what to learn from.
-        setting: how.
+        draw: the examples and texts to learn from.
+        setting: of the training.
         tried: weights by method.
     """
     trials = [("nothing", 0.0), *((name, weight) for name, weights in tried.items() for weight in weights)]
@@ -332,26 +334,24 @@ def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[flo
         network = adapted(method, draw, dataclasses.replace(setting, weights=weights)).classifier
         right = answers(network, draw.validation, setting).argmax(1) == draw.validation["label"].to_numpy()
         distance = distance_of_features(network, draw, setting)
-        row = {"method": method, "weight": weight, "source_accuracy": float(right.mean()), "distance": distance}
-        rows.append(row)
+        rows.append({"method": method, "weight": weight, "source_accuracy": float(right.mean()), "distance": distance})
     return pd.DataFrame(rows)
 
 
 def answers_across(
     domains: dict[str, pd.DataFrame], judged: dict[str, pd.DataFrame], labels: Sequence[str], setting: Setting
 ) -> dict[str, np.ndarray]:
-    """The answers of a classifier for each domain to the test examples of all: log-probabilities by source domain.
+    """The log-probabilities of a classifier for each domain about the test examples of all, `(examples, classes)`.
 
     Args:
         domains: for each name, examples to learn from.
         judged: for each name, test examples; answers are to all of them, one domain after the other.
         labels: names of the classes.
-        setting: how each is trained.
+        setting: of the training.
     """
-    asked = pd.concat(judged.values())
-    found = {}
+    test, logs = pd.concat(judged.values()), {}
     for name, examples in domains.items():
         network = load_classifier(setting.model, labels, seed=setting.seed)
-        _fine_tuned(network, examples, examples, setting)
-        found[name] = answers(network, asked, setting)
-    return found
+        _fine_tune(network, examples, _recipe(examples, setting), setting)
+        logs[name] = answers(network, test, setting)
+    return logs

@@ -1,7 +1,7 @@
-"""Domains in the plane where it is known what has changed, so that each remedy can be seen to help, or to harm.
+"""Domains in the plane whose change is known, so that each remedy can be seen to help, or to harm.
 
 The remedies are those of `largemodels.domain_adaptation.alignment` and `largemodels.domain_adaptation.label_shift`, on
-points instead of texts: the lines are the same, and a boundary can be drawn.
+points instead of texts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ToyDomains:
         source: `(n, 2)`.
         source_labels: 0 or 1, `(n,)`.
         target: `(n, 2)`.
-        target_labels: likewise, for judging alone.
+        target_labels: 0 or 1, `(n,)`, for judging alone.
     """
 
     name: str
@@ -62,7 +62,7 @@ class ToyDomains:
 def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:
     """Two long Gaussians side by side, and the same turned about the point between them.
 
-    The best boundary turns with them, and the gap between the classes stays: what self-training asks for, until the
+    The best boundary turns with them, and the gap between the classes stays, as self-training assumes, until the
     source's answers are wrong more often than right, beyond a quarter turn.
     """
 
@@ -70,17 +70,18 @@ def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains
         labels = random.permutation(np.arange(n) % 2)
         return random.normal(size=(n, 2)) * (0.5, 1.0) + np.stack([3.0 * labels - 1.5, np.zeros(n)], 1), labels
 
-    (source, source_labels), (target, target_labels) = (draw(random) for random in _generators(seed))
-    return ToyDomains(f"turned by {degrees:g}°", source, source_labels, _turned(target, degrees), target_labels)
+    return _mapped(f"turned by {degrees:g}°", draw, _rotation(degrees), seed)
 
 
 def rotated_moons(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:
     """Two half moons, one in the other's arms, and the same turned; so Ganin et al. 2016 show their method."""
     from sklearn.datasets import make_moons
 
-    drawn = [make_moons(n, noise=0.1, random_state=int(random.integers(2**31))) for random in _generators(seed)]
-    (source, source_labels), (target, target_labels) = [(points - (0.5, 0.25), labels) for points, labels in drawn]
-    return ToyDomains(f"turned by {degrees:g}°", source, source_labels, _turned(target, degrees), target_labels)
+    def draw(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        points, labels = make_moons(n, noise=0.1, random_state=int(random.integers(2**31)))
+        return points - (0.5, 0.25), labels
+
+    return _mapped(f"turned by {degrees:g}°", draw, _rotation(degrees), seed)
 
 
 def stretched_gaussians(factor: float = 4.0, n: int = 200, seed: int = 0) -> ToyDomains:
@@ -95,9 +96,7 @@ def stretched_gaussians(factor: float = 4.0, n: int = 200, seed: int = 0) -> Toy
         labels = random.permutation(np.arange(n) % 2)
         return random.normal(size=(n, 2)) @ spread.T + np.outer(2 * labels - 1, middle), labels
 
-    (source, source_labels), (target, target_labels) = (draw(random) for random in _generators(seed))
-    stretch = np.array([factor, 1 / factor])
-    return ToyDomains(f"stretched {factor:g} times", source, source_labels, target * stretch, target_labels)
+    return _mapped(f"stretched {factor:g} times", draw, np.diag([factor, 1 / factor]), seed)
 
 
 def bent_boundary(n: int = 200, seed: int = 0) -> ToyDomains:
@@ -115,23 +114,6 @@ def bent_boundary(n: int = 200, seed: int = 0) -> ToyDomains:
     return ToyDomains("other points, same boundary", *draw(first, 0.0, 1.2), *draw(second, 1.5, 0.5))
 
 
-def misleading_feature(n: int = 200, seed: int = 0) -> ToyDomains:
-    """Across, a feature that tells the classes apart in both domains; upwards, one that does so in the source alone.
-
-    There it is the better one. In the target it is the same for both classes, and says "class 1". Features that look
-    alike in both domains can only come from the first, which is what `DomainCritic` and `mmd_squared` hope for.
-    """
-
-    def draw(random: np.random.Generator, says: bool) -> tuple[np.ndarray, np.ndarray]:
-        labels = random.permutation(np.arange(n) % 2)
-        sides = 2.0 * labels - 1
-        middles = np.stack([sides, 1.5 * (sides if says else np.ones(n))], 1)
-        return middles + random.normal(size=(n, 2)) * (0.6, 0.3), labels
-
-    first, second = _generators(seed)
-    return ToyDomains("a feature that misleads", *draw(first, True), *draw(second, False))
-
-
 def shifted_labels(share: float = 0.9, n: int = 200, seed: int = 0) -> ToyDomains:
     """Two Gaussians that touch, equally frequent in the source, and class 1 with another share in the target.
 
@@ -146,27 +128,35 @@ def shifted_labels(share: float = 0.9, n: int = 200, seed: int = 0) -> ToyDomain
     return ToyDomains(f"class 1 at {share:.0%}", *draw(first, 0.5), *draw(second, share))
 
 
-def _generators(seed: int) -> list[np.random.Generator]:
-    """One for the source and one for the target."""
-    return [np.random.default_rng((seed, place)) for place in (0, 1)]
+def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """The generators of the source and of the target."""
+    return np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
 
 
-def _turned(points: np.ndarray, degrees: float) -> np.ndarray:
-    """Turned to the left about the origin."""
+def _mapped(
+    name: str, draw: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]], matrix: np.ndarray, seed: int
+) -> ToyDomains:
+    """Two draws of the same points and labels, of which the target's go through a linear map, `(2, 2)`."""
+    (source, source_labels), (target, target_labels) = map(draw, _generators(seed))
+    return ToyDomains(name, source, source_labels, target @ matrix, target_labels)
+
+
+def _rotation(degrees: float) -> np.ndarray:
+    """The matrix that turns points in rows to the left about the origin, `(2, 2)`."""
     angle = np.deg2rad(degrees)
-    return points @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
 def adapt(domains: ToyDomains, method: str, *, seed: int = 0) -> Predictor:
-    """A classifier from the source's labels and the target's points; the target's labels are not looked at.
+    """A classifier from the source's labels and the target's points, without the target's labels.
 
     "nothing", "coral", "weights", "self-training" and "shares" are logistic regressions, so their boundary is a line;
     "network", "dann", "deep coral" and "mmd" are one small network, without and with a loss on both domains.
 
     Args:
         domains: to learn from.
-        method: one of `METHODS`; compare with "nothing", or for a network with "network".
-        seed: of the network's weights, or of the folds that weights come from.
+        method: one of `METHODS`; its baseline is "nothing", or for a network "network".
+        seed: of the network's weights, or of the folds of importance weighting.
 
     Raises:
         ValueError: for an unknown method.
@@ -179,7 +169,7 @@ def adapt(domains: ToyDomains, method: str, *, seed: int = 0) -> Predictor:
     if method == "coral":
         return _logistic(coral(source, target, ridge=1e-6), labels)
     if method == "weights":
-        squares = (np.hstack([points, points**2]) for points in (source, target))  # so two Gaussians' odds are exact
+        squares = (np.hstack([points, points**2]) for points in (source, target))  # the odds of Gaussians are quadratic
         return _logistic(source, labels, importance_weights(*squares, largest=20.0, seed=seed))
     trained = _logistic(source, labels)
     if method == "self-training":
@@ -195,7 +185,7 @@ def _logistic(points: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=100.0).fit(points, labels, sample_weight=weights)
-    return lambda asked: fitted.predict_proba(asked)[:, 1]
+    return lambda new: fitted.predict_proba(new)[:, 1]
 
 
 def _both_classes(of_one: np.ndarray) -> np.ndarray:
@@ -213,7 +203,7 @@ def _self_trained(trained: Predictor, target: np.ndarray, rounds: int = 10) -> P
 
 
 def _network(domains: ToyDomains, method: str, seed: int, rows: int = 64) -> Predictor:
-    """Two hidden layers, trained on batches of both domains; what the second gives are the features made alike."""
+    """Two hidden layers, trained on batches of both domains; the second one's outputs are the features made alike."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         body = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU())
@@ -224,15 +214,13 @@ def _network(domains: ToyDomains, method: str, seed: int, rows: int = 64) -> Pre
     optimizer = torch.optim.Adam([*body.parameters(), *head.parameters(), *critic.parameters()], 0.01)
     random, weight = np.random.default_rng(seed), _WEIGHT.get(method, 0.0)
     for step in range(_STEPS):
-        drawn, opposite = random.integers(len(source), size=rows), random.integers(len(target), size=rows)
+        drawn, opposite = (random.integers(len(points), size=rows) for points in (source, target))
         features, others = body(source[drawn]), body(target[opposite])  # (rows, 16)
         loss = F.cross_entropy(head(features), labels[drawn])
         if method == "dann":
             loss = loss + critic(features, others, weight * reversal_schedule(step / _STEPS))
-        elif method == "deep coral":
-            loss = loss + weight * coral_loss(features, others)
-        elif method == "mmd":
-            loss = loss + weight * mmd_squared(features, others)
+        elif method != "network":
+            loss = loss + weight * (coral_loss if method == "deep coral" else mmd_squared)(features, others)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -245,35 +233,34 @@ def _network(domains: ToyDomains, method: str, seed: int, rows: int = 64) -> Pre
 
 
 def target_accuracy(predictor: Predictor, domains: ToyDomains) -> float:
-    """The share of the target's points that it puts into their class."""
+    """The share of the target's points whose class the classifier gets right."""
     return float(((predictor(domains.target) > 0.5) == domains.target_labels).mean())
 
 
 def remedy_table(
     draw: Callable[..., ToyDomains], methods: Sequence[str] = METHODS, *, seeds: Sequence[int] = range(5)
 ) -> pd.DataFrame:
-    """What each remedy changes, over several draws of the domains: one row a method.
+    """The gain of each remedy over several draws of the domains: one row a method.
 
-    Columns: method; accuracy, the mean on target points drawn anew; compared_with, "network" for networks and "nothing"
-    for the others; difference to that, with low and high (95%, Student's t over the draws, which are paired).
+    Columns: method; accuracy, the mean on other target points; compared_with, "network" for networks and "nothing" for
+    the others; difference to that, with low and high (95%, Student's t over the draws, which are paired).
 
     Args:
-        draw: gives the domains for a `seed`, such as `stretched_gaussians`.
+        draw: called as `draw(seed=seed)`, such as `stretched_gaussians`.
         methods: some of `METHODS`.
         seeds: at least two.
     """
-    wanted = dict.fromkeys([*methods, *(_baseline(method) for method in methods)])
-    found: dict[str, list[float]] = {method: [] for method in wanted}
+    accuracies: dict[str, list[float]] = {name: [] for name in (*methods, *map(_baseline, methods))}
     for seed in seeds:
         domains, judged = draw(seed=seed), draw(seed=seed + 1_000_000)
-        for method in wanted:
-            found[method].append(target_accuracy(adapt(domains, method, seed=seed), judged))
+        for method, accuracy in accuracies.items():
+            accuracy.append(target_accuracy(adapt(domains, method, seed=seed), judged))
     rows = []
     for method in methods:
-        difference, low, high = mean_interval(np.subtract(found[method], found[_baseline(method)]))
-        row = {"method": method, "accuracy": float(np.mean(found[method])), "compared_with": _baseline(method)}
-        rows.append(row | {"difference": difference, "low": low, "high": high})
-    return pd.DataFrame(rows)
+        base = _baseline(method)
+        gain = mean_interval(np.subtract(accuracies[method], accuracies[base]))
+        rows.append((method, float(np.mean(accuracies[method])), base, *gain))
+    return pd.DataFrame(rows, columns=["method", "accuracy", "compared_with", "difference", "low", "high"])
 
 
 def _baseline(method: str) -> str:
@@ -288,7 +275,7 @@ def boundary_figure(domains: ToyDomains, predictors: Mapping[str, Predictor], *,
     Args:
         domains: the points.
         predictors: for each name, such as "before" and "after", a classifier.
-        axes: as many, of `plots.panels`.
+        axes: as many, of `style.panels`.
 
     Raises:
         ValueError: unless there are as many axes as classifiers.

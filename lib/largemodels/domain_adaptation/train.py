@@ -1,8 +1,8 @@
 """Fine-tuning on labelled texts of one domain and unlabelled ones of another, with a loss that makes both alike.
 
 A batch holds rows of both domains, and a classifier is wrapped so that its forward pass adds the loss. Everything else
-is `largemodels.models.training`; and the source texts of each step are those that `fine_tuning.fine_tune` would take
-for the same seed, so that a difference between the two is the loss's.
+is `largemodels.models.training`; and the source texts of each step are those that `classifiers.fine_tune` takes with
+the same seed, so that a difference between the two is the loss's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from largemodels.base.errors import InputError
 from largemodels.domain_adaptation.alignment import Alignment, DomainCritic, coral_loss, mmd_squared, reversal_schedule
 from largemodels.models.batches import LabelledBatches, reads_token_types
-from largemodels.models.classifiers import class_log_probabilities, held_out_metrics
+from largemodels.models.classifiers import class_log_probabilities, unlabelled_batches
 from largemodels.models.losses import IGNORED
 from largemodels.models.training import Recipe, train
 
@@ -49,7 +49,7 @@ class TwoDomainBatches(LabelledBatches):
 
         Args:
             source: text, for pairs text_pair, and label.
-            target: likewise; labels are not looked at.
+            target: text and, for pairs, text_pair; labels are ignored.
             tokenizer: the model's.
             batch_tokens: tokens of source texts in a batch at most; with the target's there are about twice as many.
             **options: max_length, seed, token_types and batches, as for `LabelledBatches`.
@@ -62,9 +62,8 @@ class TwoDomainBatches(LabelledBatches):
         if not len(target):
             raise InputError("target: there are no texts")
         super().__init__(source, tokenizer, batch_tokens=batch_tokens, **options)
-        behind = LabelledBatches(
-            target.drop(columns="label", errors="ignore"), tokenizer, batch_tokens=batch_tokens, **options
-        )
+        unlabelled = target.drop(columns="label", errors="ignore")
+        behind = LabelledBatches(unlabelled, tokenizer, batch_tokens=batch_tokens, **options)
         self._rank = np.argsort(np.argsort(self._lengths, kind="stable"))  # (source texts,)
         self._by_length = len(source) + np.argsort(behind._lengths, kind="stable")  # (target texts,)
         self.input_ids = self.input_ids + behind.input_ids
@@ -73,7 +72,7 @@ class TwoDomainBatches(LabelledBatches):
         self.labels = torch.cat([self.labels, torch.full((len(target),), IGNORED)])
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch of some source texts and their target texts, which are drawn."""
+        """The batch of some source texts and as many target texts, which are drawn."""
         places = (self._rank[members] + torch.rand(len(members), generator=generator).numpy()) / len(self._rank)
         partners = self._by_length[(places * len(self._by_length)).astype(int).clip(max=len(self._by_length) - 1)]
         return super().make(np.concatenate([members, partners]), generator)
@@ -84,9 +83,9 @@ class TwoDomainBatches(LabelledBatches):
 
 
 class AlignedClassifier(nn.Module):
-    """A sequence classifier whose loss is its own on labelled rows, plus one that makes both domains' features alike.
+    """A sequence classifier whose loss is the usual one on labelled rows, plus one that makes features alike.
 
-    Features are what its last linear layer reads, `(batch, features)`. The classifier is trained in place and is
+    Features are the inputs of its last linear layer, `(batch, features)`. The classifier is trained in place and is
     complete without this wrapper.
     """
 
@@ -133,13 +132,13 @@ class AlignedClassifier(nn.Module):
             return self.critic(source, target, self.weight * reversal_schedule(self.progress))
         return self.weight * (coral_loss if self.method == "coral" else mmd_squared)(source, target)
 
-    def _keep(self, module: nn.Module, read: tuple[Tensor]) -> None:
-        if read[0].ndim != 2:
+    def _keep(self, module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if inputs[0].ndim != 2:
             raise InputError(_EVERY_TOKEN)
-        self._features = read[0]
+        self._features = inputs[0]
 
     def unwrap(self) -> PreTrainedModel:
-        """The classifier, without anything of the wrapper's on it."""
+        """The classifier, without the wrapper's hook."""
         self._hook.remove()
         return self.classifier
 
@@ -158,7 +157,7 @@ def _last_linear(classifier: PreTrainedModel) -> nn.Linear:
 
 
 class _Progress(TrainerCallback):
-    """Tells the model how much of the training is done; so a training that is taken up again goes on as it would."""
+    """Tells the model the share of the training that is done, which a resumed training starts from."""
 
     def __init__(self, model: AlignedClassifier) -> None:
         self._model = model
@@ -176,7 +175,7 @@ def features_of(
     max_length: int,
     batch_tokens: int = 2048,
 ) -> np.ndarray:
-    """What the last linear layer of a classifier reads of each text, `(examples, features)`.
+    """The inputs of a classifier's last linear layer for each text, `(examples, features)`.
 
     Args:
         classifier: a sequence classifier; it is left in evaluation mode.
@@ -188,23 +187,17 @@ def features_of(
     Raises:
         InputError: for a model whose last layer does not read one vector a text.
     """
-    batches = LabelledBatches(
-        examples.drop(columns="label", errors="ignore"),
-        tokenizer,
-        max_length=max_length,
-        batch_tokens=batch_tokens,
-        token_types=reads_token_types(classifier),
-    )
-    read: list[Tensor] = []
-    hook = _last_linear(classifier).register_forward_pre_hook(lambda module, given: read.append(given[0]))
+    batches = unlabelled_batches(classifier, tokenizer, examples, max_length, batch_tokens)
+    features: list[Tensor] = []
+    hook = _last_linear(classifier).register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
     try:
         class_log_probabilities(classifier, batches)
     finally:
         hook.remove()
-    if read[0].ndim != 2:
+    if features[0].ndim != 2:
         raise InputError(_EVERY_TOKEN)
     rows = np.concatenate([batches.members(index) for index in range(batches.batches_per_epoch)])
-    return torch.cat(read).float().cpu().numpy()[np.argsort(rows)]
+    return torch.cat(features).float().cpu().numpy()[np.argsort(rows)]
 
 
 def fine_tune_across(
@@ -217,33 +210,29 @@ def fine_tune_across(
     method: Alignment,
     weight: float = 1.0,
     max_length: int,
-    validation: pd.DataFrame | None = None,
-    callbacks: tuple[TrainerCallback, ...] = (),
     **options: Any,
 ) -> pd.DataFrame:
     """The history of a training on labelled source and unlabelled target texts; `model` is trained in place.
 
-    It takes the source texts that `fine_tuning.fine_tune` takes with the same recipe, step by step, and as many target
+    It takes the source texts that `classifiers.fine_tune` takes with the same recipe, step by step, and as many target
     texts; the tokens of the history are those of both. Methods: "dann" (Ganin et al. 2016, with their schedule),
     "coral" (Sun and Saenko 2016) and "mmd" (Long et al. 2015, on the last features only). The scale of `weight` is
     each method's own, and it is to be chosen without target labels: "coral" divides by the features squared and takes a
     large one; Sun and Saenko make both losses about as large at the end.
 
-    A critic that ends at chance, ln 2, or above was outrun; that does not make the features alike, and a new domain
-    classifier may well tell them apart (Elazar and Goldberg 2018): ask `domain_shift.proxy_a_distance`.
+    A critic whose loss ends at chance, ln 2, or above does not prove the features alike: a new domain classifier may
+    well tell them apart (Elazar and Goldberg 2018), as `distance.proxy_a_distance` shows.
 
     Args:
         model: a sequence classifier, such as `loading.load_classifier` gives.
         tokenizer: the model's.
         source: to learn from: text, for pairs text_pair, and label (the class, from 0).
-        target: text of the other domain; labels are not looked at.
-        recipe: steps, rates and seed; `fine_tuning.recipe_for(tokenizer, source, …)` gives it. No label smoothing.
-        method: which loss is added.
-        weight: how much it counts; 0 leaves the training as it is without the target.
+        target: text of the other domain; labels are ignored.
+        recipe: steps, rates and seed, such as `classifiers.recipe_for(tokenizer, source, …)`. No label smoothing.
+        method: the loss that is added.
+        weight: of the added loss; 0 leaves the training as it is without the target.
         max_length: tokens of a text at most.
-        validation: held-out examples, of the source where nothing of the target is to be known.
-        callbacks: of the `Trainer`.
-        **options: evaluations, folder and saves, as for `training.train`; a checkpoint holds the critic too.
+        **options: folder and saves, as for `training.train`; a checkpoint holds the critic too.
 
     Returns:
         The table that `training.train` gives; its loss is the sum of both.
@@ -265,18 +254,7 @@ def fine_tune_across(
         token_types=reads_token_types(model),
     )
 
-    def evaluate(trained: AlignedClassifier) -> dict[str, float]:
-        return held_out_metrics(trained.classifier, tokenizer, validation, max_length=max_length)
-
     try:
-        return train(
-            aligned,
-            tokenizer,
-            batches,
-            recipe,
-            evaluate=None if validation is None else evaluate,
-            callbacks=[_Progress(aligned), *callbacks],
-            **options,
-        )
+        return train(aligned, tokenizer, batches, recipe, callbacks=[_Progress(aligned)], **options)
     finally:
         aligned.unwrap()

@@ -27,13 +27,12 @@ Answer = Callable[[Sequence[str]], np.ndarray]
 
 
 def first_layers(encoder: PreTrainedModel, number: int) -> PreTrainedModel:
-    """A copy of an encoder, with whatever head it has, that keeps the first `number` of its layers.
+    """A copy of an encoder and its head that keeps the first `number` of its layers, without any retraining.
 
-    The simplest way to a smaller network: no retraining, which has to follow (Sajjad et al. 2023 keep the first layers
-    of BERT so, and compare other choices).
+    Sajjad et al. 2023 keep the first layers of BERT so, and compare other choices.
 
     Raises:
-        ValueError: if it has not so many layers, or they are not to be found.
+        ValueError: if it has not so many layers, or none that `blocks_of` knows.
     """
     layers = encoder.config.num_hidden_layers
     if not 1 <= number <= layers:
@@ -47,14 +46,14 @@ def first_layers(encoder: PreTrainedModel, number: int) -> PreTrainedModel:
 
 
 def answering(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Answer:
-    """From texts to classes in one call, as a program would use the model: tokens, one batch, the best class."""
+    """A function from texts to classes, `(texts,)`, as a program would use the model: one batch, the best class."""
     model.eval()
 
     @torch.inference_mode()
     def answer(texts: Sequence[str]) -> np.ndarray:
         batch = tokenizer(list(texts), padding=True, truncation=True, max_length=max_length, return_tensors="pt")
-        wanted = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
-        return model(**wanted).logits.argmax(-1).cpu().numpy()
+        inputs = {name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}
+        return model(**inputs).logits.argmax(-1).cpu().numpy()
 
     return answer
 
@@ -79,12 +78,12 @@ def milliseconds_a_text(
         return lambda: answer(next(each))
 
     seconds = time_calls({name: call(answer) for name, answer in answers.items()}, repetitions)
-    quantiles = {name: np.quantile(1000 * found / batch, [0.5, 0.1, 0.9]) for name, found in seconds.items()}
+    quantiles = {name: np.quantile(1000 * times / batch, [0.5, 0.1, 0.9]) for name, times in seconds.items()}
     return pd.DataFrame(quantiles, index=["median", "low", "high"]).T
 
 
 def stored_bytes(model: PreTrainedModel | BaseEstimator) -> int:
-    """Bytes that a model takes on a disk: the weights of a network as they are, anything else pickled."""
+    """The bytes that a model takes on a disk: the weights of a network as they are, anything else pickled."""
     if isinstance(model, torch.nn.Module):
         tensors = {tensor.data_ptr(): tensor for tensor in model.state_dict().values()}  # tied weights are stored once
         return sum(tensor.nbytes for tensor in tensors.values())
@@ -92,7 +91,7 @@ def stored_bytes(model: PreTrainedModel | BaseEstimator) -> int:
 
 
 def on_the_front(costs: ArrayLike, values: ArrayLike) -> np.ndarray:
-    """Which choices no other one beats, bool, `(n,)`: none costs no more and is worth as much, unless it equals it.
+    """Whether no other choice beats each, bool, `(n,)`: the Pareto front, on which equal choices stay together.
 
     Args:
         costs: `(n,)` or, for several kinds of cost, `(n, kinds)`; less is better.

@@ -1,9 +1,8 @@
-"""Do intervals and tests keep their word? The tools of the evaluation chapter, tried where the truth is known.
+"""Do intervals and tests keep their word? The tools of `largemodels.statistics`, tried where the truth is known.
 
 An interval of 95% should hold the true value in 95% of samples, a test at 5% should find a difference that is not there
 in at most 5%, and a calibrated model should have no calibration error. Each is counted here on samples that are drawn
-from a known truth, by the very functions that a chapter uses (`largemodels.statistics.intervals`, `.evaluation`,
-`.comparisons`, `.calibration`).
+from a known truth, by the functions that chapters use.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,14 +18,14 @@ from scipy import special, stats
 
 from largemodels.base.checks import as_distributions
 from largemodels.statistics.calibration import BINS, expected_calibration_error
-from largemodels.statistics.comparisons import adjusted_p, mcnemar
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance
+from largemodels.statistics.comparisons import ALPHA, adjusted_p, mcnemar
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_of
 from largemodels.statistics.spread import bootstrap_interval
 
 Interval = tuple[float, float, float]
 
 
-def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+def wald_interval(count: int, n: int) -> Interval:
     """The proportion and the ends of the textbook interval, proportion ± z·√(p(1 − p)/n): `(proportion, low, high)`.
 
     It is here to be compared with: near 0 and 1 it is too short, and has no length at all where all answers are right.
@@ -35,32 +33,27 @@ def wald_interval(count: int, n: int, confidence: float = CONFIDENCE) -> Interva
     Raises:
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
-    if n < 1 or not 0 <= count <= n:
-        raise ValueError(f"count: {count} of {n} is not a proportion")
-    proportion = count / n
-    margin = float(special.ndtri((1 + confidence) / 2)) * math.sqrt(proportion * (1 - proportion) / n)
+    proportion = proportion_of(count, n)
+    margin = float(special.ndtri((1 + CONFIDENCE) / 2)) * math.sqrt(proportion * (1 - proportion) / n)
     return proportion, proportion - margin, proportion + margin
 
 
-def bootstrap_of_count(
-    count: int, n: int, *, method: Literal["BCa", "percentile"] = "percentile", resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """The proportion and the ends of its bootstrap interval, from `count` right answers and the rest wrong.
+def bootstrap_of_count(count: int, n: int, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """The proportion and the ends of its percentile interval by bootstrap, where `count` of `n` answers are right.
 
     With every answer right, or wrong, each resample is like the sample, and both ends are the proportion itself.
     """
-    right = np.arange(n) < count
-    return bootstrap_interval(np.mean, right, method=method, resamples=resamples, seed=seed)
+    return bootstrap_interval(np.mean, np.arange(n) < count, method="percentile", resamples=resamples, seed=seed)
 
 
 def coverage_of_proportion(interval: Callable[[int, int], Interval], n: int, proportions: ArrayLike) -> np.ndarray:
     """The share of samples of size `n` whose interval holds the true proportion, for each of `proportions`.
 
-    No sample is drawn: an interval of a proportion depends on the count alone, so each of the n + 1 counts is given its
-    interval and weighted with its binomial chance (Brown, Cai and DasGupta 2001 draw the same curves).
+    No sample is drawn: an interval of a proportion depends on the count alone, so the n + 1 counts have an interval
+    each, weighted with its binomial chance (Brown, Cai and DasGupta 2001 draw the same curves).
 
     Args:
-        interval: called as `interval(count, n)`, gives `(proportion, low, high)`.
+        interval: called as `interval(count, n)`; its result is `(proportion, low, high)`.
         n: the size of the samples.
         proportions: `(k,)`, the true ones.
     """
@@ -76,27 +69,27 @@ def clustered_answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Answers that are right or wrong together: `(right, document)`, both `(n,)`.
 
-    Each document has its own accuracy, drawn from a beta distribution, so that any two answers of one document have the
-    given correlation and answers of two documents none; its size is 1 and a geometric number of further examples.
+    Each document has an accuracy of its own, drawn from a beta distribution, so that two answers of one document have
+    this correlation and answers of two documents none; its size is 1 and a geometric number of further examples.
 
     Args:
-        documents: how many.
+        documents: their number.
         mean_size: examples in a document, on average.
-        accuracy: the true accuracy, over all documents.
+        accuracy: the true accuracy, over all documents, between 0 and 1.
         correlation: of two answers of one document, from 0 to below 1.
-        random: what is drawn with.
+        random: the generator of all draws.
+
+    Raises:
+        ValueError: for an accuracy or a correlation outside its range.
     """
     if not 0 < accuracy < 1 or not 0 <= correlation < 1:
         raise ValueError(f"accuracy, correlation: {accuracy}, {correlation} are not both shares below 1")
-    sizes = random.geometric(1 / mean_size, documents)
-    strength = (1 - correlation) / correlation if correlation else math.inf
-    own = (
-        random.beta(accuracy * strength, (1 - accuracy) * strength, documents)
-        if correlation
-        else np.full(documents, accuracy)
-    )
+    sizes, accuracies = random.geometric(1 / mean_size, documents), np.full(documents, accuracy)
+    if correlation:
+        strength = (1 - correlation) / correlation
+        accuracies = random.beta(accuracy * strength, (1 - accuracy) * strength, documents)
     document = np.repeat(np.arange(documents), sizes)
-    return random.random(len(document)) < own[document], document
+    return random.random(len(document)) < accuracies[document], document
 
 
 def clustered_coverage(
@@ -115,11 +108,11 @@ def clustered_coverage(
 
     Args:
         intervals: by name, called as `interval(right, document)`.
-        documents: as for `clustered_answers`, with the next three.
-        mean_size: likewise.
-        accuracy: likewise.
-        correlation: likewise.
-        draws: test sets; all kinds of interval are given the same ones.
+        documents: in a test set; this and the next three are arguments of `clustered_answers`.
+        mean_size: examples in a document, on average.
+        accuracy: the true accuracy, over all documents.
+        correlation: of two answers of one document.
+        draws: test sets, the same for all kinds of interval.
         seed: of the draws.
     """
     random = np.random.default_rng(seed)
@@ -150,7 +143,7 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
 
 
 def mcnemar_rejections(
-    n: int, discordant_share: float, difference: float, *, draws: int, alpha: float = 0.05, seed: int = 0
+    n: int, discordant_share: float, difference: float, *, draws: int, seed: int = 0
 ) -> dict[str, int]:
     """In how many of `draws` test sets McNemar's test finds a difference, by the kind of its p value: "exact", "mid-p".
 
@@ -160,8 +153,7 @@ def mcnemar_rejections(
         n: examples in a test set.
         discordant_share: the share that exactly one of the two models gets right.
         difference: of the true accuracies.
-        draws: how many test sets.
-        alpha: the p value at which it rejects.
+        draws: test sets.
         seed: of the draws.
     """
     only_a, only_b = (discordant_share + difference) / 2, (discordant_share - difference) / 2
@@ -169,42 +161,40 @@ def mcnemar_rejections(
     drawn = np.random.default_rng(seed).multinomial(n, shares / shares.sum(), draws)
     rejected = {"exact": 0, "mid-p": 0}
     for (first, second, rest), times in zip(*np.unique(drawn, axis=0, return_counts=True), strict=True):
-        found = mcnemar(
-            np.repeat([True, False, True], [first, second, rest]), np.repeat([False, True, True], [first, second, rest])
+        right_a, right_b = (
+            np.repeat(answers, [first, second, rest]) for answers in ([True, False, True], [False, True, True])
         )
-        rejected["exact"] += int(times) * (found.p <= alpha)
-        rejected["mid-p"] += int(times) * (found.mid_p <= alpha)
+        test = mcnemar(right_a, right_b)
+        rejected["exact"] += int(times) * (test.p <= ALPHA)
+        rejected["mid-p"] += int(times) * (test.mid_p <= ALPHA)
     return rejected
 
 
-def false_discoveries(
-    models: int, *, n: int, accuracy: float, draws: int, alpha: float = 0.05, seed: int = 0
-) -> dict[str, int]:
+def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed: int = 0) -> dict[str, int]:
     """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
 
-    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most `alpha`: as it is
+    Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most 0.05: as it is
     ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
     example; some examples are easier than others for all, with chances spread evenly around `accuracy`.
 
     Args:
-        models: how many, each compared with each.
+        models: their number; each is compared with each.
         n: examples in a test set.
         accuracy: the true one, of every model.
-        draws: how many test sets.
-        alpha: the level.
+        draws: test sets.
         seed: of the draws.
     """
     random = np.random.default_rng(seed)
     reach = min(accuracy, 1 - accuracy)
-    found = {"uncorrected": 0, "holm": 0, "benjamini-hochberg": 0}
+    discoveries = {"uncorrected": 0, "holm": 0, "benjamini-hochberg": 0}
     for _ in range(draws):
         chance = random.uniform(accuracy - reach, accuracy + reach, n)
         right = random.random((models, n)) < chance
         p = np.array([mcnemar(right[one], right[other]).mid_p for one, other in combinations(range(models), 2)])
-        found["uncorrected"] += bool(p.min() <= alpha)
+        discoveries["uncorrected"] += bool(p.min() <= ALPHA)
         for method in ("holm", "benjamini-hochberg"):
-            found[method] += bool(adjusted_p(p, method).min() <= alpha)
-    return found
+            discoveries[method] += bool(adjusted_p(p, method).min() <= ALPHA)
+    return discoveries
 
 
 def calibration_errors_of_the_calibrated(
@@ -212,20 +202,18 @@ def calibration_errors_of_the_calibrated(
     sizes: Sequence[int],
     *,
     bins: int = BINS,
-    adaptive: bool = False,
     draws: int = 50,
     seed: int = 0,
 ) -> np.ndarray:
-    """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`; what is above 0 is the error's own.
+    """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`: all bias.
 
-    Each draw takes so many of the rows, with replacement, and gives each example a class by the very probabilities that
-    forecast it: whatever calibration error is then measured is bias.
+    Each draw takes so many of the rows, with replacement, and draws the class of each example from the probabilities
+    that forecast it.
 
     Args:
         probabilities: `(n, classes)`, the forecasts that are drawn from.
         sizes: of the test sets.
-        bins: as for `expected_calibration_error`.
-        adaptive: likewise.
+        bins: of equal width, as for `calibration.expected_calibration_error`.
         draws: test sets of each size.
         seed: of the draws.
     """
@@ -236,5 +224,5 @@ def calibration_errors_of_the_calibrated(
         for draw in range(draws):
             forecast = rows[random.integers(0, len(rows), size)]
             labels = (random.random((size, 1)) > forecast.cumsum(1)[:, :-1]).sum(1)
-            errors[place, draw] = expected_calibration_error(forecast, labels, bins=bins, adaptive=adaptive)
+            errors[place, draw] = expected_calibration_error(forecast, labels, bins=bins)
     return errors

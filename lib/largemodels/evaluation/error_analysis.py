@@ -16,7 +16,9 @@ from scipy import stats
 
 from largemodels.base.checks import class_ids
 from largemodels.statistics.comparisons import adjusted_p
-from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
+from largemodels.statistics.intervals import proportion_intervals
+
+NEARLY_ALWAYS = 0.95  # the share of predictions that makes a collapse
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,11 @@ class MajorityBaseline:
         label: that class, the first of several as frequent.
         count: examples of it.
         n: examples.
-        classes: how many classes the labels have.
     """
 
     label: int
     count: int
     n: int
-    classes: int
 
     @property
     def accuracy(self) -> float:
@@ -45,11 +45,6 @@ class MajorityBaseline:
         """The F1 of that class: all of it is found, and `accuracy` of what is called so is right."""
         return 2 * self.accuracy / (1 + self.accuracy)
 
-    @property
-    def macro_f1(self) -> float:
-        """The mean F1 over the classes: the others have 0."""
-        return self.f1 / self.classes
-
 
 @dataclass(frozen=True)
 class Collapse:
@@ -57,8 +52,8 @@ class Collapse:
 
     Attributes:
         label: that class.
-        name: its name, or its number where names were not given.
-        count: how many predictions are that class.
+        name: its name, or its number where classes have no names.
+        count: predictions of that class.
         n: predictions.
         baseline: what always predicting the most frequent class scores.
     """
@@ -90,32 +85,29 @@ def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
         ValueError: for no labels, or labels that are no classes.
     """
     counts = np.bincount(class_ids(labels, "labels"))
-    return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()), int((counts > 0).sum()))
+    return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()))
 
 
 def collapsed_class(
-    predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, share: float = 0.95
+    predictions: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None
 ) -> Collapse | None:
     """The class that a classifier predicts nearly always, whatever the label; None where there is no such class.
 
-    A class counts when it is predicted for at least `share` of its own examples and of all others. So a good classifier
+    A class counts when it is predicted for at least 95% of its own examples and of all others. So a good classifier
     on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
 
     Args:
         predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, likewise.
+        labels: `(n,)`, the true classes.
         names: of the classes, by number.
-        share: from which on a class is predicted nearly always.
 
     Raises:
-        ValueError: for what are no classes, unequal lengths, or a `share` that is not above ½ and at most 1.
+        ValueError: for what are no classes, or unequal lengths.
     """
     predictions, labels = _answers(predictions, labels, None if names is None else len(names))
-    if not 0.5 < share <= 1:
-        raise ValueError(f"share: {share} is not above 0.5 and at most 1")
     label = int(np.bincount(predictions).argmax())
-    predicted, own = predictions == label, labels == label
-    if own.all() or any(predicted[group].mean() < share for group in (own, ~own) if group.any()):
+    predicted, of_class = predictions == label, labels == label
+    if of_class.all() or any(predicted[group].mean() < NEARLY_ALWAYS for group in (of_class, ~of_class) if group.any()):
         return None
     name = str(label) if names is None else names[label]
     return Collapse(label, name, int(predicted.sum()), len(predicted), majority_baseline(labels))
@@ -126,7 +118,7 @@ def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[s
 
     Args:
         predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, likewise.
+        labels: `(n,)`, the true classes.
         names: of all classes, by number.
 
     Raises:
@@ -140,15 +132,14 @@ def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[s
 
 
 def _answers(predictions: ArrayLike, labels: ArrayLike, classes: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true classes as class ids, `(n,)` each, after a check that they go together."""
     predictions, labels = class_ids(predictions, "predictions", classes), class_ids(labels, "labels", classes)
     if len(predictions) != len(labels):
         raise ValueError(f"predictions: {len(predictions)} for {len(labels)} labels")
     return predictions, labels
 
 
-def slices(
-    frame: pd.DataFrame, by: str | Sequence[str], *, right: str = "right", confidence: float = CONFIDENCE
-) -> pd.DataFrame:
+def slices(frame: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     """The accuracy of each slice of the examples, one row a slice, in the order of the slices' names.
 
     Columns: `n`; `count`, how many are right; `accuracy` with the ends `low` and `high` of its Wilson interval;
@@ -157,10 +148,8 @@ def slices(
     are no others: its difference is NaN, its p 1.
 
     Args:
-        frame: one row an example.
+        frame: one row an example, with the boolean column `right`.
         by: the column that names the slice, or several; a missing value is a slice of its own.
-        right: the boolean column of what was right.
-        confidence: of the intervals.
 
     Raises:
         ValueError: for columns that are not there, answers that are not boolean, or an empty table.
@@ -168,18 +157,15 @@ def slices(
     columns = [by] if isinstance(by, str) else list(by)
     if not columns:
         raise ValueError("by: it names no column")
-    for column in (*columns, right):
+    for column in (*columns, "right"):
         if column not in frame:
             raise ValueError(f"frame: it has no column {column!r}")
-    if not len(frame) or not pd.api.types.is_bool_dtype(frame[right]) or frame[right].isna().any():
-        raise ValueError(f"frame: its column {right!r} is not one boolean an example")
-    grouped = frame[right].astype(bool).groupby([frame[column] for column in columns], dropna=False, observed=True)
+    if not len(frame) or not pd.api.types.is_bool_dtype(frame["right"]) or frame["right"].isna().any():
+        raise ValueError("frame: its column 'right' is not one boolean an example")
+    grouped = frame["right"].astype(bool).groupby([frame[column] for column in columns], dropna=False, observed=True)
     table = grouped.agg(n="size", count="sum")
-    n, count = len(frame), int(frame[right].sum())
-    ends = [
-        proportion_interval(int(c), int(size), confidence) for c, size in zip(table["count"], table["n"], strict=True)
-    ]
-    table[["accuracy", "low", "high"]] = np.array(ends)
+    n, count = len(frame), int(frame["right"].sum())
+    table[["accuracy", "low", "high"]] = proportion_intervals(table["count"], table["n"])
     others = pd.DataFrame({"n": n - table["n"], "count": count - table["count"]})
     table["difference"] = table["accuracy"] - others["count"] / others["n"].where(others["n"] > 0)
     table["p"] = [

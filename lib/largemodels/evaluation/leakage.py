@@ -1,4 +1,4 @@
-"""What a test measures when some of its sentences stood in the training data: leaks planted on purpose, to be found.
+"""Leaks planted on purpose: what a test measures when some of its sentences stood in the training data.
 
 `largemodels.data.deduplication` finds look-alikes, and `largemodels.data.tasks` counts them between the splits of any
 task.
@@ -12,13 +12,13 @@ import pandas as pd
 from largemodels.data.texts import WORDS, words
 
 LONG_ENOUGH = 10
-"""Distinct words, from which on a text with one word changed still resembles itself: 9 of 11 words in common."""
+"""The distinct words of a text that still resembles itself with one of them changed: 9 of 11 are in common."""
 
 
 def with_planted(
     training: pd.DataFrame, test: pd.DataFrame, number: int, *, seed: int = 0
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Training examples with `number` test examples planted among them, and which these are: bool, `(test,)`.
+    """Training examples with `number` test examples planted among them, and whether each was planted: bool, `(test,)`.
 
     Every other one is planted word for word; the rest have one word changed to a word of another test text. They
     keep their labels, as a leak does.
@@ -26,7 +26,7 @@ def with_planted(
     Args:
         training: text and label.
         test: text and label.
-        number: how many; only texts with `LONG_ENOUGH` distinct words are taken.
+        number: of leaks; only texts with `LONG_ENOUGH` distinct words are taken.
         seed: of the choice.
 
     Raises:
@@ -50,8 +50,7 @@ def with_planted(
 
 def _with_another_word(text: str, others: np.ndarray, random: np.random.Generator) -> str:
     """The text with one of its words replaced by a word that it does not have."""
-    found = list(WORDS.finditer(text))
-    place = found[random.integers(len(found))]
-    own = set(words(text))
-    new = next(word for word in random.permutation(others) if word not in own)
+    places, present = list(WORDS.finditer(text)), set(words(text))
+    place = places[random.integers(len(places))]
+    new = next(word for word in random.permutation(others) if word not in present)
     return text[: place.start()] + new + text[place.end() :]

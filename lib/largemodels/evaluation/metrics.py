@@ -12,6 +12,7 @@ since the two read different predictions. What scikit-learn computes is computed
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import datasets
@@ -26,13 +27,14 @@ from largemodels.statistics.calibration import BINS, expected_calibration_error
 AVERAGES = ("binary", "micro", "macro", "weighted")
 
 
-class _Metric(evaluate.Metric):
-    """A metric that stays in memory: no file is written, and none is looked for.
+class _InMemoryMetric(evaluate.Metric):
+    """A metric that stays in memory and touches no file.
 
-    With more than one process the examples have to meet in files, in `cache_dir`, as `evaluate` does it.
+    With more than one process the examples have to meet in files, in `cache_dir`, as `evaluate` does it. A metric has a
+    `key`, under which its score stands, and a `source`; the first line of its docstring is its description.
     """
 
-    measures: ClassVar[str]
+    key: ClassVar[str]
     source: ClassVar[str]
     predicted: ClassVar[Any] = datasets.Value("int64")
 
@@ -41,15 +43,19 @@ class _Metric(evaluate.Metric):
         super().__init__(config_name, keep_in_memory=in_memory, **options)
 
     def _info(self) -> evaluate.MetricInfo:
+        measures = inspect.getdoc(type(self)).partition("\n")[0]
         return evaluate.MetricInfo(
-            description=self.measures,
+            description=measures,
             citation=self.source,
-            inputs_description=f"\n{self.measures}",
+            inputs_description=f"\n{measures}",
             features=datasets.Features({"predictions": self.predicted, "references": datasets.Value("int64")}),
         )
 
     def _check_kind(self, predictions: Any) -> None:
         _check_whole("predictions", predictions)
+
+    def _compute(self, *, predictions: ArrayLike, references: ArrayLike, **options: Any) -> dict[str, float]:
+        return {self.key: float(self._score(*self._checked(predictions, references), **options))}
 
     def _build_data_dir(self) -> str:
         return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of `evaluate`'s own files
@@ -65,7 +71,7 @@ class _Metric(evaluate.Metric):
         return super().compute(predictions=predictions, references=references, **options)
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **others: Any) -> None:
-        """Keep some more examples.
+        """Add some examples.
 
         Raises:
             ValueError: if they are not as many predictions as references, or not of the kind that the metric reads.
@@ -81,7 +87,7 @@ class _Metric(evaluate.Metric):
         super().add_batch(predictions=predictions, references=references, **others)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **others: Any) -> None:
-        """Keep one more example; see `add_batch`."""
+        """Add one example; see `add_batch`."""
         # A combination names the two in the plural here too.
         example = {"predictions": prediction, "references": reference, **others}
         self.add_batch(**{name: [value] for name, value in example.items()})
@@ -94,32 +100,26 @@ def _check_whole(name: str, values: Any) -> None:
         raise ValueError(f"{name}: {kind} are not classes, which are whole numbers from 0")
 
 
-class _ClassMetric(_Metric):
-    """A metric of predicted classes.
-
-    `classes` says how many there are: a class outside that range is refused. Without it, any from 0 is taken.
-    """
+class _ClassMetric(_InMemoryMetric):
+    """A metric of predicted classes, which are those from 0 to below `classes`, or any from 0 without it."""
 
     def __init__(self, *, classes: int | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.classes = classes
 
     def _checked(self, predictions: ArrayLike, references: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        return (
-            class_ids(predictions, "predictions", self.classes),
-            class_ids(references, "references", self.classes),
-        )
+        predicted = class_ids(predictions, "predictions", self.classes)
+        return predicted, class_ids(references, "references", self.classes)
 
 
 class Accuracy(_ClassMetric):
     """The share of examples whose class is right: `accuracy`."""
 
-    measures = "The share of examples whose class is right."
+    key = "accuracy"
     source = "Pedregosa et al. 2011, Scikit-learn: machine learning in Python"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        predictions, references = self._checked(predictions, references)
-        return {"accuracy": float(metrics.accuracy_score(references, predictions))}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        return metrics.accuracy_score(references, predictions)
 
 
 class MatthewsCorrelation(_ClassMetric):
@@ -129,14 +129,13 @@ class MatthewsCorrelation(_ClassMetric):
     1975; for several classes Gorodkin 2004).
     """
 
-    measures = "The correlation of predicted and true classes, from -1 to 1; 0 where one class is always predicted."
+    key = "matthews_correlation"
     source = "Matthews 1975; Gorodkin 2004"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        predictions, references = self._checked(predictions, references)
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
         if len(set(references)) == 1 and len(set(predictions)) == 1:  # scikit-learn warns where there is but one class
-            return {"matthews_correlation": 0.0}
-        return {"matthews_correlation": float(metrics.matthews_corrcoef(references, predictions))}
+            return 0.0
+        return metrics.matthews_corrcoef(references, predictions)
 
 
 class _AveragedMetric(_ClassMetric):
@@ -144,28 +143,22 @@ class _AveragedMetric(_ClassMetric):
 
     `average` is "binary" for the class 1 of two, "micro" for all decisions together, "macro" for the mean over classes,
     or "weighted" for the mean by how frequent each class is. The mean is over all `classes` where their number is
-    given, and otherwise over those that occur. What has nothing to divide by is 0: the precision of a class that is
-    never predicted, the recall of one that never occurs. `compute` takes `average` too, as the metrics of the hub do.
+    known, and otherwise over those that occur. What has nothing to divide by is 0: the precision of a class that is
+    never predicted, the recall of one that never occurs. `compute` takes `average` too, as the metrics of the Hub do.
     """
-
-    key: ClassVar[str]
 
     def __init__(self, *, average: str = "binary", **options: Any) -> None:
         super().__init__(**options)
         self.average = _known_average(average)
 
-    def _compute(
-        self, *, predictions: ArrayLike, references: ArrayLike, average: str | None = None
-    ) -> dict[str, float]:
+    def _score(self, predictions: np.ndarray, references: np.ndarray, average: str | None = None) -> float:
         average = self.average if average is None else _known_average(average)
-        predictions, references = self._checked(predictions, references)
         for name, values in (("predictions", predictions), ("references", references)):
             if average == "binary" and values.max() > 1:
                 raise ValueError(f"{name}: {values.max()} is not 0 or 1; for more classes choose another average")
         labels = None if self.classes is None or average == "binary" else range(self.classes)
         score = getattr(metrics, f"{self.key}_score")
-        found = score(references, predictions, average=average, labels=labels, zero_division=0)
-        return {self.key: float(found)}
+        return score(references, predictions, average=average, labels=labels, zero_division=0)
 
 
 def _known_average(average: str) -> str:
@@ -177,7 +170,6 @@ def _known_average(average: str) -> str:
 class Precision(_AveragedMetric):
     """Of the examples that are called a class, the share that is of it: `precision`."""
 
-    measures = "Of the examples that are called a class, the share that is of it."
     source = "van Rijsbergen 1979, Information retrieval"
     key = "precision"
 
@@ -185,7 +177,6 @@ class Precision(_AveragedMetric):
 class Recall(_AveragedMetric):
     """Of the examples of a class, the share that is called so: `recall`."""
 
-    measures = "Of the examples of a class, the share that is called so."
     source = "van Rijsbergen 1979, Information retrieval"
     key = "recall"
 
@@ -193,12 +184,11 @@ class Recall(_AveragedMetric):
 class F1(_AveragedMetric):
     """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1."""
 
-    measures = "The harmonic mean of precision and recall."
     source = "van Rijsbergen 1979, Information retrieval"
     key = "f1"
 
 
-class _ProbabilityMetric(_Metric):
+class _ProbabilityMetric(_InMemoryMetric):
     """A metric of the probabilities of all classes: predictions are `(n, classes)`, references the true classes."""
 
     predicted = datasets.Sequence(datasets.Value("float64"))
@@ -215,13 +205,12 @@ class _ProbabilityMetric(_Metric):
 class LogLoss(_ProbabilityMetric):
     """The mean of −log p(true class), in nats: `log_loss`. A 0 counts as the smallest step of a float64, 36 nats."""
 
-    measures = "The mean of -log p(true class), in nats."
+    key = "log_loss"
     source = "Good 1952, Rational decisions"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
-        rows = rows / rows.sum(1, keepdims=True)  # scikit-learn warns of the rounding of float32
-        return {"log_loss": float(metrics.log_loss(references, rows, labels=range(rows.shape[1])))}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        rows = predictions / predictions.sum(1, keepdims=True)  # scikit-learn warns of the rounding of float32
+        return metrics.log_loss(references, rows, labels=range(rows.shape[1]))
 
 
 class BrierScore(_ProbabilityMetric):
@@ -230,36 +219,32 @@ class BrierScore(_ProbabilityMetric):
     With two classes it is twice what counts one class only, which scikit-learn gives there.
     """
 
-    measures = "The mean squared distance of the probabilities from the truth, summed over classes, from 0 to 2."
+    key = "brier_score"
     source = "Brier 1950, Verification of forecasts expressed in terms of probability"
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
         # Scikit-learn has had the form for several classes since 1.7 only.
-        return {"brier_score": float(((rows - np.eye(rows.shape[1])[references]) ** 2).sum(1).mean())}
+        return ((predictions - np.eye(predictions.shape[1])[references]) ** 2).sum(1).mean()
 
 
 class ExpectedCalibrationError(_ProbabilityMetric):
     """The distance of confidence and accuracy in bins of equal width: `expected_calibration_error`."""
 
-    measures = "The mean distance of confidence and accuracy, in bins of equal width."
+    key = "expected_calibration_error"
     source = "Guo et al. 2017, On calibration of modern neural networks"
-    key: ClassVar[str] = "expected_calibration_error"
     adaptive: ClassVar[bool] = False
 
     def __init__(self, *, bins: int = BINS, **options: Any) -> None:
         super().__init__(**options)
         self.bins = bins
 
-    def _compute(self, *, predictions: ArrayLike, references: ArrayLike) -> dict[str, float]:
-        rows, references = self._checked(predictions, references)
-        return {self.key: expected_calibration_error(rows, references, bins=self.bins, adaptive=self.adaptive)}
+    def _score(self, predictions: np.ndarray, references: np.ndarray) -> float:
+        return expected_calibration_error(predictions, references, bins=self.bins, adaptive=self.adaptive)
 
 
 class AdaptiveCalibrationError(ExpectedCalibrationError):
     """The distance of confidence and accuracy in bins of equal mass: `adaptive_calibration_error`."""
 
-    measures = "The mean distance of confidence and accuracy, in bins that hold equally many examples."
-    source = "Nguyen and O'Connor 2015; Nixon et al. 2019, Measuring calibration in deep learning"
     key = "adaptive_calibration_error"
+    source = "Nguyen and O'Connor 2015; Nixon et al. 2019, Measuring calibration in deep learning"
     adaptive = True

@@ -18,13 +18,13 @@ from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_boots
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """The predictions of two or more models that can be compared, sorted by model, seed and example.
 
-    Only examples that every model was asked about with every seed of its own are kept, each once (a text that stands
+    Only examples that every model answered with each of its seeds are kept, each once (a text that stands
     twice in a test set is one example), so that all models and seeds have the same examples in the same order. A table
-    without the column `seed` is of seed 0, one without `document` has each example for its own.
+    without the column `seed` is of seed 0; in one without `document` each example is a document.
 
     Raises:
         InputError: for fewer than two models or two classes, labels or log-probabilities that do not fit the classes,
-            a model that answers one example in two ways, or no example that all were asked about.
+            a model that answers one example in two ways, or no example that all answered.
     """
     classes = class_names(table)
     if len(classes) < 2:
@@ -48,27 +48,23 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     models = table["model"].unique()
     if len(models) < 2:
         raise InputError(f"predictions: {' '.join(map(str, models))} is one model only; a comparison needs two")
-    asked = table.groupby("example")["model"].transform("size")
-    table = table[asked == len(table.drop_duplicates(run))]
+    answers = table.groupby("example")["model"].transform("size")
+    table = table[answers == len(table.drop_duplicates(run))]
     if table.empty:
         raise InputError("predictions: there is no example that every model was asked about with every seed")
     return table.sort_values([*run, "example"], kind="stable").reset_index(drop=True)
 
 
-def answers_of(table: pd.DataFrame, model: str, seed: int | None = None) -> pd.DataFrame:
-    """One model's answers with one seed (its first, if not given), a row an example, in the order of all others.
+def answers_of(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One model's answers with its first seed, a row an example, in the order of all others.
 
     Raises:
-        InputError: for a model or a seed that is not there.
+        InputError: for a model that is not there.
     """
-    own = table[table["model"] == model]
-    if own.empty:
+    answers = table[table["model"] == model]
+    if answers.empty:
         raise InputError(f"there is no model {model}; there is {', '.join(table['model'].unique())}")
-    seed = own["seed"].min() if seed is None else seed
-    own = own[own["seed"] == seed]
-    if own.empty:
-        raise InputError(f"{model} has no seed {seed}")
-    return own.reset_index(drop=True)
+    return answers[answers["seed"] == answers["seed"].min()].reset_index(drop=True)
 
 
 def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -93,18 +89,9 @@ def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> p
         drawn = {"clusters": documents, "resamples": resamples, "seed": seed}
         bootstrap = paired_bootstrap(first, second, **drawn)
         permutation = paired_permutation(first, second, **drawn)
-        rows.append(
-            {
-                "better": better,
-                "other": other,
-                "difference": bootstrap.difference,
-                "low": bootstrap.low,
-                "high": bootstrap.high,
-                "mcnemar": mcnemar(first, second).mid_p,
-                "bootstrap": bootstrap.p,
-                "permutation": permutation.p,
-            }
-        )
+        row = {"better": better, "other": other, "difference": bootstrap.difference}
+        row |= {"low": bootstrap.low, "high": bootstrap.high, "mcnemar": mcnemar(first, second).mid_p}
+        rows.append(row | {"bootstrap": bootstrap.p, "permutation": permutation.p})
     pairs = pd.DataFrame(rows)
     pairs = pairs.assign(
         holm=adjusted_p(pairs["permutation"], "holm"), bh=adjusted_p(pairs["permutation"], "benjamini-hochberg")

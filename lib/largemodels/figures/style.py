@@ -1,4 +1,4 @@
-"""The look of the book's figures: one style, a palette that colour-blind readers can tell apart, common pictures.
+"""The look of the book's figures: one style, a palette that colour-blind readers can tell apart, and common kinds.
 
 Figures keep a white ground in dark mode too, so that every colour means the same in both.
 """
@@ -21,7 +21,7 @@ WIDTH = 7.2  # inches; every figure is as wide, so that a page scales all of the
 
 
 def use_style() -> None:
-    """Set Matplotlib's defaults for the book: sharp at twice the usual resolution, thin frames, our palette."""
+    """Set Matplotlib's defaults for the book: sharp at twice the usual resolution, thin frames, its palette."""
     mpl.rcParams.update(
         {
             "figure.figsize": (WIDTH, 3.4),
@@ -62,18 +62,19 @@ def heatmap(
     ax: Axes,
     title: str = "",
     limits: tuple[float, float] = (0.0, 1.0),
-    annotate: bool = True,
 ) -> Axes:
-    """Draw a matrix as coloured cells, row labels on the left and column labels above: queries look along their row.
+    """The axes with a matrix as coloured cells with two digits each: row labels on the left, column labels above.
 
     Args:
         weights: `(len(rows), len(columns))`.
         rows: labels of the rows, the queries of an attention matrix.
         columns: labels of the columns, its keys.
-        ax: where to draw.
+        ax: the axes to draw on.
         title: above the labels.
         limits: the values at the two ends of the colour scale.
-        annotate: whether to write the numbers into the cells, two digits.
+
+    Raises:
+        ValueError: for weights of another shape than the labels.
     """
     weights = np.asarray(weights)
     if weights.shape != (len(rows), len(columns)):
@@ -84,16 +85,14 @@ def heatmap(
     ax.set_yticks(range(len(rows)), rows)
     _frame_cells(ax, weights.shape)
     ax.set_title(title)
-    if annotate:
-        middle = sum(limits) / 2
-        for (row, column), value in np.ndenumerate(weights):
-            colour = "white" if value > middle else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+    for (row, column), value in np.ndenumerate(weights):
+        colour = "white" if value > sum(limits) / 2 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     return ax
 
 
 def mask_grid(mask: ArrayLike, *, ax: Axes, title: str = "") -> Axes:
-    """Draw a boolean mask `(queries, keys)`: a filled cell is one that a query may attend to."""
+    """The axes with a boolean mask, `(queries, keys)`: a filled cell is one that a query may attend to."""
     mask = np.asarray(mask)
     ax.imshow(mask, cmap=mpl.colors.ListedColormap(["white", PALETTE[0]]), vmin=0, vmax=1)
     ax.set_xticks([])
@@ -121,15 +120,22 @@ def bands(
     title: str = "",
     xlabel: str = "",
 ) -> Axes:
-    """Draw curves with their intervals: each is a name with `(middle, low, high)`, all as long as `x`.
+    """The axes with curves drawn and their intervals: each name has `(middle, low, high)`, all as long as `x`.
 
-    An interval narrower than its line is there all the same; it is drawn as error bars with caps too.
+    Error bars show an interval that is narrower than its line.
     """
     for place, (name, (middle, low, high)) in enumerate(curves.items()):
-        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
-        ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-        errors = np.abs(np.stack([np.subtract(middle, low), np.subtract(high, middle)]))
-        ax.errorbar(x, middle, errors, color=colour, marker=marker, capsize=2.5, elinewidth=1, label=name)
+        ax.fill_between(x, low, high, color=PALETTE[place % len(PALETTE)], alpha=0.2, linewidth=0)
+        error_bars(x, middle, low, high, place=place, label=name, ax=ax)
     ax.set_title(title)
     ax.set_xlabel(xlabel)
     return ax
+
+
+def error_bars(
+    x: ArrayLike, middle: ArrayLike, low: ArrayLike, high: ArrayLike, *, place: int, label: str, ax: Axes
+) -> None:
+    """Draw a curve with its intervals as error bars, in the colour and with the marker of its place in the palette."""
+    colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+    errors = np.abs(np.stack([np.subtract(middle, low), np.subtract(high, middle)]))
+    ax.errorbar(x, middle, errors, color=colour, marker=marker, capsize=2.5, elinewidth=1, label=label)

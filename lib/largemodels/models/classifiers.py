@@ -100,10 +100,19 @@ def predict(
         max_length: tokens of an example at most.
         batch_tokens: tokens that are computed at a time; the results do not depend on it.
     """
-    batches = LabelledBatches(
-        examples, tokenizer, max_length=max_length, batch_tokens=batch_tokens, token_types=reads_token_types(model)
-    )
-    return class_log_probabilities(model, batches)
+    return class_log_probabilities(model, unlabelled_batches(model, tokenizer, examples, max_length, batch_tokens))
+
+
+def unlabelled_batches(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: pd.DataFrame,
+    max_length: int,
+    batch_tokens: int = 2048,
+) -> LabelledBatches:
+    """The texts of examples in batches without labels, as the model reads them; arguments are those of `predict`."""
+    options = {"batch_tokens": batch_tokens, "token_types": reads_token_types(model)}
+    return LabelledBatches(examples.drop(columns="label", errors="ignore"), tokenizer, max_length=max_length, **options)
 
 
 @torch.no_grad()

@@ -1,28 +1,23 @@
 """Are probabilities worth what they say? Reliability, calibration error and its bias, and the temperature against it.
 
-A model is calibrated when, of all answers that it gives with confidence 0.8, it gets 80% right. Losses are in
-`largemodels.models.losses`, whose `cross_entropy` has the label smoothing that keeps a model from growing too sure.
+A model is calibrated when, of all answers that it gives with confidence 0.8, it gets 80% right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.figures.style import MARKERS, PALETTE
-from largemodels.statistics.comparisons import portions
-from largemodels.statistics.intervals import CONFIDENCE, proportion_interval
+from largemodels.statistics.intervals import proportion_intervals
+from largemodels.statistics.resampling import percentile_interval, portions
 
 BINS = 15
-"""As many as Guo et al. 2017 have, and most after them."""
+"""Bins of Guo et al. 2017, and of most after them."""
 TEMPERATURES = (0.01, 100.0)
-"""Where the best temperature is looked for."""
+"""The range that is searched for the best temperature."""
 
 
 def reliability_table(
@@ -41,7 +36,7 @@ def reliability_table(
     Args:
         probabilities: `(n, classes)`, each row a distribution.
         labels: `(n,)`, the true classes.
-        bins: how many at most.
+        bins: their number at most.
         adaptive: bins of equal mass instead of equal width.
 
     Raises:
@@ -59,8 +54,7 @@ def reliability_table(
     )
     if not adaptive:
         table["low"], table["high"] = table.index / bins, (table.index + 1) / bins
-    ends = [proportion_interval(int(count), int(n)) for count, n in zip(table["count"], table["n"], strict=True)]
-    table[["accuracy", "accuracy_low", "accuracy_high"]] = np.array(ends)
+    table[["accuracy", "accuracy_low", "accuracy_high"]] = proportion_intervals(table["count"], table["n"])
     return table.drop(columns="count").reset_index(drop=True)
 
 
@@ -90,9 +84,9 @@ def expected_ece_of_perfect_calibration(
 
     Args:
         probabilities: `(n, classes)`, each row a distribution.
-        bins: as for `expected_calibration_error`.
-        adaptive: likewise.
-        draws: how many test sets to draw.
+        bins: their number at most, as for `reliability_table`.
+        adaptive: bins of equal mass instead of equal width.
+        draws: test sets to simulate.
         seed: of the draws.
 
     Raises:
@@ -110,7 +104,7 @@ def expected_ece_of_perfect_calibration(
         gaps = np.add.reduceat(right - confidence, starts, axis=1)  # (draws, bins)
         errors.append(np.abs(gaps).sum(1) / len(confidence))
     error = np.concatenate(errors)  # (draws,)
-    low, high = np.quantile(error, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = percentile_interval(error)
     return float(error.mean()), float(low), float(high)
 
 
@@ -118,8 +112,8 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
     """The temperature T for which softmax(log_probabilities / T) has the smallest log loss on these examples.
 
     Above 1 it makes a model less sure, below 1 surer; the most probable class stays the same. The loss is convex in
-    1/T, so there is one best T. It is looked for in `TEMPERATURES` only: the lower end is returned where every answer
-    is right (the surer the better), and what is nearly the upper end where the model knows no more than chance.
+    1/T, so there is one best T. `TEMPERATURES` alone are searched: the result is their lower end where every answer is
+    right (the surer the better), and nearly the upper end where the model knows no more than chance.
 
     Follows Guo et al. 2017, section 4.2. Fit it on validation examples: on the test set it would flatter the model.
 
@@ -131,9 +125,7 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
         ValueError: for what is not finite, or labels that are not the classes of the columns.
     """
     logits = _logits(log_probabilities)
-    labels = class_ids(labels, "labels", logits.shape[1])
-    if len(labels) != len(logits):
-        raise ValueError(f"labels: {len(labels)} for {len(logits)} rows of log_probabilities")
+    labels = _labels_of(logits, labels, "log_probabilities")
     logits = logits - logits[np.arange(len(labels)), labels, None]  # how far each class is above the true one
     if logits.max() <= 0:
         return TEMPERATURES[0]
@@ -141,10 +133,9 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
     def log_loss(log_temperature: float) -> float:
         return float(special.logsumexp(logits / np.exp(log_temperature), axis=1).mean())
 
-    found = optimize.minimize_scalar(
-        log_loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-8, "maxiter": 500}
-    )
-    return float(np.exp(found.x))
+    options = {"xatol": 1e-8, "maxiter": 500}
+    best = optimize.minimize_scalar(log_loss, bounds=np.log(TEMPERATURES), method="bounded", options=options)
+    return float(np.exp(best.x))
 
 
 def apply_temperature(log_probabilities: ArrayLike, temperature: float) -> np.ndarray:
@@ -158,36 +149,18 @@ def apply_temperature(log_probabilities: ArrayLike, temperature: float) -> np.nd
     return special.softmax(_logits(log_probabilities) / temperature, axis=1)
 
 
-def reliability_figure(tables: Mapping[str, pd.DataFrame], *, ax: Axes, title: str = "") -> Axes:
-    """Draw accuracy against confidence, with the intervals of the accuracies; a calibrated model is on the diagonal.
-
-    Args:
-        tables: for each name, such as "raw" and "scaled", what `reliability_table` gives.
-        ax: where to draw.
-        title: above it.
-    """
-    ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", marker="", linewidth=1, label="calibrated")
-    for place, (name, table) in enumerate(tables.items()):
-        middle = table["accuracy"]
-        errors = np.abs(np.stack([middle - table["accuracy_low"], table["accuracy_high"] - middle]))
-        colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
-        ax.errorbar(
-            table["confidence"], middle, errors, color=colour, marker=marker, capsize=2.5, elinewidth=1, label=name
-        )
-    lowest = min((float(table["low"].min()) for table in tables.values()), default=0.0)
-    ax.set(xlim=(lowest, 1.01), ylim=(-0.02, 1.02), xlabel="confidence", ylabel="accuracy")
-    ax.set_title(title)
-    ax.legend()
-    return ax
-
-
 def _answers(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of each answer, and whether it is right, both `(n,)`."""
     rows = as_distributions(probabilities)
+    return rows.max(1), rows.argmax(1) == _labels_of(rows, labels, "probabilities")
+
+
+def _labels_of(rows: np.ndarray, labels: ArrayLike, name: str) -> np.ndarray:
+    """The labels as class ids, `(n,)`, after a check that they fit the rows of this name, `(n, classes)`."""
     labels = class_ids(labels, "labels", rows.shape[1])
     if len(labels) != len(rows):
-        raise ValueError(f"labels: {len(labels)} for {len(rows)} rows of probabilities")
-    return rows.max(1), rows.argmax(1) == labels
+        raise ValueError(f"labels: {len(labels)} for {len(rows)} rows of {name}")
+    return labels
 
 
 def _bin_of(confidence: np.ndarray, bins: int, adaptive: bool) -> np.ndarray:
@@ -202,6 +175,7 @@ def _bin_of(confidence: np.ndarray, bins: int, adaptive: bool) -> np.ndarray:
 
 
 def _logits(log_probabilities: ArrayLike) -> np.ndarray:
+    """The log-probabilities as float64, `(n, classes)`, after a check that all are finite."""
     logits = np.asarray(log_probabilities, dtype=float)
     if logits.ndim != 2 or not logits.size:
         raise ValueError(f"log_probabilities: shape {logits.shape} is not (n, classes)")

@@ -7,7 +7,6 @@ nothing about which is better. Intervals of a single number are in `largemodels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,17 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from largemodels.statistics.intervals import CONFIDENCE
+from largemodels.statistics.resampling import percentile_interval, portions
 
-_AT_ONCE = 2_000_000  # numbers drawn at a time, so that memory does not grow with the resamples
-_ROUNDING = 1e-12  # two sums of the same numbers in another order differ by so much of what was summed
+ALPHA = 0.05
+"""The p value at which a test of the book rejects."""
+_ROUNDING = 1e-12  # the share of a sum by which another order of adding may change it
 
-Correction = Literal["holm", "bonferroni", "benjamini-hochberg"]
+Correction = Literal["holm", "benjamini-hochberg"]
 
 
 @dataclass(frozen=True)
 class McNemar:
-    """What McNemar's test says of two classifiers.
+    """The result of McNemar's test of two classifiers.
 
     Attributes:
         n: examples.
@@ -48,13 +48,13 @@ class McNemar:
 
     @property
     def discordant_share(self) -> float:
-        """The share of examples that one gets right and the other does not; `paired_power` asks for it."""
+        """The share of examples that one gets right and the other does not, an argument of `paired_power`."""
         return (self.only_a + self.only_b) / self.n
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A difference of two means over the same examples, first less second, and what a test says of it.
+    """A difference of two means over the same examples, first less second, and the result of a test.
 
     Attributes:
         difference: the mean of the first scores less that of the second.
@@ -78,8 +78,8 @@ def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
     Follows McNemar 1947; the mid-p value follows Fagerland, Lydersen and Laake 2013, who recommend it.
 
     Args:
-        right_a: `(n,)`, bool: which examples the first classifier gets right.
-        right_b: `(n,)`, bool, likewise for the second, in the same order.
+        right_a: `(n,)`, bool: whether the first classifier gets each example right.
+        right_b: `(n,)`, bool: the same of the second, in the same order.
 
     Raises:
         ValueError: unless both are boolean, of one length and not empty.
@@ -106,7 +106,6 @@ def paired_bootstrap(
     clusters: ArrayLike | None = None,
     resamples: int = 10_000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> PairedDifference:
     """The difference of two means over the same examples, with its percentile interval and p value by bootstrap.
 
@@ -118,23 +117,22 @@ def paired_bootstrap(
         scores_a: `(n,)`: the first model's score of each example, such as right (1) or wrong (0), or its loss.
         scores_b: `(n,)`, the second model's, in the same order.
         clusters: `(n,)`, such as the document of each example: whole clusters are drawn.
-        resamples: how many; the p value is at least 1 / (resamples + 1).
+        resamples: their number; the p value is at least 1 / (resamples + 1).
         seed: of the draws.
-        confidence: the share of such intervals that hold the true difference, for many examples.
 
     Raises:
         ValueError: for scores that are no pairs of numbers, or fewer than two of them (or of clusters).
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=2)
-    random, found = np.random.default_rng(seed), []
+    random, means = np.random.default_rng(seed), []
     for size in portions(resamples, len(sums)):
         drawn = random.integers(0, len(sums), (size, len(sums)))
-        found.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
-    resampled = np.concatenate(found)  # (resamples,)
+        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
+    resampled = np.concatenate(means)  # (resamples,)
     difference = float(sums.sum() / sizes.sum())
     slack = _ROUNDING * np.abs(sums).sum() / sizes.sum()
     extreme = int((np.abs(resampled - difference) >= abs(difference) - slack).sum())
-    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = percentile_interval(resampled)
     return PairedDifference(difference, (extreme + 1) / (resamples + 1), float(low), float(high))
 
 
@@ -168,11 +166,11 @@ def paired_permutation(
 
 
 def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
-    """The p values of several tests, each adjusted for all, `(tests,)` in the order given: compare them with α itself.
+    """The p values of several tests, each adjusted for all, `(tests,)` in their order: compare them with α itself.
 
-    "bonferroni" and "holm" keep the chance of any false discovery at α, whatever the tests have to do with each other;
-    Holm 1979 never rejects less than Bonferroni. "benjamini-hochberg" keeps the expected share of false ones among the
-    discoveries at α, for independent or positively dependent tests (Benjamini and Hochberg 1995).
+    "holm" keeps the chance of any false discovery at α, however the tests depend on each other (Holm 1979).
+    "benjamini-hochberg" keeps the expected share of false ones among the discoveries at α, for independent or
+    positively dependent tests (Benjamini and Hochberg 1995).
 
     Raises:
         ValueError: for values that are no probabilities, or an unknown method.
@@ -181,8 +179,6 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
         raise ValueError("p_values: they are not a list of numbers between 0 and 1")
     tests = len(p_values)
-    if method == "bonferroni":
-        return np.minimum(1.0, tests * p_values)
     if method == "holm":
         order = np.argsort(p_values)
         steps = np.maximum.accumulate((tests - np.arange(tests)) * p_values[order])
@@ -191,11 +187,11 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
         return adjusted
     if method == "benjamini-hochberg":
         return stats.false_discovery_control(p_values, method="bh") if tests else p_values
-    raise ValueError(f"method: {method!r} is not 'holm', 'bonferroni' or 'benjamini-hochberg'")
+    raise ValueError(f"method: {method!r} is not 'holm' or 'benjamini-hochberg'")
 
 
 def paired_power(
-    n: int, discordant_share: float, difference: float, alpha: float = 0.05, *, mid_p: bool = True
+    n: int, discordant_share: float, difference: float, alpha: float = ALPHA, *, mid_p: bool = True
 ) -> float:
     """The chance that McNemar's test finds a difference of accuracy that is there.
 
@@ -228,19 +224,16 @@ def paired_power(
     below = critical - 1 if mid_p else critical
     p_value = stats.binom.cdf(below, discordant, 0.5) + stats.binom.cdf(critical, discordant, 0.5)
     critical = critical - (p_value > alpha)
-    first = (1 + difference / discordant_share) / 2  # the first model's share of discordant pairs
-    rejects = stats.binom.cdf(critical, discordant, first) + stats.binom.sf(
-        discordant - critical - 1, discordant, first
-    )
+    better = (1 + difference / discordant_share) / 2  # the share of discordant pairs that the first model gets right
+    rejects = stats.binom.cdf(critical, discordant, better)
+    rejects += stats.binom.sf(discordant - critical - 1, discordant, better)
     return float(stats.binom.pmf(discordant, n, discordant_share) @ rejects)
 
 
-def smallest_difference(
-    n: int, discordant_share: float, power: float = 0.8, alpha: float = 0.05, *, mid_p: bool = True
-) -> float:
+def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alpha: float = ALPHA) -> float:
     """The smallest difference of accuracy, as a share, that McNemar's test finds with this chance among `n` examples.
 
-    The power is that of `paired_power`, which names the other arguments.
+    The power is that of `paired_power` with mid-p values, which has the other arguments.
 
     Raises:
         ValueError: for values that cannot be, or when so few examples never give that power.
@@ -249,11 +242,11 @@ def smallest_difference(
         raise ValueError(f"power: {power} is not between 0 and 1")
 
     def missing(difference: float) -> float:
-        return paired_power(n, discordant_share, difference, alpha, mid_p=mid_p) - power
+        return paired_power(n, discordant_share, difference, alpha) - power
 
     if missing(discordant_share) < 0:
         raise ValueError(f"n: {n} examples, {discordant_share:.1%} of them discordant, never give a power of {power}")
-    if missing(0.0) >= 0:  # so little is asked for that false alarms suffice
+    if missing(0.0) >= 0:  # false alarms alone are as frequent
         return 0.0
     return float(optimize.brentq(missing, 0.0, discordant_share))
 
@@ -284,12 +277,3 @@ def _check_pairs(name_a: str, a: np.ndarray, name_b: str, b: np.ndarray, *, at_l
         raise ValueError(f"{name_b}: {len(b)} do not pair with {len(a)} in {name_a}")
     if len(a) < at_least:
         raise ValueError(f"{name_a}: a test needs at least {at_least}, not {len(a)}")
-
-
-def portions(resamples: int, width: int) -> Iterator[int]:
-    """How many resamples of `width` numbers to draw at a time, so that memory stays small, until all are drawn."""
-    if resamples < 1:
-        raise ValueError(f"resamples: {resamples} is not at least 1")
-    most = max(1, _AT_ONCE // max(1, width))
-    for start in range(0, resamples, most):
-        yield min(most, resamples - start)

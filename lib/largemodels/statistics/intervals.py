@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 CONFIDENCE = 0.95
+"""The share of intervals that hold the truth, for all intervals of the book."""
 
 
-def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
     """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`.
 
     Raises:
@@ -20,15 +22,11 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[fl
     values = np.asarray(values, dtype=float).ravel()
     if values.size < 2:
         raise ValueError(f"values: an interval needs at least 2, not {values.size}")
-    mean = float(values.mean())
     standard_error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    margin = float(special.stdtrit(values.size - 1, (1 + confidence) / 2)) * standard_error
-    return mean, mean - margin, mean + margin
+    return student_interval(float(values.mean()), standard_error, values.size - 1)
 
 
-def clustered_mean_interval(
-    values: ArrayLike, clusters: ArrayLike, confidence: float = CONFIDENCE
-) -> tuple[float, float, float]:
+def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[float, float, float]:
     """The mean of values that come in clusters, and the ends of its interval: `(mean, low, high)`.
 
     Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
@@ -37,16 +35,18 @@ def clustered_mean_interval(
 
     Args:
         values: `(n,)`.
-        clusters: `(n,)`, which cluster each value belongs to.
-        confidence: the share of such intervals that hold the true mean.
+        clusters: `(n,)`, the cluster of each value.
 
     Raises:
         ValueError: for fewer than two clusters.
     """
-    values = np.asarray(values, dtype=float).ravel()
     number, variance = clustered_variance(values, clusters)
-    mean, standard_error = float(values.mean()), math.sqrt(variance)
-    margin = float(special.stdtrit(number - 1, (1 + confidence) / 2)) * standard_error
+    return student_interval(float(np.mean(values, dtype=float)), math.sqrt(variance), number - 1)
+
+
+def student_interval(mean: float, standard_error: float, freedom: int) -> tuple[float, float, float]:
+    """A mean and the ends of its interval by Student's t with so many degrees of freedom: `(mean, low, high)`."""
+    margin = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * standard_error
     return mean, mean - margin, mean + margin
 
 
@@ -65,19 +65,34 @@ def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> tuple[int, flo
     return number, number / (number - 1) * float((deviations**2).sum()) / values.size**2
 
 
-def proportion_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
     """The proportion `count / n` and the ends of its Wilson score interval: `(proportion, low, high)`.
 
-    Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927).
+    Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927). Counts may be
+    fractions, as effective sample sizes are; SciPy's `proportion_ci` takes whole ones only.
+
+    Raises:
+        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
+    """
+    proportion, z = proportion_of(count, n), float(special.ndtri((1 + CONFIDENCE) / 2))
+    shrink = 1 + z * z / n
+    centre = (proportion + z * z / (2 * n)) / shrink
+    margin = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n)) / shrink
+    # Rounding can carry an end past the proportion, 0 or 1 by the last digit.
+    return proportion, max(0.0, min(centre - margin, proportion)), min(1.0, max(centre + margin, proportion))
+
+
+def proportion_intervals(counts: Iterable[int], sizes: Iterable[int]) -> np.ndarray:
+    """The `proportion_interval` of each count and size, `(rows, 3)`."""
+    return np.array([proportion_interval(int(count), int(n)) for count, n in zip(counts, sizes, strict=True)])
+
+
+def proportion_of(count: float, n: float) -> float:
+    """The proportion `count / n`.
 
     Raises:
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
     if n < 1 or not 0 <= count <= n:
         raise ValueError(f"count: {count} of {n} is not a proportion")
-    z = float(special.ndtri((1 + confidence) / 2))
-    proportion, shrink = count / n, 1 + z * z / n
-    centre = (proportion + z * z / (2 * n)) / shrink
-    margin = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n)) / shrink
-    # Rounding can carry an end past the proportion, 0 or 1 by the last digit.
-    return proportion, max(0.0, min(centre - margin, proportion)), min(1.0, max(centre + margin, proportion))
+    return count / n

@@ -1,8 +1,7 @@
 """What a number on a test set is worth: exact and bootstrap intervals, and the spread over seeds and test sets.
 
 The other intervals of the book are in `largemodels.statistics.intervals`, comparisons of two models in
-`largemodels.statistics.comparisons`, metrics in `largemodels.evaluation.metrics`, what probabilities are worth in
-`largemodels.statistics.calibration`, and which answers are wrong in `largemodels.evaluation.error_analysis`.
+`largemodels.statistics.comparisons`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,11 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from largemodels.statistics.comparisons import PairedDifference
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_of, student_interval
+from largemodels.statistics.resampling import portion
 
-_AT_ONCE = 2_000_000  # row numbers drawn at a time, so that memory does not grow with the resamples
 
-
-def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def exact_interval(count: int, n: int) -> tuple[float, float, float]:
     """The proportion `count / n` and the ends of its exact interval: `(proportion, low, high)`.
 
     It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
@@ -32,12 +30,11 @@ def exact_interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[
     Raises:
         ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
-    if n < 1 or not 0 <= count <= n:
-        raise ValueError(f"count: {count} of {n} is not a proportion")
-    tail = (1 - confidence) / 2
+    proportion, tail = proportion_of(count, n), (1 - CONFIDENCE) / 2
+    # SciPy's `proportion_ci` searches for the same ends, a thousand times as long.
     low = float(special.betaincinv(count, n - count + 1, tail)) if count else 0.0
     high = float(special.betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
-    return count / n, low, high
+    return proportion, low, high
 
 
 def bootstrap_interval(
@@ -47,14 +44,13 @@ def bootstrap_interval(
     method: Literal["BCa", "percentile"] = "BCa",
     resamples: int = 2000,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> tuple[float, float, float]:
     """A statistic and the ends of its bootstrap interval: `(value, low, high)`.
 
     Rows are drawn with replacement; what stands in one row of the columns stays together. The percentile interval takes
     the quantiles of the resampled statistic; BCa (Efron 1987) corrects them for bias and skew. Where every resample
-    gives the same value, as when every answer is right, both ends are that value, which says nothing about
-    others: `exact_interval` does.
+    gives the same value, as when every answer is right, both ends are that value, which tells nothing of other test
+    sets: `exact_interval` does.
 
     Args:
         statistic: called as `statistic(*columns)` with arrays of as many rows, and gives one number.
@@ -62,9 +58,8 @@ def bootstrap_interval(
         clusters: `(n,)`, such as the document of each row: whole clusters are drawn, since their rows are not
             independent (Field and Welsh 2007).
         method: "BCa" or "percentile".
-        resamples: how many.
+        resamples: their number.
         seed: of the draws.
-        confidence: the share of such intervals that hold the true value, for many rows.
 
     Raises:
         ValueError: for columns of unequal length, fewer than two rows or clusters, a resample in which the
@@ -82,31 +77,31 @@ def bootstrap_interval(
         return float(statistic(*(array[rows] for array in arrays)))
 
     numbers = np.arange(len(units))
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # what is undefined is told below, in words
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # refused below, in words
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        result = stats.bootstrap(
             (numbers,),
             of_units,
             vectorized=False,
             method=method,
             n_resamples=resamples,
-            batch=max(1, _AT_ONCE // len(units)),
-            confidence_level=confidence,
+            batch=portion(len(units)),
+            confidence_level=CONFIDENCE,
             rng=np.random.default_rng(seed),
         )
-    value, resampled = of_units(numbers), found.bootstrap_distribution
+    value, resampled = of_units(numbers), result.bootstrap_distribution
     if undefined := int((~np.isfinite(resampled)).sum()):
         raise ValueError(f"statistic: it is not a finite number in {undefined} of {resamples} resamples")
     if np.ptp(resampled) == 0:
         return value, value, value
-    low, high = found.confidence_interval
+    low, high = result.confidence_interval
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("method: BCa does not apply to this statistic on these rows; take 'percentile'")
     return value, float(low), float(high)
 
 
 def _units(n: int, clusters: ArrayLike | None) -> list[np.ndarray]:
-    """The rows of what is drawn as a whole: of each cluster, or each row by itself."""
+    """The rows that are drawn together: those of each cluster, or each row by itself."""
     if clusters is None:
         if n < 2:
             raise ValueError(f"columns: a bootstrap needs at least 2 rows, not {n}")
@@ -153,7 +148,7 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
     persons × items in Brennan 2001; why to tell the two apart: Bouthillier et al. 2021).
 
     Args:
-        right: `(seeds, examples)`, bool: which examples the model of each seed gets right.
+        right: `(seeds, examples)`, bool: whether the model of a seed gets an example right.
 
     Raises:
         ValueError: unless it is boolean with at least two seeds and two examples.
@@ -176,9 +171,7 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
     )
 
 
-def seed_and_test_interval(
-    differences: ArrayLike, clusters: ArrayLike | None = None, confidence: float = CONFIDENCE
-) -> PairedDifference:
+def seed_and_test_interval(differences: ArrayLike, clusters: ArrayLike | None = None) -> PairedDifference:
     """The mean difference of two methods over seeds and examples, and how far another draw of both might move it.
 
     A seed moves all examples together and an example all seeds, so the numbers are dependent in two ways. The variance
@@ -188,8 +181,7 @@ def seed_and_test_interval(
 
     Args:
         differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
-        clusters: `(examples,)`, such as the document of each; each for itself if not given.
-        confidence: of the interval.
+        clusters: `(examples,)`, such as the document of each; without them each example is its own.
 
     Raises:
         ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
@@ -206,7 +198,7 @@ def seed_and_test_interval(
     number, over_clusters = clustered_variance(differences, cluster)
     _, over_both = clustered_variance(differences, seed * number + cluster)
     error = math.sqrt(max(over_seeds + over_clusters - over_both, over_seeds, over_clusters))
-    mean, freedom = float(differences.mean()), min(seeds, number) - 1
-    margin = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    freedom = min(seeds, number) - 1
+    mean, low, high = student_interval(float(differences.mean()), error, freedom)
     p = 2 * float(special.stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0)
-    return PairedDifference(mean, p, mean - margin, mean + margin)
+    return PairedDifference(mean, p, low, high)

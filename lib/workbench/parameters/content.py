@@ -117,9 +117,9 @@ def read_predictions(file: Path) -> Any:
 
 def paired(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Each model of other runs beside its counterpart in the first run, from their tables of predictions by file."""
-    from largemodels.statistics import paired_runs as paired
+    from largemodels.statistics import paired_runs
 
-    return paired.paired(first, others)
+    return paired_runs.compare_runs(first, others)
 
 
 def predictions_to_keep(table: Any) -> Any:

@@ -14,9 +14,9 @@ from largemodels.domain_adaptation.effects import (
     difference,
     effects,
     effects_figure,
+    effects_table,
     metric_name,
     read_answers,
-    readable,
     seconds_beside,
     targets_of,
 )
@@ -111,10 +111,11 @@ def test_a_text_that_stands_twice_is_two_examples():
         (lambda table: table.query("seed == 0"), "answers: they are of one seed"),
         (lambda table: table.drop(columns="seed"), "answers: they are of one seed"),
         (lambda table: table.query("model != 'nothing'"), "answers: none are those of 'nothing'; there are m"),
+        (lambda table: table.query("model == 'nothing'"), "answers: all are those of 'nothing'; there is no method"),
         (lambda table: table.query("model != 'm' or seed != 1"), "answers: not every method was asked about every"),
         (lambda table: table.drop(index=5), "answers: not every method was asked about every example"),
     ],
-    ids=["one seed", "no seed", "no base", "a seed is missing", "an answer is missing"],
+    ids=["one seed", "no seed", "no base", "no method", "a seed is missing", "an answer is missing"],
 )
 def test_answers_that_cannot_be_compared_are_refused_in_one_sentence(change, said):
     with pytest.raises(InputError, match=f"^{said}"):
@@ -146,13 +147,13 @@ def test_answers_and_seconds_are_read_from_what_is_recorded(tmp_path):
 
 def test_the_table_as_people_read_it_marks_what_survives():
     table = effects(pd.concat([answers({"m": 0.25, "n": 0.0}), answers({"m": 0.0, "n": 0.0}, "b", 1)]))
-    shown = readable(table, {("a", "m"): 2.0, ("b", "m"): 4.0, ("a", "n"): 1.0})
+    shown = effects_table(table, {("a", "m"): 2.0, ("b", "m"): 4.0, ("a", "n"): 1.0})
     assert list(shown) == ["a", "b", "all", "seconds"]
     row = table[(table["method"] == "m") & (table["target"] == "a")].iloc[0]
     assert shown.loc["m", "a"] == f"{100 * row.difference:+.1f} ({100 * row.low:+.1f} to {100 * row.high:+.1f}) *"
     assert not shown.loc["n", "a"].endswith(" *")
     assert shown["seconds"].tolist() == ["3", "1"]
-    assert "seconds" not in readable(table, {})
+    assert "seconds" not in effects_table(table, {})
 
 
 def test_the_figure_fills_what_survives():

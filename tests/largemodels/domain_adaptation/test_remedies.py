@@ -84,7 +84,6 @@ def test_every_remedy_answers_the_target_with_probabilities(outcomes, drawn, met
     assert trial.log_probabilities.shape == (50, 2)
     np.testing.assert_allclose(np.exp(trial.log_probabilities).sum(1), 1, atol=1e-4)
     assert trial.seconds > 0
-    assert 0 < trial.loss(drawn.judged) < 5
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in KNOWS_LABELS])

@@ -14,10 +14,10 @@ from matplotlib import pyplot as plt
 
 from largemodels.domain_adaptation.toy import (
     Linear,
+    ToyDomains,
     adapt,
     bent_boundary,
     boundary_figure,
-    misleading_feature,
     remedy_table,
     rotated_gaussians,
     rotated_moons,
@@ -28,6 +28,20 @@ from largemodels.domain_adaptation.toy import (
 from largemodels.figures import style
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def misleading_feature(seed=0, n=200):
+    """Across, a feature that tells the classes apart in both domains; upwards, a better one in the source alone."""
+
+    def draw(place, tells):
+        random = np.random.default_rng((seed, place))
+        labels = random.permutation(np.arange(n) % 2)
+        sides = 2.0 * labels - 1
+        middles = np.stack([sides, 1.5 * (sides if tells else np.ones(n))], 1)
+        return middles + random.normal(size=(n, 2)) * (0.6, 0.3), labels
+
+    return ToyDomains("a feature that misleads", *draw(0, True), *draw(1, False))
+
 
 PROBLEMS = {
     "turned a little": functools.partial(rotated_gaussians, 40),

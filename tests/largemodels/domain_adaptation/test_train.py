@@ -126,8 +126,8 @@ def test_it_learns_the_task_and_brings_the_features_of_the_domains_together(meth
     held_out, apart = examples(seed=1), []
     for strength in (0.0, weight):
         model = classifier()
-        options = {"method": method, "weight": strength, "max_length": 32, "validation": held_out, "evaluations": 1}
-        history = fine_tune_across(model, tokenizer(), examples(), other_domain(), recipe, **options)
+        options = {"method": method, "weight": strength, "max_length": 32}
+        fine_tune_across(model, tokenizer(), examples(), other_domain(), recipe, **options)
         features = [
             torch.tensor(features_of(model, tokenizer(), table, max_length=32))
             for table in (examples(seed=8), other_domain(200, 9))
@@ -135,7 +135,6 @@ def test_it_learns_the_task_and_brings_the_features_of_the_domains_together(meth
         apart.append(distance(*features).item())
     accuracy = (predict(model, tokenizer(), held_out, max_length=32).argmax(1) == held_out["label"]).mean()
     assert accuracy > 0.85
-    assert history["validation_accuracy"].iloc[-1] == accuracy
     assert apart[1] < 0.5 * apart[0]
 
 

@@ -49,7 +49,6 @@ def test_the_bootstrap_of_a_count_is_that_of_the_binomial():
     _, low, high = bootstrap_of_count(24, 30, resamples=4000)
     assert (low, high) == pytest.approx(stats.binom.ppf([0.025, 0.975], 30, 0.8) / 30, abs=1 / 30 + 1e-9)
     assert bootstrap_of_count(30, 30) == (1.0, 1.0, 1.0)
-    assert bootstrap_of_count(24, 30, method="BCa", resamples=4000)[1] < low + 1e-9  # it heeds the skew
 
 
 def test_answers_of_one_document_are_as_correlated_as_asked():

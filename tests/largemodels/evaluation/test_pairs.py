@@ -74,14 +74,11 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(table, message):
         judged(table)
 
 
-def test_the_answers_of_a_model_are_those_of_its_first_seed_unless_another_is_named():
+def test_the_answers_of_a_model_are_those_of_its_first_seed():
     table = judged(some(seeds=(4, 2)))
     assert set(answers_of(table, "b")["seed"]) == {2}
-    assert set(answers_of(table, "b", 4)["seed"]) == {4}
     with pytest.raises(InputError, match="there is no model x; there is a, b, c"):
         answers_of(table, "x")
-    with pytest.raises(InputError, match="b has no seed 3"):
-        answers_of(table, "b", 3)
 
 
 def test_each_pair_is_tested_on_its_first_seed_by_document_and_corrected_for_all():

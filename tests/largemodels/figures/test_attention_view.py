@@ -2,34 +2,14 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from html_tags import Tags
 from largemodels.figures.attention_view import AttentionView
 
 HALF = np.array([[0.25, 0.75], [1.0, 0.0]])
-
-
-class Tags(HTMLParser):
-    """Checks that tags close in order, and keeps the attributes and the text seen."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.attributes, self.text = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.attributes.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 def test_every_tag_closes_and_every_word_is_a_button_with_its_weight():

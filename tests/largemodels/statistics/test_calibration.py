@@ -1,6 +1,5 @@
 """Calibration is measured as defined, with the bias that it has, and a temperature that was there is found."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -9,17 +8,13 @@ from hypothesis import strategies as st
 from scipy import special, stats
 from sklearn.calibration import calibration_curve
 
-mpl.use("Agg")
-
 from largemodels.base.checks import as_distributions
-from largemodels.figures import style
-from largemodels.statistics import calibration, comparisons
+from largemodels.statistics import calibration, resampling
 from largemodels.statistics.calibration import (
     apply_temperature,
     expected_calibration_error,
     expected_ece_of_perfect_calibration,
     fit_temperature,
-    reliability_figure,
     reliability_table,
 )
 from largemodels.statistics.intervals import proportion_interval
@@ -175,7 +170,7 @@ def test_the_simulation_depends_on_its_seed_and_hardly_on_how_many_are_drawn_at_
     probabilities = special.softmax(calibrated(50, 0)[0], axis=1)
     whole = expected_ece_of_perfect_calibration(probabilities, draws=300)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300, seed=1) != whole
-    monkeypatch.setattr(comparisons, "_AT_ONCE", 7 * 50)
+    monkeypatch.setattr(resampling, "AT_ONCE", 7 * 50)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300) == pytest.approx(whole)
 
 
@@ -224,25 +219,6 @@ def test_where_no_temperature_is_best_an_end_is_returned():
     logits, _ = calibrated(50, 0)
     assert fit_temperature(logits, logits.argmax(1)) == calibration.TEMPERATURES[0]
     assert fit_temperature(logits, logits.argmin(1)) == pytest.approx(calibration.TEMPERATURES[1], rel=1e-4)
-
-
-def test_a_figure_shows_every_bin_with_its_interval():
-    table = reliability_table(sure(0.91, 0.95, 0.99, 0.52), [0, 0, 1, 1], bins=10)
-    with mpl.rc_context():
-        style.use_style()
-        _, (ax,) = style.panels(1)
-        reliability_figure({"raw": table, "scaled": table}, ax=ax, title="before and after")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["calibrated", "raw", "scaled"]
-    points, _, (bars,) = ax.containers[0]
-    assert points.get_xydata().tolist() == table[["confidence", "accuracy"]].to_numpy().tolist()
-    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
-    assert np.array(ends) == pytest.approx(table[["accuracy_low", "accuracy_high"]].to_numpy())
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == (
-        "confidence",
-        "accuracy",
-        "before and after",
-    )
-    mpl.pyplot.close("all")
 
 
 def test_what_float32_rounds_is_a_distribution_still():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
-from largemodels.statistics.paired_runs import paired
+from largemodels.statistics.paired_runs import compare_runs
 
 RANDOM = np.random.default_rng(0)
 FIRST = RANDOM.random(200) < 0.8
@@ -19,7 +19,7 @@ def answers(right, *, model="network", start=0, label="yes", **more):
 
 
 def only(first, other):
-    (pair,) = paired({"test": first}, [{"test": other}])
+    (pair,) = compare_runs({"test": first}, [{"test": other}])
     return pair
 
 
@@ -40,7 +40,7 @@ def test_only_examples_that_both_were_asked_about_with_the_same_label_are_counte
     other = answers([False, False, False, False])
     other.loc[:1, "label"] = "no"
     assert only(answers([True, True, False, True]), other).n == 2
-    assert paired({"test": answers([True])}, [{"test": answers([True], start=1)}]) == []
+    assert compare_runs({"test": answers([True])}, [{"test": answers([True], start=1)}]) == []
 
 
 def test_a_text_that_stands_twice_is_paired_in_order():
@@ -59,14 +59,14 @@ def test_each_model_meets_its_own_counterpart_in_the_same_file_only():
         "test": pd.concat([answers([False, True], model="words"), answers([True, False])]),
         "more": answers([True]),
     }
-    pairs = paired(first, [{}, other])
+    pairs = compare_runs(first, [{}, other])
     assert [(pair.run, pair.file, pair.model) for pair in pairs] == [(2, "test", "network"), (2, "test", "words")]
     assert [(pair.right_first, pair.right) for pair in pairs] == [(2, 1), (0, 1)]
 
 
 def test_p_is_adjusted_for_all_pairs_together():
     others = [{"test": answers(np.roll(FIRST, shift) | (np.arange(200) < 40))} for shift in (1, 2, 3)]
-    pairs = paired({"test": answers(FIRST)}, others)
+    pairs = compare_runs({"test": answers(FIRST)}, others)
     assert [pair.p_holm for pair in pairs] == list(adjusted_p([pair.p for pair in pairs]))
     assert max(pair.p_holm for pair in pairs) > max(pair.p for pair in pairs)
 

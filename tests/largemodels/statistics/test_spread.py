@@ -132,7 +132,8 @@ def test_the_two_spreads_are_those_that_the_answers_were_drawn_with():
         chance = random.uniform(0.4, 0.9, n) + random.normal(0, between_seeds, (6, 1)).clip(-0.1, 0.1)
         spread = seed_and_test_spread(random.random((6, n)) < chance)
         found.append((spread.seed_sd**2, spread.test_sd**2, spread.observed_sd**2))
-    seed, test, observed = (mean_interval(column, 0.9999)[1:] for column in np.array(found).T)
+    columns = np.array(found).T
+    seed, test, observed = (stats.t.interval(0.9999, 399, column.mean(), stats.sem(column)) for column in columns)
     # Given its seed, an answer is right with chance 0.65 + shift, whatever the example: a Bernoulli variable.
     of_one_answer = 0.65 * 0.35 - between_seeds**2
     assert seed[0] < between_seeds**2 < seed[1]
@@ -167,7 +168,7 @@ def test_an_interval_over_seeds_and_test_sets_holds_the_truth_as_often_as_it_say
         moved = random.normal(0.02, seed_sd, (seeds, 1)) + random.normal(0, document_sd, documents)[clusters]
         found = seed_and_test_interval(moved + random.normal(0, 0.4, (seeds, len(clusters))), clusters)
         held += found.low <= 0.02 <= found.high
-    _, low, high = proportion_interval(held, draws, 0.999)
+    low, high = stats.binomtest(held, draws).proportion_ci(0.999, method="wilson")
     assert high > 0.95, "no less often"
     assert low < 0.99, "and not as if it said 99%"
 

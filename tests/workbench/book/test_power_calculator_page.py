@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from largemodels.figures.power_calculator import Comparison, PowerCalculator
+from largemodels.figures.power_calculator import PairedDesign, PowerCalculator
 from largemodels.statistics.comparisons import paired_power, smallest_difference
 
-OFFERED = {"SST-2": Comparison(872, 0.05, 0.02), "small": Comparison(60, 0.25, 0.1)}
+OFFERED = {"SST-2": PairedDesign(872, 0.05, 0.02), "small": PairedDesign(60, 0.25, 0.1)}
 
 
 @pytest.fixture

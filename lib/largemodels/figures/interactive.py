@@ -1,0 +1,44 @@
+"""Interactive figures as one piece of HTML each, which Jupyter and the built book show as it is.
+
+A figure carries its style, its script and its numbers, and needs no network and no other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Mapping
+
+
+def figure_html(
+    name: str,
+    data: Mapping[str, object],
+    body: Iterable[str],
+    *,
+    content: object,
+    caption: str,
+    style: str,
+    script: str,
+) -> str:
+    """The HTML of a figure, the same in every run.
+
+    Args:
+        name: its class, and the beginning of its id.
+        data: its `data-` attributes, for the script.
+        body: the HTML between style and caption, line by line.
+        content: everything that tells it from other figures of its class, as JSON can hold it: the rest of its id.
+        caption: plain text under the figure; "" for none.
+        style: CSS.
+        script: JavaScript, whose first `ID` stands for the figure's id.
+    """
+    identity = f"{name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+    attributes = "".join(f' data-{key}="{html.escape(str(value))}"' for key, value in data.items())
+    parts = [
+        f'<figure class="{name}" id="{identity}"{attributes}>',
+        f"<style>\n{style}</style>",
+        *body,
+        f"<figcaption>{html.escape(caption)}</figcaption>" if caption else "",
+        f"<script>\n{script.replace('ID', identity, 1)}</script></figure>",
+    ]
+    return "\n".join(parts)
