@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.files import write_atomically
 from workbench.parameters import content
 from workbench.parameters.types import plain
-from workbench.sweeps.ledger import Metric
+from workbench.sweeps.sweep import Metric
 
 if TYPE_CHECKING:
     from workbench.parameters.contract import Contract
