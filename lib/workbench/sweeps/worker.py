@@ -183,7 +183,7 @@ def files_of(folder: Path, notebook: Path) -> tuple[dict[str, bytes], list[str]]
 
 def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
     """The first ingredient in which this machine (`here`) differs from the one that runs the sweep (`there`)."""
-    for part in there.keys() | here.keys():
+    for part in sorted(there.keys() | here.keys()):
         theirs, ours = there.get(part), here.get(part)
         if theirs != ours and isinstance(theirs, dict) and isinstance(ours, dict):
             name = min(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))

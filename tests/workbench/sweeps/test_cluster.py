@@ -159,7 +159,7 @@ def test_a_scheduler_that_does_not_answer_is_a_sentence(project):
 
 def test_a_worker_that_would_compute_something_else_is_left_out(project, cluster):
     # A module of the same name in front of the installed one: the worker's code differs from ours.
-    write_traced_chapter(project)
+    write_traced_chapter(project, "import numpy\nnumpy.zeros(size)")
     fake = project.root / "other" / "numpy-0.0.1.dist-info"
     fake.mkdir(parents=True)
     (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.0.1\n")
