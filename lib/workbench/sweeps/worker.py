@@ -8,6 +8,7 @@ still wanted, and otherwise ends the kernel.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import threading
 from collections.abc import Callable
@@ -74,18 +75,16 @@ class _Run(threading.Thread):
         super().__init__(daemon=True)
         self._work = work
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
 
     def run(self) -> None:
-        """Do the work."""
+        """Do the work, unless it has been ended already."""
         from jupyter_core.utils import ensure_event_loop
 
         self._loop = ensure_event_loop()  # in which this thread waits for its kernel
-        try:
-            self.reply = self._work()
-        except asyncio.CancelledError:
-            pass
-        finally:
-            self._loop.close()
+        with contextlib.suppress(asyncio.CancelledError), contextlib.closing(self._loop):
+            if not self._ended:
+                self.reply = self._work()
 
     def finish_while(self, is_wanted: Callable[[], bool]) -> bool:
         """Whether the run has come to its end; where it is not wanted any more it is ended, and its kernel with it."""
@@ -94,8 +93,10 @@ class _Run(threading.Thread):
             self.join(_TICK)
             if not self.is_alive():
                 return True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._cancel)
+        self._ended = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, because the run has just come to its end
+                self._loop.call_soon_threadsafe(self._cancel)
         self.join(_GRACE)
         return False
 
@@ -115,13 +116,13 @@ def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -
         environment: variables of the kernel, over those of this process.
         scratch: the folder for the temporary one that the point is run in.
     """
-    with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch) as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:
             return _run(_Elsewhere(Path(folder)), request, environment)
-        except Refusal as refusal:
-            return {"refused": list(refusal.sentences)}
-        except Exception as error:
-            return {"refused": [f"{type(error).__name__}: {error}"]}
+    except Refusal as refusal:
+        return {"refused": list(refusal.sentences)}
+    except Exception as error:
+        return {"refused": [f"{type(error).__name__}: {error}"]}
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class _Quiet:
     """A reporter that says nothing: the sweep has its own view."""
 
     def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
-        """Data are prepared."""
+        """Data are prepared, or another run is waited for."""
 
     def started(self, chapter: str, cells: int) -> None:
         """The chapter starts."""

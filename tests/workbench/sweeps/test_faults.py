@@ -112,6 +112,23 @@ def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
 
 
+@pytest.mark.parametrize("moment", ["a folder is there", "a kernel starts"])
+def test_an_interrupt_before_a_chapter_has_begun_leaves_no_process(project, moment):
+    write_traced_chapter(project, hanging(project, 1))
+    process = start(project, *SIZES)
+    if moment == "a folder is there":
+        wait_until(lambda: list(project.runs.glob("toy/*/run.json")))
+    else:
+        wait_until(lambda: len(psutil.Process(process.pid).children()) == 2)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert (code, err.splitlines()[-1]) == (130, "workbench: interrupted")
+    assert not trace(project)
+    assert all(is_gone(child.pid) for child in family)
+    assert {run.record["status"] for run in all_runs(project)} == {"interrupted"}
+
+
 def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(project):
     write_traced_chapter(project, hanging(project, 3))
     process = start(project, *SIZES)
