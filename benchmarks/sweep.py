@@ -130,7 +130,7 @@ def write_records(folder: Path, settings: int, seeds: int) -> list[str]:
     from workbench.core.project import Project
     from workbench.parameters.contract import load_contract
     from workbench.sweeps.grid import points_of
-    from workbench.sweeps.ledger import Keys
+    from workbench.sweeps.sweep import Keys
 
     project = Project(folder)
     contract = load_contract(project, "small")

@@ -38,6 +38,17 @@ def trace(project: Project) -> list[tuple[int, int, int, int]]:
     return [tuple(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def hanging(project: Project, *sizes: int) -> str:
+    """A cell that hangs at these sizes until `mend`."""
+    mended = str(project.root / "mended")
+    return f"import time\nwhile size in {sizes} and not os.path.exists({mended!r}):\n    time.sleep(0.05)"
+
+
+def mend(project: Project) -> None:
+    """Let what hangs go on, and what fails succeed."""
+    (project.root / "mended").touch()
+
+
 def _heeding_signals() -> None:
     """Tests that `nohup` has started hand down that signals are ignored, and a sweep obeys."""
     for number in (signal.SIGHUP, signal.SIGINT):

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import (
@@ -24,16 +23,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from workbench.core.console import can_redraw, err, out
 from workbench.core.text import duration, number
 from workbench.runs.store import Run
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-def can_redraw(console: Console) -> bool:
-    """Whether a console is a terminal that can change what it shows; others get a line for each event."""
-    return console.is_terminal and not console.is_dumb_terminal
 
 
 class _Done(ProgressColumn):

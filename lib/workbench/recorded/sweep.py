@@ -37,8 +37,8 @@ from workbench.recorded.run import (
 from workbench.runs.predictions import collected
 from workbench.runs.record import claims_by_statement
 from workbench.runs.store import Run, all_runs
-from workbench.sweeps.ledger import Metric
 from workbench.sweeps.summary import Summary, column, seed_names, summarised
+from workbench.sweeps.sweep import Metric
 
 
 def find_sweep(project: Project, name: str) -> Path | None:

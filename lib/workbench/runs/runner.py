@@ -10,7 +10,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,12 +72,13 @@ def run_chapter(
     *,
     force: bool = False,
     limits: Limits = Limits(),
+    environment: Mapping[str, str] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[Run, bool]:
     """The run of a chapter with these parameters, and whether it is another one that is reused.
 
     A run of the same key that another process has under way is waited for, and reused if it completes. The run may have
-    ended badly: its record says so.
+    ended badly: its record says so. `environment` holds variables of the kernel that differ from this process's.
 
     Raises:
         RequestError: for values that do not fit, or a runs folder that cannot be written; nothing is written.
@@ -109,7 +110,7 @@ def run_chapter(
     with held, _disk_errors(folder):
         record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
         write_record(folder, record)
-        _execute(contract, injected, folder, record, reporter, limits)
+        _execute(contract, injected, folder, record, reporter, limits, Secrets({**os.environ, **(environment or {})}))
     return Run(folder, record), False
 
 
@@ -238,11 +239,12 @@ def _execute(
     record: dict[str, Any],
     reporter: Reporter,
     limits: Limits,
+    secrets: Secrets,
 ) -> None:
     """Execute into the folder, and complete the record whatever happens."""
     from workbench.runs.engine import Usage
 
-    secrets, usage, watch = Secrets(), Usage(), _Watch(contract, reporter)
+    usage, watch = Usage(), _Watch(contract, reporter)
     reporter.started(contract.chapter, len(contract.code_cells) + bool(injected))
     destination = folder / contract.path.name
     record["status"] = "interrupted"  # holds for whatever ends this function without another word

@@ -1,7 +1,7 @@
 """The Dask cluster that a sweep runs on: one in this process, sized to the machine, or one that runs already.
 
-The cluster in this process has one worker for each run at a time. Its workers are threads that each look after a
-process of their own (`workbench.sweeps.worker`), talk through memory, and open no port beyond this machine.
+The cluster in this process has a worker for each run at a time. Its workers are threads, because a run's process is its
+kernel: they start at once, talk through memory, and open no port that another user of the machine could send code to.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from workbench.core.errors import RunError
 from workbench.core.machine import machine
+from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
 _SCRATCH = "workbench-dask-"  # and the process that a temporary folder is of
-_USUAL_MEMORY = 2 * 2**30
-"""Bytes that a run is taken to need where no earlier one says."""
-
-_PATIENCE = 5.0  # seconds that the end of a sweep waits for an answer
+_USUAL_MEMORY = 2 * 2**30  # bytes that a run is taken to need where no earlier one says
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
+_PATIENCE = 5.0  # seconds that the end of a sweep waits for a scheduler's answer
+_LAST_RUNS = 15.0  # seconds for the kernels of runs under way to end
 _WORTH_IT = {"torch"}  # what a chapter must import for warm kernels to be worth their server
 
 
@@ -41,7 +40,13 @@ class Share:
 
     @classmethod
     def of_machine(cls, points: int, workers: int | None = None, memory_each: int | None = None) -> Share:
-        """As many runs as there are cores and memory for, or GPUs; never more than points, nor than asked for."""
+        """As many runs as there are GPUs, or cores and memory for; never more than `points` or `workers`.
+
+        Args:
+            points: that are to be run.
+            workers: the most runs at a time; None leaves it to the machine.
+            memory_each: bytes that a run needs; None where that is not known.
+        """
         import psutil
 
         facts = machine()
@@ -61,51 +66,109 @@ def _devices(gpus: int) -> tuple[str, ...]:
 
 
 class Cluster:
-    """A connection to a scheduler, and the scheduler and workers themselves where no address is given."""
+    """Workers, each of which runs one point at a time."""
 
-    def __init__(self, address: str | None, share: Share, libraries: Iterable[str] = ()) -> None:
-        self._address, self._share, self._libraries = address, share, set(libraries)
-        self._open = contextlib.ExitStack()
-        self._client: Any = None
+    def __init__(self, client: Any, share: Share | None = None) -> None:
+        self._client = client
+        self._share = {"threads": share.threads, "devices": share.devices} if share else {}
 
-    def __enter__(self) -> Cluster:
+    def workers(self) -> list[str]:
+        """The addresses of the workers that there are now."""
+        return list(self._client.scheduler_info(n_workers=-1)["workers"]) if self.is_connected() else []
+
+    def is_connected(self) -> bool:
+        """Whether the scheduler is there."""
+        return self._client.status == "running"
+
+    def submit(self, request: dict[str, Any], worker: str, arrived: Callable[[Any, Any], None]) -> Any:
+        """The future of a point that a worker runs, or another one where that one is lost.
+
+        `arrived` is called with the future and its reply (see `reply`) in a thread, once that is here: a large one may
+        take minutes on a slow line, during which a lost connection shows elsewhere.
+        """
+        future = self._client.submit(
+            run_point, request, **self._share, workers=[worker], allow_other_workers=True, pure=False
+        )
+
+        def fetch() -> None:
+            arrived(future, self.reply(future))
+
+        future.add_done_callback(lambda _: threading.Thread(target=fetch, daemon=True).start())
+        return future
+
+    def reply(self, future: Any) -> dict[str, Any] | RunError:
+        """The reply of `workbench.sweeps.worker.answer`, or `killed`, a sentence.
+
+        It is an error where the connection was lost, or the workers cannot run a point at all.
+        """
+        from distributed import CancelledError, KilledWorker
+
         try:
-            self._start()
-        except BaseException:
-            self._stop()
-            raise
-        return self
+            return future.result()
+        except KilledWorker:
+            return {"killed": "every worker that it was given to was killed"}
+        except (CancelledError, OSError) as error:
+            if isinstance(error, OSError) and self.is_connected():
+                return RunError(f"a worker failed: {error}")
+            return RunError("the connection to the scheduler was lost; the same line does the rest")
+        except Exception as error:
+            return RunError(f"the workers cannot run a point: {type(error).__name__}: {error}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
+    def cancel(self, futures: list[Any]) -> None:
+        """Have workers stop what they compute; a scheduler that does not answer is not waited for."""
+        if futures and self.is_connected():
+            options = {"force": True}
+            asking = threading.Thread(target=_quietly, args=(self._client.cancel, futures), kwargs=options, daemon=True)
+            asking.start()
+            asking.join(_PATIENCE)
 
-    def _start(self) -> None:
-        if not self._address and self._libraries >= _WORTH_IT:
+
+@contextlib.contextmanager
+def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = ()) -> Iterator[Cluster]:
+    """The cluster of the scheduler at this address; without one, a cluster in this process, for as long as it is open.
+
+    Args:
+        address: of a Dask scheduler, or None.
+        share: of this machine, for a cluster in this process.
+        libraries: what the chapters import, where warm kernels may be worth their server.
+
+    Raises:
+        RunError: where no scheduler answers.
+    """
+    with contextlib.ExitStack() as opened:
+        if not address and set(libraries) >= _WORTH_IT:
             from workbench.kernels.warm import warm_kernels
 
-            self._open.enter_context(warm_kernels(self._libraries))  # it imports while everything else starts
+            opened.enter_context(warm_kernels(libraries))  # it imports while everything else starts
         import dask
-        from distributed import Client, LocalCluster
-
-        from workbench.sweeps.worker import stop_all
+        from distributed import Client
 
         _silence_dask()
-        self._open.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
-        if self._address:
-            try:
-                self._client = Client(self._address, timeout="10s", set_as_default=False)
-            except (OSError, ValueError, TimeoutError) as error:
-                said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise RunError(f"no Dask scheduler answers at {self._address}: {said}") from None
-            return
-        _remove_left_scratch()
-        scratch = self._open.enter_context(
-            tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True)
-        )
+        opened.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
+        client = _connected(address) if address else Client(opened.enter_context(_local(share)), set_as_default=False)
+        opened.callback(_quietly, client.close, timeout=_PATIENCE)
+        yield Cluster(client, None if address else share)
+
+
+def _connected(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
+
+
+@contextlib.contextmanager
+def _local(share: Share) -> Iterator[Any]:
+    """A cluster of threads in this process; at its end the runs under way are ended, and their kernels with them."""
+    from distributed import LocalCluster
+
+    _remove_left_scratch()
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
         cluster = LocalCluster(
-            n_workers=self._share.runs,
+            n_workers=share.runs,
             threads_per_worker=1,
             processes=False,
             local_directory=scratch,
@@ -114,68 +177,10 @@ class Cluster:
             worker_dashboard_address=_LOOPBACK,
             scheduler_kwargs={"dashboard": False},
         )
-        self._open.callback(_quietly, cluster.close, timeout=5)
-        self._client = Client(cluster, set_as_default=False)
-        self._open.callback(stop_all)
-
-    def _stop(self) -> None:
-        if self._client is not None and self._address:
-            _quietly(self._client.close, timeout=5)
-        elif self._client is not None:
-            from workbench.sweeps.worker import stop_all
-
-            stop_all()
-            _quietly(self._client.close, timeout=5)
-        self._open.close()
-
-    def workers(self) -> list[str]:
-        """The addresses of the workers there are."""
-        if not self.is_connected():
-            return []
-        return list(self._client.scheduler_info(n_workers=-1)["workers"])
-
-    def is_connected(self) -> bool:
-        """Whether the scheduler is there."""
-        return self._client.status == "running"
-
-    def submit(self, request: dict[str, Any], worker: str) -> Any:
-        """The future reply of a worker; of another one where that one is lost."""
-        from workbench.sweeps.worker import run_point
-
-        share = {"threads": None, "devices": None}
-        if not self._address:
-            share = {"threads": self._share.threads, "devices": self._share.devices}
-        return self._client.submit(
-            run_point, request, share, workers=[worker], allow_other_workers=True, pure=False, key=None
-        )
-
-    def reply(self, future: Any) -> dict[str, Any]:
-        """What a future has brought.
-
-        Raises:
-            RunError: where the connection was lost, or the workers cannot run a point at all.
-        """
-        from distributed import CancelledError, KilledWorker, TimeoutError
-
         try:
-            return future.result(timeout=60)
-        except KilledWorker:
-            return {"killed": "every worker that it was given to was killed"}
-        except (CancelledError, TimeoutError, OSError) as error:
-            if isinstance(error, OSError) and self.is_connected():
-                raise RunError(f"a worker failed: {error}") from None
-            raise RunError("the connection to the scheduler was lost; the same line does the rest") from None
-        except Exception as error:
-            raise RunError(f"the workers cannot run a point: {type(error).__name__}: {error}") from None
-
-    def cancel(self, futures: list[Any]) -> None:
-        """Have workers stop what they compute; a scheduler that does not answer does not keep anybody waiting."""
-        if futures and self.is_connected():
-            asking = threading.Thread(
-                target=_quietly, args=(self._client.cancel, futures), kwargs={"force": True}, daemon=True
-            )
-            asking.start()
-            asking.join(_PATIENCE)
+            yield cluster
+        finally:
+            _quietly(cluster.close, timeout=_LAST_RUNS)
 
 
 def _silence_dask() -> None:

@@ -21,21 +21,21 @@ from typing import Any, Protocol
 
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
+from workbench.core.text import few
 from workbench.runs.keys import libraries
 from workbench.runs.runner import circumstances, first_record
 from workbench.runs.store import Run, is_locked, iso, lock_of, new_run_folder, write_record
-from workbench.sweeps.cluster import Cluster, Share
+from workbench.sweeps.cluster import Cluster, Share, open_cluster
 from workbench.sweeps.interrupts import Interrupts
-from workbench.sweeps.ledger import Outcome
-from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.sweep import Outcome, Sweep
 
 _TICK = 0.5
 _PATIENCE = 30.0  # seconds without any worker
-_STOP = object()  # arrives in place of a reply where somebody has asked the sweep to stop
+_STOP = None, None  # arrives in place of a future and its reply where the sweep is to stop
 
 
 class View(Protocol):
-    """Somebody who is shown how a sweep goes."""
+    """Shows how a sweep goes."""
 
     def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
         """Points run (their label and since when), are done, have failed, or are left to start."""
@@ -64,6 +64,37 @@ class _Flight:
         return self.sweep.label(self.number)
 
 
+def run_sweeps(
+    sweeps: Sequence[Sweep],
+    view: View,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    limits: tuple[float | None, float | None] = (1800, None),
+) -> None:
+    """Run what is missing of these sweeps; failures are in their ledgers.
+
+    Args:
+        sweeps: what to run.
+        view: is told how it goes.
+        scheduler: the address of a Dask scheduler; None starts a cluster in this process.
+        workers: the most runs at a time on this machine.
+        limits: seconds for a cell and for a run, None for no limit.
+
+    Raises:
+        RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
+        KeyboardInterrupt: on Ctrl-C, after points under way are recorded as interrupted.
+    """
+    missing = sum(len(sweep.missing()) for sweep in sweeps)
+    if not missing:
+        return
+    memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
+    share = Share.of_machine(missing, workers, memory)
+    imported = {name for sweep in sweeps for name in libraries(sweep.contract)} if missing > 1 else set()
+    with open_cluster(scheduler, share, imported) as cluster:
+        Sweeper(sweeps, cluster, view, limits).run()
+
+
 class Sweeper:
     """Runs what is missing of some sweeps, in their order."""
 
@@ -73,8 +104,8 @@ class Sweeper:
         self._sweeps, self._cluster, self._view, self._limits = sweeps, cluster, view, limits
         self._waiting = deque((sweep, number) for sweep in sweeps for number in sweep.missing())
         self._flying: dict[Any, _Flight] = {}
-        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._unfit: dict[str, str] = {}
+        self._arrived: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        self._unfit: set[str] = set()
         self._done = self._failed = 0
         self._idle_since = time.monotonic()
         self._notebooks = {sweep.contract.chapter: sweep.contract.path.read_bytes() for sweep in sweeps}
@@ -93,7 +124,7 @@ class Sweeper:
                     self._send_out()
                     self._show()
                     with contextlib.suppress(queue.Empty):
-                        self._land(self._arrived.get(timeout=_TICK))
+                        self._land(*self._arrived.get(timeout=_TICK))
                         continue
                     self._look_around()
                 self._show()
@@ -113,33 +144,20 @@ class Sweeper:
         running = {flight.label: flight.since for flight in self._flying.values()}
         self._view.changed(running, self._done, self._failed, len(self._waiting))
 
+    def _free_workers(self) -> list[str]:
+        busy = {flight.worker for flight in self._flying.values()}
+        return [worker for worker in self._cluster.workers() if worker not in busy and worker not in self._unfit]
+
     def _send_out(self) -> None:
         """Give every free worker a point."""
-        busy = {flight.worker for flight in self._flying.values()}
-        for worker in self._cluster.workers():
-            if worker in busy or worker in self._unfit:
-                continue
+        for worker in self._free_workers():
             flight = self._next_flight()
             if flight is None:
                 return
             self._launch(flight, worker)
 
-    def _launch(self, flight: _Flight, worker: str) -> None:
-        flight.worker, flight.since = worker, time.monotonic()
-        contract = flight.sweep.contract
-        request = {
-            "chapter": contract.chapter,
-            "notebook": self._notebooks[contract.chapter],
-            "given": flight.sweep.points[flight.number].given,
-            "ingredients": flight.run.record["ingredients"],
-            "limits": self._limits,
-        }
-        future = self._cluster.submit(request, worker)
-        self._flying[future] = flight
-        future.add_done_callback(self._arrived.put)
-
     def _next_flight(self) -> _Flight | None:
-        """The next point, with a folder and a record of its own; those that another process computes are passed."""
+        """The next point, with its folder and record; those that another process computes are passed over."""
         from workbench.runs.runner import turn
 
         for _ in range(len(self._waiting)):
@@ -182,20 +200,44 @@ class Sweeper:
             self._shared[chapter] = circumstances(sweep.project, sweep.contract)
         return self._shared[chapter]
 
-    def _land(self, future: Any) -> None:
-        """Take in what a worker sends back, or the wish to stop."""
-        if future is _STOP:
+    def _launch(self, flight: _Flight, worker: str) -> None:
+        flight.worker, flight.since = worker, time.monotonic()
+        contract = flight.sweep.contract
+        request = {
+            "chapter": contract.chapter,
+            "notebook": self._notebooks[contract.chapter],
+            "given": flight.sweep.points[flight.number].given,
+            "ingredients": flight.run.record["ingredients"],
+            "limits": self._limits,
+        }
+        future = self._cluster.submit(request, worker, lambda *arrived: self._arrived.put(arrived))
+        self._flying[future] = flight
+
+    def _land(self, future: Any, reply: Any) -> None:
+        """Take in what a worker has sent back, or the wish to stop."""
+        if (future, reply) == _STOP:
             raise KeyboardInterrupt
-        if future not in self._flying:
+        flight = self._flying.get(future)
+        if flight is None:
             return
-        reply = self._cluster.reply(future)
-        flight = self._flying[future]
+        if isinstance(reply, RunError):
+            raise reply
         if "unfit" in reply:
+            worker = self._worker_instead_of(flight.worker, reply["unfit"])
             del self._flying[future]
-            self._set_aside(flight, reply["unfit"])
+            self._launch(flight, worker)
             return
         self._close(flight, reply)
         del self._flying[future]
+
+    def _worker_instead_of(self, unfit: str, why: str) -> str:
+        """Another worker for a point; the one that would compute something else gets no more."""
+        self._unfit.add(unfit)
+        fit = [worker for worker in self._cluster.workers() if worker not in self._unfit]
+        if not fit:
+            raise RunError(f"no worker computes what this machine would: {why}; {self._rest()}")
+        self._view.note(f"a worker is left out: {why}")
+        return (self._free_workers() or fit)[0]
 
     def _close(self, flight: _Flight, reply: dict[str, Any]) -> None:
         """Write a run's files, and then its record: until that is there, the run counts as interrupted."""
@@ -203,7 +245,10 @@ class Sweeper:
             target = flight.run.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, content, durable=False)
-        self._write_end(flight, _final(flight, reply))
+        record = _final(flight, reply)
+        if left_out := record.get("left_out"):
+            self._view.note(f"{flight.label}: {few(left_out)} would make more than 256 MiB and did not come back")
+        self._write_end(flight, record)
 
     def _write_end(self, flight: _Flight, record: dict[str, Any]) -> None:
         write_record(flight.run.folder, record)
@@ -215,18 +260,6 @@ class Sweeper:
         self._failed += outcome.status == "failed"
         if outcome.status != "interrupted":
             self._view.ended(flight.label, outcome)
-
-    def _set_aside(self, flight: _Flight, why: str) -> None:
-        """Stop using a worker that would compute something else, and give its point to another one."""
-        self._unfit[flight.worker] = why
-        fit = [worker for worker in self._cluster.workers() if worker not in self._unfit]
-        busy = {other.worker for other in self._flying.values()}
-        if not fit:
-            self._flying[object()] = flight  # so that it is recorded as interrupted
-            raise RunError(f"no worker computes what this machine would: {why}; {self._rest()}")
-        self._view.note(f"a worker is left out: {why}")
-        free = [worker for worker in fit if worker not in busy]
-        self._launch(flight, (free or fit)[0])
 
     def _look_around(self) -> None:
         """Stop where the scheduler or every worker is gone."""
@@ -240,13 +273,13 @@ class Sweeper:
     def _give_up(self) -> None:
         """Take in what has arrived, and record the rest as interrupted."""
         while not self._arrived.empty():
-            if (future := self._arrived.get()) is not _STOP:
+            if (arrived := self._arrived.get()) != _STOP:
                 with contextlib.suppress(RunError, OSError):
-                    self._land(future)
-        self._cluster.cancel([future for future in self._flying if hasattr(future, "cancel")])
+                    self._land(*arrived)
+        self._cluster.cancel(list(self._flying))
         stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
         for flight in self._flying.values():
-            with contextlib.suppress(OSError):  # the record says `running`, which nobody's lock makes interrupted
+            with contextlib.suppress(OSError):  # the record says `running`, which without a lock reads as interrupted
                 self._write_end(flight, {**flight.run.record, **stopped})
             flight.held.release()
         self._flying.clear()
@@ -255,12 +288,10 @@ class Sweeper:
 def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:
     """The record of a run that has come back, with this machine's clock and commit, or of one that was lost."""
     first = flight.run.record
-    mine = {
-        **{part: first[part] for part in ("key", "ingredients", "parameters", "started", "git")},
-        "ended": iso(datetime.now(UTC)),
-    }
+    kept = {part: first[part] for part in ("key", "ingredients", "parameters", "started", "git")}
+    kept["ended"] = iso(datetime.now(UTC))
     if "record" in reply:
-        return {**reply["record"], **mine}
+        return {**reply["record"], **kept}
     sentences = [reply["killed"]] if "killed" in reply else reply["refused"]
     error = {
         "cell": None,
@@ -270,36 +301,4 @@ def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:
         "traceback": sentences,
     }
     seconds = round(time.monotonic() - flight.since, 3)
-    return {**first, **mine, "status": "failed", "seconds": seconds, "error": error}
-
-
-def run_sweeps(
-    sweeps: Sequence[Sweep],
-    view: View,
-    *,
-    scheduler: str | None = None,
-    workers: int | None = None,
-    limits: tuple[float | None, float | None] = (1800, None),
-) -> None:
-    """Run what is missing of these sweeps; failures are in their ledgers.
-
-    Args:
-        sweeps: what to run.
-        view: is told how it goes.
-        scheduler: the address of a Dask scheduler; None starts a cluster in this process.
-        workers: how many runs at a time on this machine, at most.
-        limits: seconds for a cell and for a run, None for no limit.
-
-    Raises:
-        RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
-        KeyboardInterrupt: on Ctrl-C, after points under way are recorded as interrupted.
-    """
-    missing = sum(len(sweep.missing()) for sweep in sweeps)
-    if not missing:
-        return
-    memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
-    share = Share.of_machine(missing, workers, memory)
-    needed = {name for sweep in sweeps for name in libraries(sweep.contract)}
-    warm = scheduler is None and missing > 1
-    with Cluster(scheduler, share, needed if warm else ()) as cluster:
-        Sweeper(sweeps, cluster, view, limits).run()
+    return {**first, **kept, "status": "failed", "seconds": seconds, "error": error}

@@ -5,8 +5,8 @@
     rate=1e-5..1e-3             anything between the two, for random points only
     depths=[1,2],[3]            values of a list
 
-Grids multiply with each other and with the points of a file. Nothing here starts anything: every value of every point
-is held to the chapter's contract, and all mistakes are said at once.
+Grids multiply with each other and with the points of a file. Every value of every point is checked against the
+chapter's contract, and all mistakes are said at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from workbench.parameters.request import given_parameters, is_mapping, named_onc
 from workbench.parameters.types import plain
 
 MOST = 100_000
-"""More points than this in one sweep are taken for a slip."""
+"""The most points in one sweep; more are a mistake."""
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
@@ -61,6 +61,11 @@ class _Between:
     high: float
     whole: bool
 
+    @property
+    def ends(self) -> list[str]:
+        """The two ends as text, whole where the parameter is."""
+        return [str(round(end)) if self.whole else f"{end:.15g}" for end in (self.low, self.high)]
+
     def draw(self, generator: random.Random) -> str:
         """A number as text, with four significant digits, or a whole one."""
         if self.low > 0 and self.high >= 10 * self.low:
@@ -80,7 +85,7 @@ def points_of(
     sample: int | None = None,
     seed: int = 0,
 ) -> Points:
-    """The points that a request asks for, in the order of its grids, the last one varying fastest.
+    """The points of a request, in the order of its grids, the last one varying fastest.
 
     Args:
         contract: the chapter's.
@@ -95,20 +100,7 @@ def points_of(
     """
     lists, fixed = _read(files)
     fixed |= given_parameters(options, [])
-    axes: dict[str, list[str] | _Between] = {}
-    base: dict[str, Any] = {}
-    mistakes: dict[str, None] = {}
-    with _noted(mistakes):
-        base = contract.resolve(fixed)
-    for name, text in named_once("-g", grids, "a grid is given as name=value,value").items():
-        with _noted(mistakes):
-            axes[name] = _axis(contract, name, text, sample is not None)
-    with _noted(mistakes):
-        _refuse_names_given_twice(fixed, axes, lists)
-    with _noted(mistakes):
-        _refuse_values(contract, axes, lists)
-    if mistakes:
-        raise RequestError(*mistakes)
+    base, axes = _checked(contract, grids, fixed, lists, sample is not None)
     rows = list(_rows(axes, lists, sample, random.Random(seed)))
     resolve = _resolver(contract)
     points: dict[str, Point] = {}
@@ -121,6 +113,31 @@ def points_of(
     named = [*axes, *(name for content in lists for row in content for name in row)]
     varied = tuple(name for name in dict.fromkeys(named) if _differs(name, different))
     return Points(different, varied, len(rows) - len(different))
+
+
+def _checked(
+    contract: Contract, grids: list[str], fixed: dict[str, Any], lists: list[list[dict[str, Any]]], drawn: bool
+) -> tuple[dict[str, Any], dict[str, list[str] | _Between]]:
+    """The parameters that are the same for every point, with the defaults, and the values of each grid.
+
+    Raises:
+        RequestError: one sentence for each mistake.
+    """
+    base: dict[str, Any] = {}
+    axes: dict[str, list[str] | _Between] = {}
+    mistakes: dict[str, None] = {}
+    with _noted(mistakes):
+        base = contract.resolve(fixed)
+    for name, text in named_once("-g", grids, "a grid is given as name=value,value").items():
+        with _noted(mistakes):
+            axes[name] = _axis(contract, name, text, drawn)
+    with _noted(mistakes):
+        _refuse_names_given_twice(fixed, axes, lists)
+    with _noted(mistakes):
+        _refuse_values(contract, axes, lists)
+    if mistakes:
+        raise RequestError(*mistakes)
+    return base, axes
 
 
 @contextlib.contextmanager
@@ -200,29 +217,25 @@ def _refuse_names_given_twice(fixed: dict[str, Any], axes: dict[str, Any], lists
 
 
 def _refuse_values(contract: Contract, axes: dict[str, Any], lists: list[list[dict[str, Any]]]) -> None:
-    """Hold every different value to its type, so that a mistake is said once however many points have it.
+    """Check every different value against its type, so that a mistake is said once however many points have it.
 
     Raises:
         RequestError: one sentence for each value that does not fit.
     """
-    asked: dict[tuple[str, str], Any] = {}
-    for name, values in axes.items():
-        for value in [f"{values.low:.15g}", f"{values.high:.15g}"] if isinstance(values, _Between) else values:
-            asked.setdefault((name, repr(value)), value)
-    for name, value in itertools.chain.from_iterable(row.items() for content in lists for row in content):
-        asked.setdefault((name, repr(value)), value)
+    named = [
+        (name, value)
+        for name, values in axes.items()
+        for value in (values.ends if isinstance(values, _Between) else values)
+    ]
+    named += itertools.chain.from_iterable(row.items() for rows in lists for row in rows)
+    different = {(name, repr(value)): value for name, value in named}
     resolve = _resolver(contract)
     mistakes: dict[str, None] = {}
-    for (name, _), value in asked.items():
+    for (name, _), value in different.items():
         with _noted(mistakes):
-            resolve(name, _whole(contract, name, value) if isinstance(axes.get(name), _Between) else value)
+            resolve(name, value)
     if mistakes:
         raise RequestError(*mistakes)
-
-
-def _whole(contract: Contract, name: str, end: str) -> str:
-    """The end of a continuous range as a value of its parameter."""
-    return str(round(float(end))) if _kind(contract.parameters[name].annotation) is int else end
 
 
 def _resolver(contract: Contract) -> Callable[[str, Any], Any]:

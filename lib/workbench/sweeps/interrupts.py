@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite end and a closed terminal, and what they do while something must not be torn apart."""
+"""Ctrl-C, a polite end and a closed terminal, and what they do between two writes that belong together."""
 
 from __future__ import annotations
 

@@ -26,26 +26,26 @@ _MOST_DOTS = 40
 _MOST_CELLS = 400
 
 
-def kind_of(axes: list[str], found: list[Summary]) -> str:
+def kind_of(axes: list[str], means: list[Summary]) -> str:
     """`line`, `heat map` or `dots`."""
-    if len(axes) == 1 and all(is_number(summary.setting[axes[0]]) for summary in found):
+    if len(axes) == 1 and all(is_number(summary.setting[axes[0]]) for summary in means):
         return "line"
     if len(axes) == 2:
-        rows, columns = (_levels(found, name) for name in axes)
+        rows, columns = (_levels(means, name) for name in axes)
         return "heat map" if len(rows) * len(columns) <= _MOST_CELLS else "dots"
     return "dots"
 
 
-def write_plot(sweep: Sweep, found: list[Summary], metrics: list[str]) -> str:
-    """Draw these metrics into `plot.png`, write `plot.md` beside it, and return what was drawn in words."""
+def write_plot(sweep: Sweep, means: list[Summary], metrics: list[str]) -> str:
+    """What was drawn, in words, after these metrics are in `plot.png` and as a table in `plot.md`."""
     axes = axes_of(sweep)
-    image, words = picture(axes, found, metrics)
+    image, words = picture(axes, means, metrics)
     write_atomically(sweep.folder / "plot.png", image)
-    write_atomically(sweep.folder / "plot.md", f"{words}\n\n{markdown_table(*table(axes, found, metrics))}")
+    write_atomically(sweep.folder / "plot.md", f"{words}\n\n{markdown_table(*table(axes, means, metrics))}")
     return words
 
 
-def picture(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[bytes, str]:
+def picture(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[bytes, str]:
     """These metrics over the settings of `axes` as a PNG, and what it shows in words."""
     import matplotlib as mpl
 
@@ -53,7 +53,7 @@ def picture(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[
     import matplotlib.pyplot as plt
 
     content.use_figure_style()
-    chosen = [summary for summary in found if summary.metric in metrics]
+    chosen = [summary for summary in means if summary.metric in metrics]
     kind = kind_of(axes, chosen)
     draw = {"line": _line, "heat map": _heat_map, "dots": _dots}[kind]
     columns = min(2, len(metrics))
@@ -71,36 +71,36 @@ def picture(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[
     return image.getvalue(), _words(axes, chosen, metrics, kind)
 
 
-def _levels(found: list[Summary], name: str) -> list[Any]:
-    """The different values of a parameter: numbers in their order, anything else as asked."""
-    levels = list({repr(summary.setting[name]): summary.setting[name] for summary in found}.values())
+def _levels(means: list[Summary], name: str) -> list[Any]:
+    """The different values of a parameter: numbers in their order, anything else in that of the request."""
+    levels = list({repr(summary.setting[name]): summary.setting[name] for summary in means}.values())
     return sorted(levels) if all(map(is_number, levels)) else levels
 
 
-def _errors(found: list[Summary]) -> list[list[float]]:
+def _errors(means: list[Summary]) -> list[list[float]]:
     """The distances from the means to the ends of their intervals, `(2, settings)`; 0 without an interval."""
-    ends = [summary.ends or (summary.mean, summary.mean) for summary in found]
+    ends = [summary.ends or (summary.mean, summary.mean) for summary in means]
     return [
-        [max(0.0, summary.mean - low) for summary, (low, _) in zip(found, ends, strict=True)],
-        [max(0.0, high - summary.mean) for summary, (_, high) in zip(found, ends, strict=True)],
+        [max(0.0, summary.mean - low) for summary, (low, _) in zip(means, ends, strict=True)],
+        [max(0.0, high - summary.mean) for summary, (_, high) in zip(means, ends, strict=True)],
     ]
 
 
-def _line(ax: Any, axes: list[str], found: list[Summary]) -> None:
+def _line(ax: Any, axes: list[str], means: list[Summary]) -> None:
     (name,) = axes
-    found = sorted(found, key=lambda summary: summary.setting[name])
-    values = [summary.setting[name] for summary in found]
-    ax.errorbar(values, [summary.mean for summary in found], _errors(found), capsize=3, elinewidth=1)
+    means = sorted(means, key=lambda summary: summary.setting[name])
+    values = [summary.setting[name] for summary in means]
+    ax.errorbar(values, [summary.mean for summary in means], _errors(means), capsize=3, elinewidth=1)
     if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")
     ax.set_xlabel(name)
 
 
-def _heat_map(ax: Any, axes: list[str], found: list[Summary]) -> None:
+def _heat_map(ax: Any, axes: list[str], means: list[Summary]) -> None:
     rows, columns = axes
-    down, across = _levels(found, rows), _levels(found, columns)
-    means = {(repr(summary.setting[rows]), repr(summary.setting[columns])): summary.mean for summary in found}
-    cells = [[means.get((repr(row), repr(column)), float("nan")) for column in across] for row in down]
+    down, across = _levels(means, rows), _levels(means, columns)
+    at = {(repr(summary.setting[rows]), repr(summary.setting[columns])): summary.mean for summary in means}
+    cells = [[at.get((repr(row), repr(column)), float("nan")) for column in across] for row in down]
     image = ax.imshow(cells, aspect="auto", cmap="viridis")
     ax.grid(False)
     ax.set_xticks(range(len(across)), [f"{value}" for value in across])
@@ -117,62 +117,61 @@ def _heat_map(ax: Any, axes: list[str], found: list[Summary]) -> None:
     ax.figure.colorbar(image, ax=ax)
 
 
-def _dots(ax: Any, axes: list[str], found: list[Summary]) -> None:
-    found = _shown(found)[::-1]
-    places = range(len(found))
-    errors = _errors(found)
-    ax.errorbar([summary.mean for summary in found], places, xerr=errors, fmt="o", capsize=3, elinewidth=1)
-    ax.set_yticks(places, [_name(summary) for summary in found])
-    ax.set_ylim(-0.6, len(found) - 0.4)
+def _dots(ax: Any, axes: list[str], means: list[Summary]) -> None:
+    means = _shown(means)[::-1]
+    places = range(len(means))
+    errors = _errors(means)
+    ax.errorbar([summary.mean for summary in means], places, xerr=errors, fmt="o", capsize=3, elinewidth=1)
+    ax.set_yticks(places, [_name(summary) for summary in means])
+    ax.set_ylim(-0.6, len(means) - 0.4)
 
 
-def _shown(found: list[Summary]) -> list[Summary]:
+def _shown(means: list[Summary]) -> list[Summary]:
     """All settings where they fit, otherwise those with the highest means."""
-    return found if len(found) <= _MOST_DOTS else sorted(found, key=lambda summary: -summary.mean)[:_MOST_DOTS]
+    return means if len(means) <= _MOST_DOTS else sorted(means, key=lambda summary: -summary.mean)[:_MOST_DOTS]
 
 
 def _name(summary: Summary) -> str:
     return ", ".join(f"{name}={value}" for name, value in summary.setting.items()) or "all runs"
 
 
-def _words(axes: list[str], found: list[Summary], metrics: list[str], kind: str) -> str:
+def _words(axes: list[str], means: list[Summary], metrics: list[str], kind: str) -> str:
     against = f" against {' and '.join(axes)}" if axes else ""
-    runs = sorted({summary.runs for summary in found})
+    runs = sorted({summary.runs for summary in means})
     if runs[-1] == 1:
-        own = any(summary.ends for summary in found)
-        over = "; one run each" + (", bars are the runs' own 95% intervals" if own else "")
+        bars = ", bars are the runs' own 95% intervals" if any(summary.ends for summary in means) else ""
+        over = f"; one run each{bars}"
     else:
         each = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
-        over = f"; means of {each} runs, which differ in the seed" + (
-            "" if kind == "heat map" else ", with 95% intervals"
-        )
-    count = len({str(summary.setting) for summary in found})
+        bars = "" if kind == "heat map" else ", with 95% intervals"
+        over = f"; means of {each} runs, which differ in the seed{bars}"
+    count = len({str(summary.setting) for summary in means})
     left_out = f"; the {_MOST_DOTS} highest of {count} settings" if kind == "dots" and count > _MOST_DOTS else ""
     return f"{kind.capitalize()} of {', '.join(metrics)}{against}{over}{left_out}."
 
 
-def table(axes: list[str], found: list[Summary], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
+def table(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each setting, how many runs it had, and each metric's mean with its interval.
 
     Where more parameters vary than fit side by side, one column says what each setting changes in the first one. Where
     there are many metrics and few settings, the metrics are the rows.
     """
     by_setting: dict[str, dict[str, Summary]] = {}
-    for summary in found:
+    for summary in means:
         by_setting.setdefault(str(summary.setting), {})[summary.metric] = summary
     settings = [next(iter(of_metric.values())).setting for of_metric in by_setting.values()]
     runs = [str(max(summary.runs for summary in of_metric.values())) for of_metric in by_setting.values()]
-    means = [[shown_mean(of_metric.get(metric)) for metric in metrics] for of_metric in by_setting.values()]
+    cells = [[shown_mean(of_metric.get(metric)) for metric in metrics] for of_metric in by_setting.values()]
     if len(metrics) > _MOST_COLUMNS and len(settings) <= _MOST_COLUMNS:
         names = [", ".join(f"{name}={setting[name]}" for name in axes) or "all runs" for setting in settings]
-        rows = [["runs", *runs], *([metric, *cells] for metric, *cells in zip(metrics, *means, strict=True))]
+        rows = [["runs", *runs], *([metric, *row] for metric, *row in zip(metrics, *cells, strict=True))]
         return ["", *names], rows
     if len(axes) > _MOST_AXES:
         labels, headings = [[label] for label in _changes(axes, settings)], ["setting"]
     else:
         labels, headings = [[str(setting[name]) for name in axes] for setting in settings], axes
     return [*headings, "runs", *metrics], [
-        [*label, number, *cells] for label, number, cells in zip(labels, runs, means, strict=True)
+        [*label, number, *row] for label, number, row in zip(labels, runs, cells, strict=True)
     ]
 
 
@@ -186,6 +185,6 @@ def _changes(axes: list[str], settings: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def chosen_metrics(found: list[Summary], wanted: list[str]) -> list[str]:
+def chosen_metrics(means: list[Summary], wanted: list[str]) -> list[str]:
     """The metrics to show: the wanted ones, or the first few."""
-    return [name for name in wanted if name in metric_names(found)] or metric_names(found)[:PANELS]
+    return [name for name in wanted if name in metric_names(means)] or metric_names(means)[:PANELS]

@@ -1,10 +1,10 @@
-"""What a sweep has found: a tidy table of every point, and means over seeds with their intervals.
+"""The results of a sweep: a tidy table of every point, and means over seeds with their intervals.
 
 results.parquet     one row for each point and metric: the parameters, run, status, seconds, then metric, value,
                     text (of a metric that is no number), count, n, low and high; a point that has recorded nothing
                     has one row without a metric
 summary.csv         one row for each setting and metric, over its seeds
-sweep.json          what was asked, by which line, and what became of it
+sweep.json          the request, the line that made it, and how many points are done or have failed
 plot.png, plot.md   the figure and the same as a table
 """
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.files import write_atomically
 from workbench.parameters import content
 from workbench.parameters.types import plain
-from workbench.sweeps.ledger import Metric
+from workbench.sweeps.sweep import Metric
 
 if TYPE_CHECKING:
     from workbench.parameters.contract import Contract
@@ -36,8 +36,8 @@ _BATCH = 2_000  # points that are held as a table at a time
 class Summary:
     """A metric at one setting. `low` and `high` are the 95% interval over runs, of which one alone has none.
 
-    `own_low` and `own_high` are the interval that a single run gave for its own value, which is uncertainty of the test
-    set and not of the seed.
+    `own_low` and `own_high` are the interval that a single run recorded with its value: uncertainty of the test set and
+    not of the seed.
     """
 
     setting: dict[str, Any]
@@ -51,7 +51,7 @@ class Summary:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The interval to show: over runs, or else the single run's own."""
+        """The interval to show: over runs, or else the one that a single run recorded."""
         for low, high in ((self.low, self.high), (self.own_low, self.own_high)):
             if low is not None and high is not None:
                 return low, high
@@ -83,39 +83,39 @@ def summaries(sweep: Sweep) -> list[Summary]:
 
 
 def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[Summary]:
-    """Each metric at each setting, over runs of which the setting and the metrics are given."""
+    """Each metric at each setting, over these runs: the setting and the metrics of each."""
     groups: dict[tuple[str, str], list[Metric]] = defaultdict(list)
     settings: dict[str, dict[str, Any]] = {}
     for setting, metrics in runs:
         place = json.dumps(setting)
         settings.setdefault(place, setting)
         for metric in metrics:
-            if _is_number(metric.value):
+            if _is_finite(metric.value):
                 groups[place, metric.name].append(metric)
-    return [_summary(settings[place], name, found) for (place, name), found in groups.items()]
+    return [_summary(settings[place], name, values) for (place, name), values in groups.items()]
 
 
-def _summary(setting: dict[str, Any], name: str, found: list[Metric]) -> Summary:
-    if len(found) > 1:
-        return Summary(setting, name, len(found), *content.mean_interval([metric.value for metric in found]))
-    (metric,) = found
+def _summary(setting: dict[str, Any], name: str, values: list[Metric]) -> Summary:
+    if len(values) > 1:
+        return Summary(setting, name, len(values), *content.mean_interval([metric.value for metric in values]))
+    (metric,) = values
     return Summary(setting, name, 1, float(metric.value), None, None, metric.low, metric.high)
 
 
-def _is_number(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def metric_names(found: list[Summary]) -> list[str]:
+def metric_names(means: list[Summary]) -> list[str]:
     """The names of the metrics, in the order in which chapters record them."""
-    return list(dict.fromkeys(summary.metric for summary in found))
+    return list(dict.fromkeys(summary.metric for summary in means))
 
 
-def write_results(sweep: Sweep, found: list[Summary], command: str) -> Path:
-    """Write `results.parquet`, `summary.csv` and `sweep.json`, each by replacement, and return their folder."""
+def write_results(sweep: Sweep, means: list[Summary], command: str) -> Path:
+    """The folder of `results.parquet`, `summary.csv` and `sweep.json`, after each is written by replacement."""
     sweep.folder.mkdir(parents=True, exist_ok=True)
     _write_parquet(sweep, sweep.folder / "results.parquet")
-    write_atomically(sweep.folder / "summary.csv", _csv(sweep, found))
+    write_atomically(sweep.folder / "summary.csv", _csv(sweep, means))
     statuses = [
         outcome.status if (outcome := sweep.outcome(number)) else "missing" for number in range(len(sweep.points))
     ]
@@ -135,13 +135,13 @@ def write_results(sweep: Sweep, found: list[Summary], command: str) -> Path:
     return sweep.folder
 
 
-def _csv(sweep: Sweep, found: list[Summary]) -> str:
+def _csv(sweep: Sweep, means: list[Summary]) -> str:
     axes = axes_of(sweep)
     columns = ["metric", "runs", "mean", "low", "high", "own_low", "own_high"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(axes + columns)
-    for summary in found:
+    for summary in means:
         writer.writerow([summary.setting[name] for name in axes] + [getattr(summary, name) for name in columns])
     return text.getvalue()
 
@@ -194,7 +194,7 @@ def _result_rows(sweep: Sweep, number: int) -> Iterator[dict[str, Any]]:
         return
     base = {"run": outcome.run, "status": outcome.status, "seconds": outcome.seconds}
     for metric in outcome.metrics:
-        value, text = (float(metric.value), None) if _is_number(metric.value) else (None, metric.value)
+        value, text = (float(metric.value), None) if _is_finite(metric.value) else (None, metric.value)
         rest = {"count": metric.count, "n": metric.n, "low": metric.low, "high": metric.high}
         yield {**base, "metric": metric.name, "value": value, "text": text, **rest}
     if not outcome.metrics:

@@ -6,19 +6,16 @@ import time
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console import can_redraw
+from workbench.core.console import can_redraw, err, out
 from workbench.core.text import roughly
-from workbench.sweeps.ledger import Outcome
-from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.sweep import Outcome, Sweep
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 _MOST_ROWS = 16
 _STYLES = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "to do": "dim"}
 
@@ -45,7 +42,7 @@ class SweepView:
             self._live.stop()
 
     def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
-        """Draw the table anew, at most twice a second."""
+        """Draw the table, at most twice a second."""
         now = time.monotonic()
         if self._live and (now - self._last > 0.4 or not running):
             self._last = now
@@ -59,11 +56,11 @@ class SweepView:
             self._failures.append(f"{label}: {outcome.error}")
         if not self._live:
             took = f" in {outcome.seconds:.1f} s" if outcome.seconds else ""
-            said = f": {outcome.error}" if outcome.error else ""
-            err.print(f"  {label} {outcome.status}{took}{said}", markup=False, soft_wrap=True)
+            why = f": {outcome.error}" if outcome.error else ""
+            err.print(f"  {label} {outcome.status}{took}{why}", markup=False, soft_wrap=True)
 
     def note(self, sentence: str) -> None:
-        """Say something once."""
+        """Print a sentence."""
         err.print(sentence, markup=False, soft_wrap=True)
 
     def _table(self, running: dict[str, float], done: int, failed: int, left: int) -> Any:

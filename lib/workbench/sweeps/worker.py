@@ -1,159 +1,194 @@
-"""What a Dask worker does for a sweep: hand a point to a process of its own, and end that process when nobody waits.
+"""What a Dask worker does for a sweep: it runs a point in a temporary folder and returns the record and the files.
 
-Each worker keeps one such process and gives it one run at a time, so that runs have the worker's cores to themselves
-and a killed run takes no worker with it. A sweep that is stopped or lost shows in the task's state, which is looked at
-twice a second, because a task that has started cannot be told.
+A point's process is its kernel. The worker runs one point at a time, so that a run has the worker's cores and GPU to
+itself. A task that has started hears nothing from a scheduler, so the worker looks twice a second whether its result is
+still wanted, and otherwise ends the kernel.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
-import queue
-import subprocess
-import sys
+import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from workbench.sweeps.process import GRACE, read_frame, write_frame
+from workbench.core.errors import Refusal
+from workbench.core.project import Project
 
-_TICK = 0.5
-THREADS = ("OMP", "MKL", "OPENBLAS")
-_STOPPED = {"killed": "the sweep was stopped"}
+LARGEST = 256 * 2**20
+"""Bytes that a run may send back; of more, the smallest files come and the others are named."""
 
-_children: dict[str, Child] = {}
+_TICK = 0.5  # seconds between looks at whether a point is still wanted
+_GRACE = 10.0  # seconds for a kernel to end; `jupyter_client` kills one after 5
+_LIBRARIES = ("OMP", "MKL", "OPENBLAS")
+
 _turns: dict[str, threading.Lock] = {}
-_registry = threading.Lock()
 
 
-def run_point(request: dict[str, Any], share: dict[str, Any]) -> dict[str, Any]:
-    """The reply of `workbench.sweeps.process.answer` to this request, or `killed`, a sentence, where its process died.
+def run_point(request: dict[str, Any], threads: int | None = None, devices: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The reply to a request, as `answer` has it.
 
     Args:
-        request: as `answer` takes it, but for `scratch`.
-        share: `threads` for a run (None: those of the worker), and `devices`, the GPUs by worker name (None: as it is).
+        request: `chapter`, `notebook`, `given`, `ingredients` and `limits` of the point.
+        threads: for the run; None for those of the worker.
+        devices: the names of the GPUs by the worker's number; none leaves the environment as it is.
+
+    Raises:
+        distributed.Reschedule: where the sweep was stopped or the worker is closing.
     """
-    from distributed import get_worker
+    from distributed import Reschedule, get_worker
 
     worker = get_worker()
     task = worker.get_current_task()
-    threads = share["threads"] or worker.state.nthreads
-    environment = dict.fromkeys((f"{library}_NUM_THREADS" for library in THREADS), str(threads))
-    if share["devices"]:
-        environment["CUDA_VISIBLE_DEVICES"] = share["devices"][int(worker.name)]
+    threads = threads or worker.state.nthreads
+    environment = dict.fromkeys((f"{library}_NUM_THREADS" for library in _LIBRARIES), str(threads))
+    if devices:
+        environment["CUDA_VISIBLE_DEVICES"] = devices[int(worker.name)]
 
     def is_wanted() -> bool:
         state = worker.state.tasks.get(task)
         return worker.status.name == "running" and state is not None and state.state != "cancelled"
 
-    with _registry:
-        turn = _turns.setdefault(worker.address, threading.Lock())
+    turn = _turns.setdefault(worker.address, threading.Lock())
     while not turn.acquire(timeout=_TICK):
         if not is_wanted():
-            return _STOPPED
+            raise Reschedule
     try:
-        request = {**request, "scratch": worker.local_directory}
-        reply = _child(worker.address, environment).ask(request, is_wanted)
-        if "idle" not in reply:
-            return reply
-        if not is_wanted():  # then that process has ended because of it, and there must be no other
-            return _STOPPED
-        return _child(worker.address, environment).ask(request, is_wanted)
+        run = _Run(lambda: answer(request, environment, worker.local_directory))
+        if run.finish_while(is_wanted):
+            return run.reply
+        raise Reschedule
     finally:
         turn.release()
 
 
-def stop_all() -> None:
-    """End every process of this worker, and the runs in them."""
-    with _registry:
-        children = list(_children.values())
-        _children.clear()
-    for child in children:
-        child.hang_up()
-    for child in children:
-        child.end()
+class _Run(threading.Thread):
+    """A run in a thread and an event loop of its own, which another thread can end."""
+
+    reply: dict[str, Any]
+
+    def __init__(self, work: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
+
+    def run(self) -> None:
+        """Do the work, unless it has been ended already."""
+        from jupyter_core.utils import ensure_event_loop
+
+        self._loop = ensure_event_loop()  # in which this thread waits for its kernel
+        with contextlib.suppress(asyncio.CancelledError), contextlib.closing(self._loop):
+            if not self._ended:
+                self.reply = self._work()
+
+    def finish_while(self, is_wanted: Callable[[], bool]) -> bool:
+        """Whether the run has come to its end; where it is not wanted any more it is ended, and its kernel with it."""
+        self.start()
+        while is_wanted():
+            self.join(_TICK)
+            if not self.is_alive():
+                return True
+        self._ended = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, because the run has just come to its end
+                self._loop.call_soon_threadsafe(self._cancel)
+        self.join(_GRACE)
+        return False
+
+    def _cancel(self) -> None:
+        """Cancel what the run waits for, now or next: it then cleans up as it does after Ctrl-C."""
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
 
 
-def _child(address: str, environment: dict[str, str]) -> Child:
-    """The worker's process; a new one where there is none, it has ended, or its environment was another."""
-    with _registry:
-        child = _children.get(address)
-    if child is not None and child.environment == environment and child.is_alive():
-        return child
-    if child is not None:
-        child.end()
-    child = Child(environment)
-    with _registry:
-        _children[address] = child
-    return child
+def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -> dict[str, Any]:
+    """The `record` and `files` of a point that was run; otherwise `unfit`, a sentence, or `refused`, several.
+
+    A machine whose code or data differ from those of the one that runs the sweep is unfit.
+
+    Args:
+        request: the point, as `run_point` takes it.
+        environment: variables of the kernel, over those of this process.
+        scratch: the folder for the temporary one that the point is run in.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:
+            return _run(_Elsewhere(Path(folder)), request, environment)
+    except Refusal as refusal:
+        return {"refused": list(refusal.sentences)}
+    except Exception as error:
+        return {"refused": [f"{type(error).__name__}: {error}"]}
 
 
-class Child:
-    """A process of `workbench.sweeps.process`, in a session of its own so that a terminal's signals pass it by."""
+@dataclass(frozen=True)
+class _Elsewhere(Project):
+    """A project in a temporary folder, with its runs in it whatever the environment says."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.sweeps.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
-        self._replies: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+    @property
+    def runs(self) -> Path:
+        """The runs."""
+        return self.root / "runs"
 
-    def is_alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
 
-    def ask(self, request: dict[str, Any], is_wanted: Callable[[], bool]) -> dict[str, Any]:
-        """The reply to a request; `killed`, a sentence, where the process dies or the reply is not wanted any more."""
-        with contextlib.suppress(OSError):
-            write_frame(self._process.stdin, request)
-        while True:
-            try:
-                reply = self._replies.get(timeout=_TICK)
-            except queue.Empty:
-                if is_wanted():
-                    continue
-                self.end()
-                return _STOPPED
-            if reply is not None:
-                return reply
-            self.end()
-            code = self._process.returncode
-            if code == 0:
-                return {"idle": True}  # it had just ended by itself, for want of requests
-            return {"killed": f"its process was killed by signal {-code}" if code < 0 else "its process ended early"}
+class _Quiet:
+    """A reporter that says nothing: the sweep has its own view."""
 
-    def hang_up(self) -> None:
-        """Close the line, which makes the process interrupt what it does."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
+        """Data are prepared, or another run is waited for."""
 
-    def end(self) -> None:
-        """Hang up, and after a while kill the process and whatever it has started."""
-        import psutil
+    def started(self, chapter: str, cells: int) -> None:
+        """The chapter starts."""
 
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self._process.pid).children(recursive=True)
-        self.hang_up()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(GRACE + 1)
-        self._process.kill()
-        self._process.wait()
-        for process in family:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+    def cell(self, number: int, title: str, seconds: float | None) -> None:
+        """A cell starts or has ended."""
 
-    def _listen(self) -> None:
-        reply: Any = True
-        while reply is not None:
-            try:
-                reply = read_frame(self._process.stdout)
-            except OSError:
-                reply = None
-            self._replies.put(reply)
+
+def _run(project: Project, request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    from workbench.parameters.contract import read_contract
+    from workbench.runs.keys import content_key, ingredients
+    from workbench.runs.runner import Limits, run_chapter
+
+    project.notebooks.mkdir()
+    path = project.notebooks / f"{request['chapter']}.ipynb"
+    path.write_bytes(request["notebook"])
+    contract = read_contract(path)
+    here = ingredients(contract, contract.resolve(request["given"]))
+    if content_key(here) != content_key(request["ingredients"]):
+        return {"unfit": _difference(request["ingredients"], here)}
+    limits = Limits(*request["limits"])
+    run, _ = run_chapter(project, contract, request["given"], _Quiet(), limits=limits, environment=environment)
+    files, left_out = files_of(run.folder, run.notebook)
+    machine = {**run.record["machine"], "threads": int(environment["OMP_NUM_THREADS"])}
+    return {"record": run.record | {"machine": machine} | ({"left_out": left_out} if left_out else {}), "files": files}
+
+
+def files_of(folder: Path, notebook: Path) -> tuple[dict[str, bytes], list[str]]:
+    """What a run has left, by name, and the names of what is too large to be sent; the notebook always is sent."""
+    results = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    results = [file for file in results if file.name not in ("lock", "run.json")]
+    files, left_out, size = {}, [], 0
+    for file in sorted(results, key=lambda file: file.stat().st_size):
+        name = file.relative_to(folder).as_posix()
+        size += file.stat().st_size
+        if size > LARGEST and file != notebook:
+            left_out.append(name)
+        else:
+            files[name] = file.read_bytes()
+    return files, left_out
+
+
+def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """The first ingredient in which this machine (`here`) differs from the one that runs the sweep (`there`)."""
+    for part in sorted(there.keys() | here.keys()):
+        theirs, ours = there.get(part), here.get(part)
+        if theirs != ours and isinstance(theirs, dict) and isinstance(ours, dict):
+            name = min(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+            if part == "versions":
+                return f"{name} is {ours.get(name, 'missing')} there and {theirs.get(name, 'missing')} here"
+            return f"{name} ({part.replace('_', ' ')}) differs there"
+    return "the code differs there"

@@ -10,17 +10,19 @@ import pytest
 
 from swept_project import ENVIRONMENT
 from toy_project import Silent, write_chapter
+from workbench.cli.console import RichReporter
 from workbench.parameters.contract import load_contract
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
 from workbench.sweeps.chapters import run_chapters
+from workbench.sweeps.view import SweepView
 
 PARAMETERS = "from workbench.types import Count\n\nsize: Count = 3  # how many"
 
 
 @pytest.fixture
 def chapters(project, monkeypatch):
-    """Write two chapters and return their contracts; what they are to do besides is given."""
+    """Write two chapters and return their contracts; each also runs the code that is passed."""
     monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", ENVIRONMENT["JUPYTER_DEFAULT_PROVISIONER_NAME"])
 
     def write(first: str = "", second: str = ""):
@@ -31,9 +33,9 @@ def chapters(project, monkeypatch):
     return write
 
 
-def meeting(project, own: str, other: str) -> str:
-    """Code that makes its own file and fails unless the other's appears while it waits."""
-    mine, theirs = (str(project.root / f"{name}-is-here") for name in (own, other))
+def meeting(project, name: str, other: str) -> str:
+    """Code that makes the file of this chapter and fails unless the other's appears while it waits."""
+    mine, theirs = (str(project.root / f"{name}-is-here") for name in (name, other))
     return (
         f"import os, time\nopen({mine!r}, 'w').close()\ndeadline = time.time() + 60\n"
         f"while not os.path.exists({theirs!r}):\n    assert time.time() < deadline, 'nobody came'\n    time.sleep(0.05)"
@@ -42,26 +44,24 @@ def meeting(project, own: str, other: str) -> str:
 
 def test_two_stale_chapters_run_at_the_same_time_and_are_reused_then(project, chapters):
     staged = chapters(meeting(project, "one", "two"), meeting(project, "two", "one"))
-    (one, _), (two, _) = run_chapters(project, staged, workers=2)
+    (one, _), (two, _) = run_chapters(project, staged, RichReporter, SweepView, workers=2)
     assert [(run.chapter, run.status) for run in (one, two)] == [("one", "completed"), ("two", "completed")]
     assert one.record["parameters"] == {"given": {"size": 7}, "resolved": {"size": 7}}
-    again = run_chapters(project, staged)
+    again = run_chapters(project, staged, RichReporter, SweepView)
     assert [(run.id, reused) for run, reused in again] == [(one.id, True), (two.id, True)]
     assert len(list(all_runs(project))) == 2
 
 
 def test_with_one_worker_they_follow_each_other(project, chapters):
-    order = project.root / "order"
-    note = f"with open({str(order)!r}, 'a') as f: f.write('(')\nimport time; time.sleep(1)\n"
-    note += f"with open({str(order)!r}, 'a') as f: f.write(')')"
-    runs = run_chapters(project, chapters(note, note), workers=1)
-    assert [run.status for run, _ in runs] == ["completed"] * 2
-    assert order.read_text() == "()()"
+    runs = [run for run, _ in run_chapters(project, chapters(), RichReporter, SweepView, workers=1)]
+    assert [run.status for run in runs] == ["completed"] * 2
+    first, second = sorted((run.record for run in runs), key=lambda record: record["started"])
+    assert first["ended"] <= second["started"]
 
 
 def test_a_run_of_the_book_is_the_run_of_the_command(project, chapters):
     staged = chapters()
-    done, _ = run_chapters(project, staged, workers=2)[1]
+    done, _ = run_chapters(project, staged, RichReporter, SweepView, workers=2)[1]
     same, reused = run_chapter(project, staged[1][0], {}, Silent())
     assert reused
     assert same.id == done.id

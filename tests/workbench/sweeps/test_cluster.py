@@ -1,19 +1,36 @@
-"""Sweeps on a cluster that somebody else has started, whose workers share no disk with us."""
+"""Sweeps on a cluster that runs already, whose workers share no disk with the sweep."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from swept_project import finish, is_gone, results, start, statuses, sweep, trace, wait_until, write_traced_chapter
+from swept_project import (
+    finish,
+    hanging,
+    is_gone,
+    mend,
+    results,
+    start,
+    statuses,
+    sweep,
+    trace,
+    wait_until,
+    write_traced_chapter,
+)
 from workbench.runs.store import all_runs
+from workbench.sweeps import cluster as sweep_cluster
+from workbench.sweeps import worker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
@@ -28,12 +45,17 @@ class Cluster:
         self._folder, self._open = folder, open_processes
         self.scheduler = self._start("scheduler", "--port", self.address.rpartition(":")[2], "--no-dashboard")
         self.workers = [self.add_worker(f"worker-{number}") for number in range(2)]
+        self.wait_for_workers("worker-0", "worker-1")
 
-    def add_worker(self, name: str, **environment: str) -> subprocess.Popen:
+    def add_worker(self, name: str, *, nanny: bool = False, **environment: str) -> subprocess.Popen:
         (self._folder / f"{name}-scratch").mkdir(parents=True)
         scratch = ["--local-directory", str(self._folder / f"{name}-scratch"), "--dashboard-address", "127.0.0.1:0"]
-        options = ["--no-nanny", "--nthreads", "2", "--no-dashboard", "--name", name, *scratch]
+        options = ["--nanny" if nanny else "--no-nanny", "--nthreads", "2", "--no-dashboard", "--name", name, *scratch]
         return self._start("worker", self.address, *options, name=name, **environment)
+
+    def wait_for_workers(self, *names: str) -> None:
+        """Wait until the scheduler knows these workers."""
+        wait_until(lambda: all("Registered to" in (self._folder / name / "log").read_text() for name in names))
 
     def _start(self, kind: str, *options: str, name: str = "scheduler", **environment: str) -> subprocess.Popen:
         folder = self._folder / name
@@ -61,20 +83,12 @@ def cluster(tmp_path_factory):
         yield Cluster(tmp_path_factory.mktemp("cluster"), open_processes)
 
 
-def worker_of(cluster: Cluster, runner: int) -> subprocess.Popen:
-    """The Dask worker whose child is this process of a run."""
-    import psutil
-
-    parent = psutil.Process(runner).ppid()
-    return next(worker for worker in cluster.workers if worker.pid == parent)
-
-
 def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
-    write_traced_chapter(project, "open('saved.txt', 'w').write(os.getcwd())\nimport time\ntime.sleep(0.5)")
+    write_traced_chapter(project, "open('saved.txt', 'w').write(os.getcwd())")
     code, _, err = sweep(project, "-g", "size=1:4", "-g", "seed=0:2", "--scheduler", cluster.address)
     assert code == 0, err
     assert Counter(line[:2] for line in trace(project)) == {(s, seed): 1 for s in (1, 2, 3) for seed in (0, 1)}
-    assert len({line[3] for line in trace(project)}) == 2, "each worker has one process that runs its points"
+    assert {line[3] for line in trace(project)} == {worker.pid for worker in cluster.workers}
     runs = list(all_runs(project))
     assert [run.status for run in runs] == ["completed"] * 6
     assert all(run.notebook.is_file() for run in runs)
@@ -85,32 +99,32 @@ def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
     assert results(project)["completed"] == 6
 
 
-def test_a_lost_worker_costs_no_point(project, cluster):
-    mended = str(project.root / "mended")
-    write_traced_chapter(
-        project,
-        f"import time\nif size == 2 and not os.path.exists({mended!r}):\n    open({mended!r}, 'w')\n    time.sleep(99)",
-    )
+@pytest.mark.parametrize("killed", ["worker", "worker under a nanny", "nanny"])
+def test_a_lost_worker_costs_no_point(project, cluster, killed):
+    if killed != "worker":
+        cluster.workers[0].kill()
+        cluster.add_worker("nanny", nanny=True)
+        cluster.wait_for_workers("nanny")
+    write_traced_chapter(project, hanging(project, 1, 2))
     process = start(project, "-g", "size=1:5", "--scheduler", cluster.address)
-    wait_until(lambda: (project.root / "mended").exists())
-    kernel, runner = next(line[2:] for line in trace(project) if line[0] == 2)
-    worker_of(cluster, runner).kill()
+    wait_until(lambda: len(trace(project)) == 2)
+    plain = {worker.pid for worker in cluster.workers}
+    kernel, runner = next(line[2:] for line in trace(project) if killed == "worker" or line[3] not in plain)
+    os.kill(psutil.Process(runner).ppid() if killed == "nanny" else runner, signal.SIGKILL)
     wait_until(lambda: is_gone(kernel) and is_gone(runner), 5)
+    mend(project)
     code, _, err = finish(process)
     assert code == 0, err
     assert statuses(project) == ["completed"] * 4
-    assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 2, 3: 1, 4: 1}
+    assert sorted(Counter(line[0] for line in trace(project)).values()) == [1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("end", ["scheduler lost", "interrupted", "killed"])
 def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, cluster, end):
-    mended = project.root / "mended"
-    write_traced_chapter(
-        project, f"import time\nif size == 3 and not os.path.exists({str(mended)!r}):\n    time.sleep(600)"
-    )
+    write_traced_chapter(project, hanging(project, 3))
     process = start(project, "-g", "size=1:5", "--scheduler", cluster.address)
     wait_until(lambda: statuses(project).count("completed") == 3)
-    kernel, runner = next(line[2:] for line in trace(project) if line[0] == 3)
+    kernel = next(line[2] for line in trace(project) if line[0] == 3)
     if end == "scheduler lost":
         cluster.scheduler.kill()
     elif end == "interrupted":
@@ -123,9 +137,8 @@ def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, 
         assert "the connection to the scheduler was lost" in err
         assert "the same line does the rest" in err
     wait_until(lambda: is_gone(kernel), 5)
-    wait_until(lambda: is_gone(runner), 10)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
-    mended.touch()
+    mend(project)
     code, _, err = sweep(
         project, "-g", "size=1:5", *(() if end == "scheduler lost" else ("--scheduler", cluster.address))
     )
@@ -146,13 +159,14 @@ def test_a_scheduler_that_does_not_answer_is_a_sentence(project):
 
 def test_a_worker_that_would_compute_something_else_is_left_out(project, cluster):
     # A module of the same name in front of the installed one: the worker's code differs from ours.
-    write_traced_chapter(project, "import time\ntime.sleep(0.3)")
+    write_traced_chapter(project, "import numpy\nnumpy.zeros(size)")
     fake = project.root / "other" / "numpy-0.0.1.dist-info"
     fake.mkdir(parents=True)
     (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.0.1\n")
     cluster.workers[0].kill()
     path = os.pathsep.join([str(fake.parent), os.environ.get("PYTHONPATH", "")])
     odd = cluster.add_worker("odd", PYTHONPATH=path)
+    cluster.wait_for_workers("odd")
     code, _, err = sweep(project, "-g", "size=1:5", "--scheduler", cluster.address)
     assert code == 0, err
     assert "a worker is left out: numpy is 0.0.1 there" in err
@@ -165,14 +179,13 @@ def test_a_worker_that_would_compute_something_else_is_left_out(project, cluster
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes' sockets are read from /proc")
-def test_the_cluster_of_our_own_opens_no_port_beyond_this_machine(project):
-    import psutil
-
-    write_traced_chapter(project, "import time\ntime.sleep(4)")
+def test_a_cluster_in_this_process_opens_no_port_beyond_this_machine(project):
+    write_traced_chapter(project, hanging(project, 1, 2))
     process = start(project, "-g", "size=1,2", "--workers", "2")
     wait_until(lambda: len(trace(project)) == 2)
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     listening = [port.laddr for each in family for port in each.net_connections() if port.status == psutil.CONN_LISTEN]
+    mend(project)
     assert finish(process)[0] == 0
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}, listening
 
@@ -181,11 +194,35 @@ def test_the_log_of_dask_stays_off_the_terminal():
     """In a process of its own, since it is the first import of `distributed` that sets the levels."""
     lines = [
         "import logging",
-        "from workbench.sweeps.cluster import Cluster, Share",
-        "with Cluster(None, Share(1, 1)):",
+        "from workbench.sweeps.cluster import Share, open_cluster",
+        "with open_cluster(None, Share(1, 1)):",
         "    import distributed.batched",
         "    for name in ('distributed', 'distributed.batched', 'distributed.client'):",
         "        logging.getLogger(name).error('said by %s', name)",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_large_reply_on_a_slow_line_is_waited_for():
+    class Slow:
+        """A future whose reply takes two minutes to arrive, as Dask's has it."""
+
+        def result(self, timeout=None):
+            if timeout is not None and timeout < 120:
+                raise TimeoutError
+            return {"files": {"model.safetensors": b""}}
+
+    connected = SimpleNamespace(status="running")
+    assert sweep_cluster.Cluster(connected).reply(Slow()) == {"files": {"model.safetensors": b""}}
+
+
+def test_of_files_that_are_too_large_the_smallest_come_and_the_others_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LARGEST", 20)
+    folder = tmp_path
+    (folder / "models").mkdir(parents=True)
+    for name, size in {"toy.ipynb": 30, "small": 5, "models/middle": 10, "models/large": 15, "lock": 0}.items():
+        (folder / name).write_bytes(b"x" * size)
+    files, left_out = worker.files_of(folder, folder / "toy.ipynb")
+    assert set(files) == {"small", "models/middle", "toy.ipynb"}
+    assert left_out == ["models/large"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -16,7 +15,9 @@ import pytest
 
 from swept_project import (
     finish,
+    hanging,
     is_gone,
+    mend,
     results,
     start,
     statuses,
@@ -44,27 +45,16 @@ class Mute:
         return lambda *_: None
 
 
-def hanging(project, size: int) -> str:
-    """A cell that hangs at one size for as long as nobody has made the file `mended`."""
-    return (
-        f"import time\nif size == {size} and not os.path.exists({str(project.root / 'mended')!r}):\n    time.sleep(600)"
-    )
-
-
-def mend(project) -> None:
-    (project.root / "mended").touch()
-
-
 def completed(project) -> Counter:
     return Counter(
         run.record["parameters"]["resolved"]["size"] for run in all_runs(project) if run.status == "completed"
     )
 
 
-def kernel_of(project, size: int) -> tuple[int, int]:
-    """The process of the kernel that runs this size, and its parent, once it runs."""
+def kernel_of(project, size: int) -> int:
+    """The process of the kernel that runs this size, once it runs."""
     wait_until(lambda: any(line[0] == size for line in trace(project)))
-    return next(line[2:] for line in trace(project) if line[0] == size)
+    return next(line[2] for line in trace(project) if line[0] == size)
 
 
 def assert_the_same_line_does_the_rest(project, done_before: set[int], sizes=range(1, 5)) -> None:
@@ -102,45 +92,53 @@ def test_a_killed_kernel_is_a_failed_point(project):
     assert_the_same_line_does_the_rest(project, {1, 3, 4})
 
 
-def test_a_killed_process_of_a_run_is_a_failed_point_and_leaves_no_kernel(project):
-    write_traced_chapter(project, hanging(project, 2))
-    process = start(project, *SIZES)
-    kernel, runner = kernel_of(project, 2)
-    os.kill(runner, signal.SIGKILL)
-    wait_until(lambda: is_gone(kernel), 5)
-    code, _, err = finish(process)
-    assert (code, "killed by signal 9" in err) == (1, True)
-    assert statuses(project) == ["completed"] * 3 + ["failed"]
-    assert_the_same_line_does_the_rest(project, {1, 3, 4})
-
-
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
     write_traced_chapter(project, hanging(project, 3))
     process = start(project, *SIZES)
-    kernel, runner = kernel_of(project, 3)
+    kernel = kernel_of(project, 3)
     wait_until(lambda: len(completed(project)) == 3)
     family = psutil.Process(process.pid).children(recursive=True)
+    assert kernel in {child.pid for child in family}
     process.send_signal(getattr(signal, sent))
     code, _, err = finish(process)
     assert code == 130
     assert err.splitlines()[-1] == "workbench: interrupted"
     assert "Traceback" not in err
-    assert all(is_gone(pid) for pid in (kernel, runner, *(child.pid for child in family)))
+    assert all(is_gone(child.pid) for child in family)
+    assert not list(Path(tempfile.gettempdir()).glob(f"workbench-dask-{process.pid}-*"))
     records = {run.record["status"] for run in all_runs(project)}
     assert records == {"completed", "interrupted"}, "the record itself says so"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
 
 
+@pytest.mark.parametrize("moment", ["a folder is there", "a kernel starts"])
+def test_an_interrupt_before_a_chapter_has_begun_leaves_no_process(project, moment):
+    write_traced_chapter(project, hanging(project, 1))
+    process = start(project, *SIZES)
+    if moment == "a folder is there":
+        wait_until(lambda: list(project.runs.glob("toy/*/run.json")))
+    else:
+        wait_until(lambda: len(psutil.Process(process.pid).children()) == 2)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert (code, err.splitlines()[-1]) == (130, "workbench: interrupted")
+    assert not trace(project)
+    assert all(is_gone(child.pid) for child in family)
+    assert {run.record["status"] for run in all_runs(project)} == {"interrupted"}
+
+
 def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(project):
     write_traced_chapter(project, hanging(project, 3))
     process = start(project, *SIZES)
-    kernel, runner = kernel_of(project, 3)
+    kernel = kernel_of(project, 3)
     wait_until(lambda: len(completed(project)) == 3)
     family = psutil.Process(process.pid).children(recursive=True)
+    assert kernel in {child.pid for child in family}
     process.kill()
     finish(process)
-    wait_until(lambda: all(is_gone(pid) for pid in (kernel, runner, *(child.pid for child in family))), 5)
+    wait_until(lambda: all(is_gone(child.pid) for child in family), 5)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
     left = list(Path(tempfile.gettempdir()).glob(f"workbench-dask-{process.pid}-*"))
     assert left, "a killed process cannot clean up"
@@ -199,18 +197,13 @@ def test_two_of_the_same_sweep_do_nothing_twice(project):
 
 
 def test_a_point_that_another_sweep_computes_is_waited_for(project):
-    write_traced_chapter(project, "import time\ntime.sleep(3)")
+    write_traced_chapter(project, hanging(project, 1))
     first = start(project, "-g", "size=1,2", "--workers", "1")
     kernel_of(project, 1)
-    code, _, err = sweep(project, "-g", "size=1,3", "--workers", "1")
-    assert code == 0, err
-    assert finish(first)[0] == 0
+    second = start(project, "-g", "size=1,3", "--workers", "1")
+    kernel_of(project, 3)
+    mend(project)
+    for process in (first, second):
+        code, _, err = finish(process)
+        assert code == 0, err
     assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 1, 3: 1}
-
-
-def test_a_process_that_has_nothing_to_do_ends_by_itself_without_a_word():
-    idle = "from workbench.sweeps import process as sweep_process\nsweep_process.IDLE = 0.1\nsweep_process.main()"
-    process = subprocess.Popen([sys.executable, "-c", idle], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
-    process.stdin.close()
-    process.stderr.close()

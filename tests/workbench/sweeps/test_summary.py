@@ -13,10 +13,9 @@ from toy_project import write_chapter
 from workbench.parameters.contract import load_contract
 from workbench.sweeps import view as sweep_progress
 from workbench.sweeps.grid import points_of
-from workbench.sweeps.ledger import Metric, Outcome
 from workbench.sweeps.plot import chosen_metrics, kind_of, table, write_plot
 from workbench.sweeps.summary import axes_of, summaries, write_results
-from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.sweep import Metric, Outcome, Sweep
 
 
 def measured(project, *grids, metrics=lambda values: [("score", values["size"] + values["seed"])]) -> Sweep:

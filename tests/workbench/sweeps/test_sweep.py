@@ -13,7 +13,7 @@ from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
 from workbench.sweeps.cluster import Share
 from workbench.sweeps.grid import points_of
-from workbench.sweeps.ledger import Keys
+from workbench.sweeps.sweep import Keys
 
 GRID = ("-g", "size=1,2", "-g", "seed=0:2")
 
