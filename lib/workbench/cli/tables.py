@@ -14,8 +14,9 @@ from rich.table import Column, Table
 from workbench.cli.checks import Check
 from workbench.cli.console import out
 from workbench.core.machine import in_words
-from workbench.core.text import duration, few, number, visible
+from workbench.core.text import duration, few, number, roughly, visible
 from workbench.parameters.contract import Contract
+from workbench.recorded.confirm import agrees, named
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
 from workbench.runs.staleness import CURRENT, State
 from workbench.runs.store import Run
@@ -203,6 +204,45 @@ def print_states(states: Iterable[State]) -> None:
             out.print(f"  {_text(reason)}", soft_wrap=True)
         if len(reasons) > _MOST_REASONS:
             out.print(f"  and {len(reasons) - _MOST_REASONS} more; --json lists them")
+
+
+def print_recorded(rows: Iterable[dict[str, Any]]) -> None:
+    """Recorded results, a line each."""
+    cells = []
+    for row in rows:
+        outcome = row["confirmed"]
+        compared = f"{len(outcome['points'])} of {outcome['of']}, {outcome['date'][:10]}" if outcome else ""
+        same = "" if not outcome else "the same" if agrees(outcome) else "not the same"
+        colour = {"current": "green", "stale": "yellow"}.get(row["state"], "red")
+        state = f"[{colour}]{row['state']}[/]"
+        cells.append((_text(row["name"]), state, str(row["points"]), roughly(row["seconds"]), compared, same))
+    _print_table("recorded results", ("name", "", "runs", "time", "compared", ""), cells)
+
+
+def print_confirmation(outcome: dict[str, Any]) -> None:
+    """What differs between a recorded result and its points computed again."""
+    _print_table(
+        "metrics that differ (the largest difference of each)",
+        ("metric", "recorded", "now", "difference", "relative", "point"),
+        [
+            (
+                _text(named(difference)),
+                _number(difference["recorded"]),
+                _number(difference["now"]),
+                *("–" if size is None else _number(size) for size in (difference["absolute"], difference["relative"])),
+                _text(difference["point"]),
+            )
+            for difference in outcome["differences"]
+        ],
+    )
+    _print_table(
+        "claims that differ",
+        ("claim", "recorded", "now", "point"),
+        [
+            tuple(map(_text, (claim[part] for part in ("claim", "recorded", "now", "point"))))
+            for claim in outcome["claims"]
+        ],
+    )
 
 
 def print_checks(checks: Iterable[Check]) -> None:

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -286,6 +286,7 @@ def run_sweeps(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    threads: int | None = None,
     limits: tuple[float | None, float | None] = (1800, None),
 ) -> None:
     """Run what is missing of these sweeps; failures are in their ledgers.
@@ -295,6 +296,7 @@ def run_sweeps(
         view: is told how it goes.
         scheduler: the address of a Dask scheduler; None starts a cluster in this process.
         workers: how many runs at a time on this machine, at most.
+        threads: how many each of these may use; None shares out the cores.
         limits: seconds for a cell and for a run, None for no limit.
 
     Raises:
@@ -306,6 +308,7 @@ def run_sweeps(
         return
     memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
     share = Share.of_machine(missing, workers, memory)
+    share = replace(share, threads=threads or share.threads)
     needed = {name for sweep in sweeps for name in libraries(sweep.contract)}
     warm = scheduler is None and missing > 1
     with Cluster(scheduler, share, needed if warm else ()) as cluster:

@@ -1,0 +1,76 @@
+"""Computing recorded results again: in which order, and recording each under its name with the options that it had."""
+
+from __future__ import annotations
+
+import graphlib
+from pathlib import Path
+
+from workbench.core.errors import RequestError
+from workbench.core.project import PREDICTIONS, Project
+from workbench.parameters.contract import load_contract
+from workbench.parameters.types import Predictions, named_sources
+from workbench.recorded.result import Recorded, all_recorded
+from workbench.recorded.run import record_run
+from workbench.recorded.sweep import record_sweep
+from workbench.runs.store import find_run
+from workbench.sweeps.summary import summaries, write_results
+from workbench.sweeps.sweep import Sweep
+
+
+def in_order(project: Project) -> list[Recorded]:
+    """Every recorded result, behind those whose predictions it reads, and otherwise the shortest first.
+
+    Raises:
+        RequestError: for a record that cannot be read, or results that read each other's predictions.
+    """
+    results = {recorded.name: recorded for recorded in all_recorded(project)}
+    sorter = graphlib.TopologicalSorter(
+        {name: _reads(project, each) & results.keys() for name, each in results.items()}
+    )
+    order: list[str] = []
+    waiting: set[str] = set()
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        raise RequestError(
+            f"these recorded results read each other's predictions: {', '.join(error.args[1])}"
+        ) from None
+    while sorter.is_active():
+        waiting |= set(sorter.get_ready())
+        name = min(waiting, key=lambda name: (results[name].record["seconds"], results[name].record["started"]))
+        waiting.remove(name)
+        order.append(name)
+        sorter.done(name)
+    return [results[name] for name in order]
+
+
+def _reads(project: Project, recorded: Recorded) -> set[str]:
+    """The recorded results whose predictions the chapter reads for this one; none where the chapter has changed so."""
+    record = recorded.record
+    given = {name: value for name, value in record["parameters"]["given"].items() if name not in record["public"]}
+    try:
+        values = load_contract(project, recorded.chapter).resolve(given)
+    except RequestError:
+        return set()
+    sources = named_sources(values).values()
+    return {str(source) for source in sources if isinstance(source, Predictions) and source.is_shipped}
+
+
+def record_again(project: Project, recorded: Recorded, sweep: Sweep) -> Path:
+    """Record a result that has been computed again in the place of the old one.
+
+    Args:
+        project: the checkout.
+        recorded: the old one.
+        sweep: all its points, every one of them completed.
+
+    Raises:
+        RequestError: where its predictions were kept and the new runs have none.
+        RunError: where the folder cannot be written; what it held stays.
+    """
+    public, predictions = recorded.record["public"], (recorded.folder / PREDICTIONS).exists()
+    if recorded.is_sweep:
+        folder = write_results(sweep, summaries(sweep), recorded.command)
+        return record_sweep(project, folder, recorded.name, public, predictions=predictions, replace=True)
+    run = find_run(project, sweep.outcome(0).run, recorded.chapter)
+    return record_run(project, run, recorded.name, public, predictions=predictions, replace=True)
