@@ -20,7 +20,7 @@ from workbench.book.markup import box, figure, paragraph, row, table, when
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
 from workbench.core.project import Project
-from workbench.core.text import duration, number
+from workbench.core.text import duration, metric_cells
 from workbench.recorded.confirm import in_words as confirmation_in_words
 from workbench.recorded.result import Recorded, change, changed_since, misfit, read_recorded
 from workbench.recorded.sweep import recorded_axes, recorded_counts, recorded_summaries
@@ -33,7 +33,7 @@ FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 class RecordedResult(SphinxDirective):
     """What was recorded as a table, for a sweep also as a figure, and under it what is needed to judge and repeat it.
 
-    `:metrics:` names those to show, in order; if it is not given, a run shows all and a sweep the first few.
+    `:metrics:` names those to show, in order; without it, a run shows all and a sweep the first few.
     `:no-figure:` leaves the figure out.
     """
 
@@ -92,13 +92,7 @@ def _chosen(recorded: Recorded, known: list[str], wanted: list[str], most: int |
 def _of_run(recorded: Recorded, wanted: list[str]) -> nodes.table:
     metrics = {metric["name"]: metric for metric in recorded.record["metrics"]}
     names = _chosen(recorded, list(metrics), wanted)
-    return _table(("Metric", "Value", "95% interval", "n"), [_cells(metrics[name]) for name in names])
-
-
-def _cells(metric: dict[str, Any]) -> tuple[str, ...]:
-    interval = "" if metric["low"] is None else f"{number(metric['low'])} to {number(metric['high'])}"
-    sample = metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}"
-    return metric["name"], number(metric["value"]), interval, "" if sample is None else str(sample)
+    return _table(("Metric", "Value", "95% interval", "n"), [metric_cells(metrics[name]) for name in names])
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> nodes.table:

@@ -153,7 +153,7 @@ def accept(
     chapter: ChapterName,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run of its default parameters; the newest if not given."),
+        typer.Argument(metavar="RUN", help="A run of its default parameters; without it, the newest."),
     ] = None,
 ) -> None:
     """Make a run's outputs the committed ones.

@@ -46,10 +46,8 @@ def in_order(project: Project) -> list[Recorded]:
 
 def _reads(project: Project, recorded: Recorded) -> set[str]:
     """The recorded results whose predictions the chapter reads for this one; none where the chapter has changed so."""
-    record = recorded.record
-    given = {name: value for name, value in record["parameters"]["given"].items() if name not in record["public"]}
     try:
-        values = load_contract(project, recorded.chapter).resolve(given)
+        values = load_contract(project, recorded.chapter).resolve(recorded.given)
     except RequestError:
         return set()
     sources = named_sources(values).values()

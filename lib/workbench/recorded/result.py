@@ -70,6 +70,12 @@ class Recorded:
         return self.record["command"]
 
     @property
+    def given(self) -> dict[str, Any]:
+        """The parameters that its first point was given, without local files."""
+        given, public = self.record["parameters"]["given"], self.record["public"]
+        return {name: value for name, value in given.items() if name not in public}
+
+    @property
     def varied(self) -> list[str]:
         """The parameters that vary between its points."""
         return self.record.get("varied", [])
@@ -179,13 +185,12 @@ def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any],
     """The recorded ingredients and today's, both without the data and models that stand elsewhere."""
     from workbench.runs.keys import ingredients
 
-    contract, record = load_contract(project, recorded.chapter), recorded.record
-    given = {name: value for name, value in record["parameters"]["given"].items() if name not in record["public"]}
-    values = contract.resolve(given)
+    contract = load_contract(project, recorded.chapter)
+    values = contract.resolve(recorded.given)
     on_hub = {label.partition("[")[0] for label, source in named_sources(values).items() if source.is_hub}
-    elsewhere = on_hub | record["public"].keys()
+    elsewhere = on_hub | recorded.record["public"].keys()
     now = ingredients(contract, {name: value for name, value in values.items() if name not in elsewhere})
-    return _without(record["ingredients"], elsewhere), _without(now, elsewhere)
+    return _without(recorded.record["ingredients"], elsewhere), _without(now, elsewhere)
 
 
 def _without(parts: dict[str, Any], parameters: set[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,30 @@ def test_what_differs_is_named_with_its_size_and_is_no_confirmation(project, rec
     assert (kind["recorded"], kind["now"], kind["absolute"]) == ("fast", "odd", None)
     assert outcome["claims"] == [], "the record says that this claim held in some points, not in which"
     assert "not the same: `triple` by 1" in done.stdout
+
+
+def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project, recorded):
+    from workbench.book.recorded_directive import provenance
+
+    outcome = {
+        "date": "2026-11-27T09:15:00Z",
+        "change": "x",
+        "of": 6,
+        "points": [{}, {}],
+        "claims": [],
+        "differences": [],
+        "git": {"commit": "0123456789", "dirty": False},
+    }
+    result = read_recorded(project, "toy-sizes")
+    where = "on 2 of 6 points at commit 0123456 on 2026-11-27"
+    text = provenance(replace(result, confirmed=outcome), ["a cell changed"]).astext()
+    assert "Not current: since then a cell changed." in text
+    assert f"Confirmed {where}: every metric and claim was the same." in text
+    assert "More has changed since" in provenance(replace(result, confirmed=outcome), ["x"], outdated=True).astext()
+    difference = {"metric": "double", "part": "low", "recorded": 0.5, "now": 0.75, "absolute": 0.25, "relative": 0.5}
+    text = provenance(replace(result, confirmed=outcome | {"differences": [difference]}), ["a cell changed"]).astext()
+    assert f"Compared {where}, and not the same: double (low) by 0.25 (0.5 → 0.75)." in text
+    assert "Confirmed" not in text
 
 
 def test_a_claim_that_held_everywhere_and_fails_now_differs(project, recorded, command):
