@@ -18,9 +18,9 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from workbench.book import offline, recorded_directive
-from workbench.book.markup import box, counted, paragraph, row, table, when
+from workbench.book.markup import box, paragraph, row, table, when
 from workbench.chapter import claim_html
-from workbench.core.text import duration, number
+from workbench.core.text import counted, duration, number
 from workbench.runs.executed import Executed, read_executed
 
 logger = logging.getLogger(__name__)

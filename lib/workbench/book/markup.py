@@ -43,8 +43,3 @@ def when(started: str) -> str:
     """The time of a record, such as `27 November 2026, 09:15 UTC`."""
     time = datetime.fromisoformat(started)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number of things, such as `1 claim` or `2 claims`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench.cli import completion
-from workbench.cli.shared import Json, print_json
+from workbench.cli.shared import Json, Workers, print_json
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
 
 if TYPE_CHECKING:
+    from workbench.parameters.contract import Contract
     from workbench.recorded.result import Recorded
 
 LocalFiles = Annotated[
@@ -138,9 +138,7 @@ def recorded(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --again: say what would be computed.")] = False,
     parameter: LocalFiles = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time.", min=1)
-    ] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """List the recorded results and whether they are current, or compute the stale ones again.
@@ -167,6 +165,8 @@ def recorded(
     chosen = {read_recorded(project, name).name for name in names or []}
     if local and len(chosen) != 1:
         raise RequestError("-p says where the files of one result are; name that result alone")
+    if as_json and again and not dry_run:
+        raise RequestError("--json lists results; --again alone computes them")
     if not again and (dry_run or local):
         raise RequestError("--dry-run and -p belong to --again")
     results = [each for each in in_order(project) if each.name in chosen or not chosen]
@@ -185,7 +185,9 @@ def recorded(
     if again:
         here = [row["seconds"] for row in rows if not row["local_files"] or local]
         print(f"{len(here)} of {len(rows)} would be computed, about {roughly(sum(here))} of runs, one after the other")
-        _print_lines_for_local([each for each in results if each.name in {row["name"] for row in rows}], local)
+        for row in rows:
+            if row["local_files"] and not local:
+                _print_line_for(row["name"], row["local_files"])
 
 
 def _compute_again(project: Project, results: list[Recorded], local: dict[str, str], workers: int | None) -> None:
@@ -200,7 +202,6 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
     from workbench.sweeps.sweep import Sweep
 
     failed: list[str] = []
-    elsewhere: list[Recorded] = []
     for each in results:
         if problem := misfit(project, each):
             failed.append(problem)
@@ -209,7 +210,7 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
         if not changed_since(project, each):
             continue
         if each.record["public"] and not local:
-            elsewhere.append(each)
+            _print_line_for(each.name, each.record["public"])
             continue
         print(f"{each.name}: {each.command}", file=sys.stderr)
         try:
@@ -219,7 +220,6 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
             print(f"{record_again(project, each, sweep).relative_to(project.root)} is recorded again")
         except (RequestError, RunError) as error:
             failed += [f"{each.name}: {sentence}" for sentence in error.sentences]
-    _print_lines_for_local(elsewhere, local)
     if failed:
         raise RunError(*failed)
 
@@ -250,7 +250,7 @@ def _local_files(parameter: list[str] | None) -> dict[str, str]:
     return named_once("-p", parameter or [], "a local file is given as name=path")
 
 
-def _build_shipped_data(project: Project, recorded: Recorded) -> Any:
+def _build_shipped_data(project: Project, recorded: Recorded) -> Contract:
     """Build what the result reads of the data that come with the workbench, and return its chapter's contract."""
     from workbench.parameters.contract import load_contract
     from workbench.recorded.result import points_again
@@ -260,10 +260,8 @@ def _build_shipped_data(project: Project, recorded: Recorded) -> Any:
     return contract
 
 
-def _print_lines_for_local(results: list[Recorded], local: dict[str, str]) -> None:
-    """The line that computes each result whose local files are not known."""
-    for each in results:
-        if each.record["public"] and not local:
-            options = " ".join(f"-p {name}=PATH" for name in each.record["public"])
-            names = "; ".join(f"{name}: {public}" for name, public in each.record["public"].items())
-            print(f"workbench recorded {shlex.quote(each.name)} --again {options}    # {names}")
+def _print_line_for(name: str, public: dict[str, str]) -> None:
+    """The line that computes a result of local files again, which only the user can complete."""
+    options = " ".join(f"-p {parameter}=PATH" for parameter in public)
+    names = "; ".join(f"{parameter}: {public_name}" for parameter, public_name in public.items())
+    print(f"workbench recorded {name} --again {options}    # {names}")

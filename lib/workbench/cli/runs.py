@@ -16,10 +16,7 @@ RunName = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run, the start of its name, or `latest`.", autocompletion=completion.runs),
 ]
-RunNames = Annotated[
-    list[str],
-    typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs),
-]
+SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs)
 OneChapter = typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=completion.chapters)
 
 
@@ -101,7 +98,7 @@ def show(
 
 
 def compare(
-    names: RunNames,
+    names: Annotated[list[str], SeveralRuns],
     everything: Annotated[bool, typer.Option("--all", help="Show also what is the same in all runs.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -155,10 +152,7 @@ def open_run(context: typer.Context, name: RunName) -> None:
 
 
 def rm(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs),
-    ] = None,
+    names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
         str | None, typer.Option("--chapter", help="Only this chapter's runs.", autocompletion=completion.chapters)
     ] = None,
@@ -183,7 +177,7 @@ def rm(
     ```
     """
     from workbench.cli.console import out
-    from workbench.core.text import visible
+    from workbench.core.text import counted, visible
     from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove
 
     project = find_project()
@@ -198,11 +192,11 @@ def rm(
             out.print(f"{visible(run.id)}  {visible(run.chapter)}  {run.status}", markup=False, soft_wrap=True)
         if len(chosen) > 20:
             print(f"and {len(chosen) - 20} more")
-        if not _confirmed(f"Delete {_counted(len(chosen))}?"):
+        if not _confirmed(f"Delete {counted(len(chosen), 'run')}?"):
             print("nothing was deleted")
             raise typer.Exit(1)
     remove(project, chosen)
-    print(f"{_counted(len(chosen))} deleted")
+    print(f"{counted(len(chosen), 'run')} deleted")
 
 
 def status(
@@ -277,10 +271,6 @@ def _confirmed(question: str) -> bool:
         if sys.stdin.isatty():
             raise
         raise RequestError("nothing was deleted; where nobody can answer, --yes deletes without asking") from None
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} run{'s' if count != 1 else ''}"
 
 
 def _parameter_json(parameter: Any) -> dict[str, Any]:

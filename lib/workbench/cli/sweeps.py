@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import ChapterName, Json, print_json
+from workbench.cli.shared import CellLimit, ChapterName, Json, RunLimit, Workers, print_json
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
@@ -43,14 +43,12 @@ def sweep(
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs already.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
-    ] = None,
+    workers: Workers = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.")
     ] = None,
-    cell_limit: Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)] = 1800,
-    run_limit: Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)] = None,
+    cell_limit: CellLimit = 1800,
+    run_limit: RunLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points and estimate the time.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from workbench.cli.checks import Check
 from workbench.cli.console import out
-from workbench.core.machine import in_words
+from workbench.core.machine import commit_in_words, in_words
 from workbench.core.text import duration, few, metric_cells, number, roughly, visible
 from workbench.parameters.contract import Contract
 from workbench.recorded.confirm import agrees, named
@@ -54,14 +54,12 @@ def print_run(run: Run) -> None:
     """One run: its facts, parameters, metrics and claims."""
     record = run.record
     out.print(f"[bold]{_text(run.chapter)}[/] {run.id}  {_status(run)}")
-    git = record["git"]
-    commit = f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git["commit"] else None
     facts = {
         "started": record["started"],
         "took": None if record["seconds"] is None else duration(record["seconds"]),
         "machine": in_words(record["machine"]),
         "Python": record["python"],
-        "commit": commit,
+        "commit": commit_in_words(record["git"]),
         "peak memory": record["peak_memory_bytes"] and f"{record['peak_memory_bytes'] / 2**20:,.0f} MiB",
         "energy": record["energy"] and f"{record['energy']['watt_hours']:g} Wh ({record['energy']['assumption']})",
         "notebook": run.notebook,

@@ -56,6 +56,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things, such as `1 claim` or `2,000 claims`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def few(items: Sequence[str], most: int = 5) -> str:
     """The first items of a list, and how many more there are."""
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

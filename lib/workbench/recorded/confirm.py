@@ -22,9 +22,9 @@ from typing import Any
 
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
-from workbench.core.machine import git_state, machine
+from workbench.core.machine import commit_in_words, git_state, machine
 from workbench.core.project import Project
-from workbench.core.text import few, is_number, number
+from workbench.core.text import counted, few, is_number, number
 from workbench.parameters.contract import load_contract
 from workbench.recorded.result import CONFIRMED, Recorded, change, points_again
 from workbench.recorded.run import as_text
@@ -173,9 +173,9 @@ def agrees(outcome: dict[str, Any]) -> bool:
 
 def in_words(outcome: dict[str, Any]) -> str:
     """The outcome in a sentence or two, such as `Confirmed on 2 of 24 points at commit 0123456 on 2026-11-27: …`."""
-    git, count = outcome["git"], len(outcome["points"])
-    commit = f"commit {git['commit'][:7]}{' with changes' if git['dirty'] else ''}" if git["commit"] else "no commit"
-    where = f"on {count} of {outcome['of']} points at {commit} on {outcome['date'][:10]}"
+    commit = commit_in_words(outcome["git"])
+    at = f"at commit {commit}" if commit else "at no commit"
+    where = f"on {len(outcome['points'])} of {counted(outcome['of'], 'point')} {at} on {outcome['date'][:10]}"
     if agrees(outcome):
         return f"Confirmed {where}: every metric and claim was the same."
     said = [_difference_in_words(difference) for difference in outcome["differences"]]
