@@ -98,20 +98,25 @@ def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], coun
 
 
 def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[int]:
-    """The places of the points to compute. A larger count adds points to those of a smaller one."""
+    """The places of the points to compute: first those that bring a new value of a choice, then any.
+
+    A larger count adds points to those of a smaller one.
+    """
     values = [point.values for point in points.points]
-    places = random.Random(seed).sample(range(len(values)), len(values))
-    if recorded.confirmed and recorded.confirmed["change"] == seed:
-        count = max(count, len(recorded.confirmed["points"]))
     axes = recorded_axes(recorded) if recorded.is_sweep else []
     choices = [name for name in axes if not all(is_number(each[name]) for each in values)]
-    chosen = places[:count]
-    seen = {(name, repr(values[place][name])) for place in chosen for name in choices}
-    for place in places[count:]:
-        if unseen := {(name, repr(values[place][name])) for name in choices} - seen:
+    places = random.Random(seed).sample(range(len(values)), len(values))
+    chosen: list[int] = []
+    seen: set[tuple[str, str]] = set()
+    for place in places:
+        here = {(name, repr(values[place][name])) for name in choices}
+        if not here <= seen:
             chosen.append(place)
-            seen |= unseen
-    return chosen
+            seen |= here
+    if recorded.confirmed and recorded.confirmed["change"] == seed:
+        count = max(count, len(recorded.confirmed["points"]))
+    rest = [place for place in places if place not in chosen]
+    return chosen + rest[: max(0, count - len(chosen))]
 
 
 def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, Any]:

@@ -175,6 +175,8 @@ def test_every_value_of_a_choice_that_varies_is_among_the_points(project):
         assert {value["mode"] for value in values} == {"fast", "slow"}
         assert {value["flag"] for value in values} == {True, False}
         assert len(values) <= 3
+        more = _drawn(result, points, 5, change)
+        assert more[: len(values)] == _drawn(result, points, 1, change), "nobody loses a point that was compared"
 
 
 @pytest.mark.parametrize(
