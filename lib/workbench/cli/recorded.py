@@ -196,8 +196,7 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
     Raises:
         RunError: a sentence for each result that could not be recorded; the others have been all the same.
     """
-    from workbench.recorded.again import record_again
-    from workbench.recorded.confirm import points_with_data
+    from workbench.recorded.again import points_with_data, record_again
     from workbench.recorded.result import changed_since, misfit
     from workbench.sweeps.sweep import Sweep
 

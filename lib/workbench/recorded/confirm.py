@@ -26,7 +26,8 @@ from workbench.core.machine import commit_in_words, git_state, machine
 from workbench.core.project import Project
 from workbench.core.text import counted, few, is_number, number
 from workbench.parameters.contract import load_contract
-from workbench.recorded.result import CONFIRMED, Recorded, change, points_again
+from workbench.recorded.again import points_with_data
+from workbench.recorded.result import CONFIRMED, Recorded, change
 from workbench.recorded.run import as_text
 from workbench.recorded.sweep import recorded_axes, recorded_runs
 from workbench.runs.store import Run, find_run, iso
@@ -36,49 +37,6 @@ from workbench.sweeps.sweep import Sweep
 
 TIMES = {"second", "seconds", "ms", "time"}
 _MISSING = "missing"
-
-
-def points_with_data(project: Project, recorded: Recorded, local: dict[str, str]) -> Points:
-    """The points of a recorded result, with the local files that it was computed from.
-
-    Args:
-        project: the checkout.
-        recorded: the result.
-        local: the path for each parameter that stands in the record by a public name.
-
-    Raises:
-        RequestError: where the chapter no longer takes the command, or a path is missing, not needed, or leads to
-            other data than the record's fingerprint says.
-    """
-    public = recorded.record["public"]
-    if unneeded := sorted(local.keys() - public.keys()):
-        raise RequestError(f"-p {unneeded[0]}: {recorded.name} was computed from no local file of that name")
-    if missing := sorted(public.keys() - local.keys()):
-        options = " ".join(f"-p {name}=PATH" for name in missing)
-        names = "; ".join(f"{name}: {public[name]}" for name in missing)
-        raise RequestError(f"{recorded.name} was computed from local files: {options} says where they are ({names})")
-    points = points_again(project, recorded, local)
-    _refuse_other_data(project, recorded, points)
-    return points
-
-
-def _refuse_other_data(project: Project, recorded: Recorded, points: Points) -> None:
-    """Raise a RequestError with a sentence for each local file that has another fingerprint than the recorded one."""
-    public, mistakes = recorded.record["public"], []
-    if not public:
-        return
-    first = Sweep(project, load_contract(project, recorded.chapter), points.points[:1], ())
-    now = first.keys.ingredients(first.points[0])
-    for part in ("data", "checkpoints"):
-        for label, fingerprint in recorded.record["ingredients"].get(part, {}).items():
-            name, present = label.partition("[")[0], str(now[part].get(label))
-            if name in public and present != fingerprint:
-                mistakes.append(
-                    f"-p {name}: it has the fingerprint {present[:16]}…, and what was recorded ({public[name]}) "
-                    f"has {fingerprint[:16]}…"
-                )
-    if mistakes:
-        raise RequestError(*mistakes)
 
 
 def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], count: int) -> Sweep:
