@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +39,30 @@ def run(project: Project) -> Callable:
         return run_chapter(project, contract, given, reporter or Silent(), force=force, **options)
 
     return run
+
+
+@pytest.fixture
+def command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable:
+    """Call the command line in this process, in the project's root."""
+    from workbench.cli.app import main
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        before, code = signal.getsignal(signal.SIGTERM), 0
+        capsys.readouterr()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["workbench", *arguments])
+            patched.setattr(sys, "stdin", io.StringIO())
+            for name, value in {"COLUMNS": "200", **environment}.items():
+                patched.setenv(name, value)
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code or 0
+            finally:
+                signal.signal(signal.SIGTERM, before)
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture

@@ -22,17 +22,19 @@ COMPARED = "nbval-check-output"
 
 def problems_of(contract: Contract) -> list[str]:
     """What is wrong with a committed chapter, one sentence each, without running it."""
-    found = [f"{name}: it has no comment" for name, parameter in contract.parameters.items() if not parameter.comment]
+    problems = [
+        f"{name}: it has no comment" for name, parameter in contract.parameters.items() if not parameter.comment
+    ]
     for cell in contract.code_cells:
-        found += [f"cell {cell.get('id')}: {problem}" for problem in (*_of_the_source(cell), *_of_the_outputs(cell))]
+        problems += [f"cell {cell.get('id')}: {problem}" for problem in (*_of_the_source(cell), *_of_the_outputs(cell))]
     executed = parse_executed(contract.notebook)
-    found += executed.problems
-    found += [
+    problems += executed.problems
+    problems += [
         f"the committed claim does not hold: {claim['statement']} {claim['bound']}"
         for claim in executed.claims
         if not claim["holds"]
     ]
-    return [f"{contract.path.name}: {problem}" for problem in found]
+    return [f"{contract.path.name}: {problem}" for problem in problems]
 
 
 def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ()) -> int:

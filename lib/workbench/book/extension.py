@@ -7,7 +7,6 @@ which fails a `-W` build.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from workbench.book import offline, recorded_directive
+from workbench.book.markup import box, paragraph, row, table, when
 from workbench.chapter import claim_html
-from workbench.core.text import duration
+from workbench.core.text import counted, duration, number
 from workbench.runs.executed import Executed, read_executed
 
 logger = logging.getLogger(__name__)
@@ -44,39 +44,38 @@ class ClaimsLedger(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The totals and the table, or a sentence where no chapter has made a claim."""
         self.env.note_reread()  # any notebook may have changed, or be new
-        found = chapters(self.env)
-        for docname, executed in found:
+        executed_chapters = chapters(self.env)
+        for docname, executed in executed_chapters:
             for problem in executed.problems:
                 logger.warning("%s: %s", docname, problem, location=docname, type="workbench", subtype="metadata")
-        claiming = [(docname, executed) for docname, executed in found if executed.claims]
+        claiming = [(docname, executed) for docname, executed in executed_chapters if executed.claims]
         if not claiming:
-            return [_paragraph("No chapter of this book has been executed yet, so there is nothing to list.")]
-        return [_totals(claiming, sum(len(executed.problems) for _, executed in found)), _table(claiming)]
+            return [paragraph("No chapter of this book has been executed yet, so there is nothing to list.")]
+        return [
+            _totals(claiming, sum(len(executed.problems) for _, executed in executed_chapters)),
+            table(_COLUMNS, _rows(claiming), "workbench-ledger"),
+        ]
+
+
+_COLUMNS = {"Claim": 46, "Bound": 20, "Measured": 12, "n": 8, "Result": 14}
 
 
 def _totals(claiming: list[tuple[str, Executed]], problems: int) -> nodes.paragraph:
     """Such as "23 claims in 2 chapters: 22 hold, 1 does not."."""
     claims = [claim for _, executed in claiming for claim in executed.claims]
     fails = sum(not claim["holds"] for claim in claims)
-    text = f"{_count(len(claims), 'claim')} in {_count(len(claiming), 'chapter')}: "
+    text = f"{counted(len(claims), 'claim')} in {counted(len(claiming), 'chapter')}: "
     text += f"{len(claims) - fails} hold, {fails} {'does' if fails == 1 else 'do'} not." if fails else "all hold."
     if problems:
-        text += f" {_count(problems, 'entry', 'entries')} could not be read."
-    return _paragraph(text, classes=["workbench-ledger-totals"])
+        text += f" {counted(problems, 'entry', 'entries')} could not be read."
+    return paragraph(text, "workbench-ledger-totals")
 
 
-_COLUMNS = (("Claim", 46), ("Bound", 20), ("Measured", 12), ("n", 8), ("Result", 14))
-
-
-def _table(claiming: list[tuple[str, Executed]]) -> nodes.table:
-    body = nodes.tbody()
+def _rows(claiming: list[tuple[str, Executed]]) -> Iterator[nodes.row]:
     for docname, executed in claiming:
-        body += _chapter_row(docname, executed)
-        body += [_claim_row(docname, number, claim) for number, claim in enumerate(executed.claims, start=1)]
-    head = nodes.thead("", nodes.row("", *(nodes.entry("", _paragraph(title)) for title, _ in _COLUMNS)))
-    widths = [nodes.colspec(colwidth=width) for _, width in _COLUMNS]
-    group = nodes.tgroup("", *widths, head, body, cols=len(_COLUMNS))
-    return nodes.table("", group, classes=["workbench-ledger"])
+        yield _chapter_row(docname, executed)
+        for place, claim in enumerate(executed.claims, start=1):
+            yield _claim_row(docname, place, claim)
 
 
 def _chapter_row(docname: str, executed: Executed) -> nodes.row:
@@ -96,27 +95,24 @@ def _chapter_row(docname: str, executed: Executed) -> nodes.row:
     return nodes.row("", nodes.entry("", line, morecols=len(_COLUMNS) - 1), classes=["workbench-ledger-chapter"])
 
 
-def _claim_row(docname: str, number: int, claim: dict[str, Any]) -> nodes.row:
+def _claim_row(docname: str, place: int, claim: dict[str, Any]) -> nodes.row:
     statement = addnodes.pending_xref(
         "",
         nodes.inline(text=claim["statement"]),
         refdomain="std",
         reftype="ref",
         refexplicit=True,
-        reftarget=_label(docname, number),
+        reftarget=_label(docname, place),
         refwarn=False,  # a claim in a cell whose output the page hides is listed without a link
     )
-    mark = "✓ holds" if claim["holds"] else "✗ fails"
     cells = [
         nodes.paragraph("", "", statement),
-        _paragraph(claim["bound"]),
-        _paragraph(_number(claim.get("value"))),
-        _paragraph("–" if claim.get("n") is None else str(claim["n"])),
-        _paragraph(mark),
+        claim["bound"],
+        number(claim.get("value")),
+        "–" if claim.get("n") is None else str(claim["n"]),
+        "✓ holds" if claim["holds"] else "✗ fails",
     ]
-    row = nodes.row("", *(nodes.entry("", cell) for cell in cells))
-    row["classes"] = ["holds" if claim["holds"] else "fails"]
-    return row
+    return row(cells, "holds" if claim["holds"] else "fails")
 
 
 # The claims and the run on a chapter's own page
@@ -129,10 +125,10 @@ def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
     if path.suffix != ".ipynb":
         return
     executed = read_executed(path)
-    for number, raw in _shown_claims(doctree, executed.claims):
-        raw[:] = [nodes.Text(raw.astext().replace("<div", f'<div id="claim-{number}"', 1))]
-        label = _label(env.docname, number)
-        env.get_domain("std").note_hyperlink_target(label, env.docname, f"claim-{number}", "claim")
+    for place, raw in _shown_claims(doctree, executed.claims):
+        raw[:] = [nodes.Text(raw.astext().replace("<div", f'<div id="claim-{place}"', 1))]
+        label = _label(env.docname, place)
+        env.get_domain("std").note_hyperlink_target(label, env.docname, f"claim-{place}", "claim")
     if executed.run:
         section = next(doctree.findall(nodes.section), doctree)
         section += provenance(executed.run)
@@ -155,28 +151,25 @@ def _shown_claims(doctree: nodes.document, claims: list[dict[str, Any]]) -> Iter
 
 def provenance(run: dict[str, Any]) -> nodes.admonition:
     """The box that ends a chapter: when, where and with which parameters its outputs were made."""
-    box = nodes.admonition("", nodes.title(text="How this page was made"), classes=["workbench-provenance"])
+    title = "How this page was made"
     if not run.keys() - {"run", "started"}:
-        box += _paragraph(_sentence(_origin(run)))
-        return box
-    when = _when(run["started"]) if run.get("started") else None
-    seconds = None if run.get("seconds") is None else duration(run["seconds"])
-    facts = [
-        ("Run", nodes.literal(text=run["run"])),
-        ("Started", when),
-        ("Took", seconds),
-        ("Machine", run.get("machine")),
-        ("Python", run.get("python")),
-        ("Commit", run.get("commit")),
-        ("Parameters", _parameters(run.get("parameters") or {})),
-    ]
+        origin = _origin(run)
+        return box(title, paragraph(f"{origin[0].upper()}{origin[1:]}."))
+    facts = {
+        "Run": nodes.literal(text=run["run"]),
+        "Started": when(run["started"]) if run.get("started") else None,
+        "Took": None if run.get("seconds") is None else duration(run["seconds"]),
+        "Machine": run.get("machine"),
+        "Python": run.get("python"),
+        "Commit": run.get("commit"),
+        "Parameters": _parameters(run.get("parameters") or {}),
+    }
     fields = nodes.field_list()
-    for name, value in facts:
+    for name, value in facts.items():
         if value:
-            line = nodes.paragraph("", "", nodes.Text(str(value)) if isinstance(value, str) else value)
+            line = nodes.paragraph("", "", nodes.Text(value) if isinstance(value, str) else value)
             fields += nodes.field("", nodes.field_name(text=name), nodes.field_body("", line))
-    box += fields
-    return box
+    return box(title, fields)
 
 
 def _parameters(parameters: dict[str, Any]) -> nodes.inline | None:
@@ -191,33 +184,12 @@ def _origin(run: dict[str, Any]) -> str:
     """Such as "run 2026…, 23 November 2026" and, for a committed notebook, that its outputs are the committed ones."""
     origin = f"run {run['run']}"
     if run.get("started"):
-        origin += f" of {_when(run['started'])}"
+        origin += f" of {when(run['started'])}"
     return origin if run.keys() - {"run", "started"} else f"outputs as committed, from {origin}"
 
 
-def _when(started: str) -> str:
-    time = datetime.fromisoformat(started)
-    return f"{time.day} {time:%B %Y, %H:%M} UTC"
-
-
-def _number(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float)) else "not a number"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _label(docname: str, number: int) -> str:
-    return f"claim-{nodes.make_id(docname)}-{number}"
-
-
-def _paragraph(text: str, classes: list[str] | None = None) -> nodes.paragraph:
-    return nodes.paragraph("", text, classes=classes or [])
+def _label(docname: str, place: int) -> str:
+    return f"claim-{nodes.make_id(docname)}-{place}"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, 
 def publish(
     project: Project, edition: Edition, runs: dict[str, Run], repository: str | None, log: Any
 ) -> tuple[Path, bool]:
-    """The first page of the built book, and whether it was built anew.
+    """The first page of the built book, and whether it has been built just now.
 
     Chapters without a run keep their committed outputs.
 
@@ -202,8 +202,8 @@ def _complaints(log: Path, source: Path) -> Iterator[str]:
     """The lines of a build's log that say what is wrong, without colours and with paths inside the book."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
     lines = [line.replace(f"{source}/", "") for line in text.splitlines()]
-    found = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
-    return iter(found[:20] or lines[-10:])
+    complaints = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
+    return iter(complaints[:20] or lines[-10:])
 
 
 def _replace(new: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +16,16 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from workbench.book.markup import box, figure, paragraph, row, table, when
 from workbench.core.errors import RequestError
+from workbench.core.machine import in_words
 from workbench.core.project import Project
-from workbench.recorded.run import Recorded, changed_since, misfit, read_recorded
+from workbench.core.text import duration, metric_cells
+from workbench.recorded.confirm import in_words as confirmation_in_words
+from workbench.recorded.result import Recorded, change, changed_since, misfit, read_recorded
 from workbench.recorded.sweep import recorded_axes, recorded_counts, recorded_summaries
-from workbench.sweeps.plot import PANELS, picture, table
+from workbench.sweeps.plot import PANELS, picture
+from workbench.sweeps.plot import table as settings_table
 
 FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 
@@ -28,7 +33,7 @@ FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 class RecordedResult(SphinxDirective):
     """What was recorded as a table, for a sweep also as a figure, and under it what is needed to judge and repeat it.
 
-    `:metrics:` names those to show, in order; if it is not given, a run shows all and a sweep the first few.
+    `:metrics:` names those to show, in order; without it, a run shows all and a sweep the first few.
     `:no-figure:` leaves the figure out.
     """
 
@@ -47,22 +52,25 @@ class RecordedResult(SphinxDirective):
             raise self.error(str(error)) from None
         if problem:
             raise self.error(problem)
-        self.env.note_dependency(str(recorded.file))
-        return [*shown, _box(recorded, changed_since(project, recorded))]
+        self.env.note_reread()  # whether it is current depends on code and data that are no part of the page
+        changes = changed_since(project, recorded)
+        outdated = bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
+        return [*shown, provenance(recorded, changes, outdated)]
 
     def _sweep(self, recorded: Recorded, wanted: list[str]) -> list[nodes.Node]:
-        axes, found = recorded_axes(recorded), recorded_summaries(recorded)
-        metrics = _chosen(recorded, list(dict.fromkeys(summary.metric for summary in found)), wanted, PANELS)
-        shown: list[nodes.Node] = [_table(*table(axes, found, metrics))]
-        if not axes and recorded.record["points"] <= FEW:  # a mean of a few runs says less than the runs
+        axes, means = recorded_axes(recorded), recorded_summaries(recorded)
+        metrics = _chosen(recorded, list(dict.fromkeys(mean.metric for mean in means)), wanted, PANELS)
+        columns, rows = settings_table(axes, means, metrics)
+        shown: list[nodes.Node] = [_table(columns, rows)]
+        if not axes and recorded.points <= FEW:  # a mean of a few runs says less than the runs
             counts = recorded_counts(recorded)
             said = [f"{name}: {', '.join(counts[name])}" for name in metrics if name in counts]
             if said:
                 shown.append(nodes.paragraph("", f"Run by run, {'; '.join(said)}."))
         if "no-figure" not in self.options:
-            image, words = picture(axes, found, metrics)
-            reference = nodes.image(uri=self._kept(image, recorded.name), alt=f"{words} The table holds the same.")
-            shown.insert(0, nodes.figure("", reference, nodes.caption("", words), classes=["workbench-recorded"]))
+            image, words = picture(axes, means, metrics)
+            uri, alt = self._kept(image, recorded.name), f"{words} The table holds the same."
+            shown.insert(0, figure(uri, alt, words, "workbench-recorded"))
         return shown
 
     def _kept(self, image: bytes, name: str) -> str:
@@ -84,73 +92,59 @@ def _chosen(recorded: Recorded, known: list[str], wanted: list[str], most: int |
 def _of_run(recorded: Recorded, wanted: list[str]) -> nodes.table:
     metrics = {metric["name"]: metric for metric in recorded.record["metrics"]}
     names = _chosen(recorded, list(metrics), wanted)
-    return _table(("Metric", "Value", "95% interval", "n"), [_cells(metrics[name]) for name in names])
+    return _table(("Metric", "Value", "95% interval", "n"), [metric_cells(metrics[name]) for name in names])
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> nodes.table:
-    body = nodes.tbody("", *map(_row, rows))
-    widths = [nodes.colspec(colwidth=1) for _ in columns]
-    group = nodes.tgroup("", *widths, nodes.thead("", _row(columns)), body, cols=len(columns))
-    return nodes.table("", group, classes=["workbench-recorded"])
+    return table(dict.fromkeys(columns, 1), map(row, rows), "workbench-recorded")
 
 
-def _cells(metric: dict[str, Any]) -> tuple[str, ...]:
-    interval = "" if metric["low"] is None else f"{metric['low']:.3g} to {metric['high']:.3g}"
-    sample = metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}"
-    value = metric["value"]
-    shown = f"{value:.3g}" if isinstance(value, (int, float)) else "not a number" if value is None else value
-    return metric["name"], shown, interval, "" if sample is None else str(sample)
+def provenance(recorded: Recorded, changes: list[str], outdated: bool = False) -> nodes.admonition:
+    """The box under a recorded result: its command, the circumstances, the claims, and whether it is current.
 
-
-def _row(cells: Sequence[str]) -> nodes.row:
-    return nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in cells))
-
-
-def _box(recorded: Recorded, changes: list[str]) -> nodes.admonition:
-    """The command, the circumstances, the claims, and what has changed since."""
-    record = recorded.record
-    what = "A recorded sweep" if recorded.is_sweep else "A recorded run"
-    box = nodes.admonition("", nodes.title(text=what), classes=["workbench-provenance"])
-    box += [nodes.paragraph("", _facts(recorded)), nodes.literal_block(text=recorded.command, language="bash")]
+    Args:
+        recorded: the result.
+        changes: what has changed since, in words.
+        outdated: whether more has changed since its confirmation.
+    """
+    lines = [nodes.paragraph("", _facts(recorded)), nodes.literal_block(text=recorded.command, language="bash")]
     if recorded.is_sweep:
-        broken = [claim for claim in record["claims"] if claim["held"] < claim["runs"]]
-        box += [
+        lines += [
             nodes.paragraph("", f"✗ in {claim['runs'] - claim['held']} of {claim['runs']} runs: {claim['statement']}.")
-            for claim in broken
+            for claim in recorded.record["claims"]
+            if claim["held"] < claim["runs"]
         ]
-    parts = record["ingredients"]
-    fingerprints = {**parts.get("data", {}), **parts.get("checkpoints", {})}
-    for name, public in record["public"].items():
-        own = [f"{found[:16]}…" for label, found in fingerprints.items() if label.partition("[")[0] == name]
-        box += nodes.paragraph("", f"{name}: {public}; what was read has the fingerprint {', '.join(own)}.")
+    lines += [nodes.paragraph("", sentence) for sentence in _local_files(recorded)]
     if changes:
-        said = _marked(f"Not current: since then {'; '.join(changes)}.")
-        box += nodes.paragraph("", "", *said, classes=["workbench-stale"])
-    return box
+        lines.append(paragraph(f"Not current: since then {'; '.join(changes)}.", "workbench-stale"))
+    if recorded.confirmed:
+        later = " More has changed since." if outdated else ""
+        lines.append(paragraph(f"{confirmation_in_words(recorded.confirmed)}{later}", "workbench-confirmed"))
+    return box("A recorded sweep" if recorded.is_sweep else "A recorded run", *lines)
+
+
+def _local_files(recorded: Recorded) -> Iterator[str]:
+    """What others can get each local file by, and the fingerprint of the one that was read."""
+    parts = recorded.record["ingredients"]
+    fingerprints = {**parts.get("data", {}), **parts.get("checkpoints", {})}
+    for name, public in recorded.record["public"].items():
+        digests = [f"{each[:16]}…" for label, each in fingerprints.items() if label.partition("[")[0] == name]
+        yield f"{name}: {public}; what was read has the fingerprint {', '.join(digests)}."
 
 
 def _facts(recorded: Recorded) -> str:
     """When, how long, where, and how many claims held."""
-    from workbench.core.machine import in_words
-    from workbench.core.text import duration
-
     record = recorded.record
-    when = record["started"][:19].replace("T", " at ")
     claims, machine = record["claims"], f"on {in_words(record['machine'])}, Python {record['python']}"
     if not recorded.is_sweep:
+        took, every = f", in {duration(record['seconds'])}", ""
         held = sum(claim["holds"] for claim in claims)
-        took = f"in {duration(record['seconds'])}"
-        return f"Recorded {when} UTC, {took}, {machine}. {held} of {len(claims)} claims held."
-    held = sum(claim["held"] == claim["runs"] for claim in claims)
-    took = f"{record['points']} runs of {duration(record['seconds'])} in all"
-    machine = machine if record["machines"] == 1 else f"on {record['machines']} machines, one of them {machine[3:]}"
-    return f"Recorded {when} UTC: {took}, {machine}. {held} of {len(claims)} claims held in every run."
-
-
-def _marked(text: str) -> list[nodes.Node]:
-    """Text with what stands between backticks set as code."""
-    parts = enumerate(text.split("`"))
-    return [nodes.literal(text=part) if place % 2 else nodes.Text(part) for place, part in parts]
+    else:
+        took, every = f": {record['points']} runs of {duration(record['seconds'])} in all", " in every run"
+        held = sum(claim["held"] == claim["runs"] for claim in claims)
+        if record["machines"] > 1:
+            machine = f"on {record['machines']} machines, one of them {machine.removeprefix('on ')}"
+    return f"Recorded {when(record['started'])}{took}, {machine}. {held} of {len(claims)} claims held{every}."
 
 
 def setup(app: Sphinx) -> None:

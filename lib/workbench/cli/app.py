@@ -1,6 +1,6 @@
 """The command line: what it is made of, and how every command ends.
 
-The commands themselves stand in `workbench.commands`, grouped by what they work on.
+The commands themselves stand in the other modules of this package, grouped by what they work on.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ for command in (
     chapters.check,
     chapters.accept,
     recorded.record,
+    recorded.recorded,
+    recorded.confirm,
 ):
     app.command()(command)
 app.command()(sweeps.sweep)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli import completion
-from workbench.cli.shared import ChapterName, print_json, start_jupyterlab
+from workbench.cli.shared import CellLimit, ChapterName, RunLimit, Workers, print_json, start_jupyterlab
 from workbench.core.errors import RunError
 from workbench.core.project import find_project
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
@@ -34,8 +34,8 @@ def run(
         typer.Option("-f", "--file", metavar="FILE", help="A YAML file of `name: value` lines."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute again, even where a completed run exists.")] = False,
-    cell_limit: Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)] = 1800,
-    run_limit: Annotated[float | None, typer.Option(help="Seconds that the whole run may take.", min=1)] = None,
+    cell_limit: CellLimit = 1800,
+    run_limit: RunLimit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as JSON.")] = False,
 ) -> None:
     """Run a chapter with its default parameters, or with others.
@@ -84,9 +84,7 @@ def book(
         str | None,
         typer.Option("--repository", metavar="URL", help="Where the source lives: turns on the launch buttons."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="At most this many chapters at a time.", min=1)
-    ] = None,
+    workers: Workers = None,
     committed: Annotated[
         bool,
         typer.Option("--committed", help="Run nothing: publish the outputs that are committed with the chapters."),
@@ -123,7 +121,7 @@ def book(
 
 def check(
     chapter: Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Only these chapters.")] = None,
-    cell_limit: Annotated[int, typer.Option(help="Seconds that one cell may take.", min=1)] = 600,
+    cell_limit: CellLimit = 600,
 ) -> None:
     """Run the chapters under nbval: every cell must run, and the claims shown must be the committed ones.
 
@@ -147,14 +145,14 @@ def check(
     if problems:
         raise RunError(*problems)
     needed = {name for contract in contracts for name in libraries(contract)}
-    raise typer.Exit(nbval([contract.path for contract in contracts], cell_limit, needed))
+    raise typer.Exit(nbval([contract.path for contract in contracts], int(cell_limit), needed))
 
 
 def accept(
     chapter: ChapterName,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run of its default parameters; the newest if not given."),
+        typer.Argument(metavar="RUN", help="A run of its default parameters; without it, the newest."),
     ] = None,
 ) -> None:
     """Make a run's outputs the committed ones.

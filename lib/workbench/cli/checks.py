@@ -1,33 +1,36 @@
-"""What this machine lacks for the workbench, and how to mend it.
+"""What this machine lacks for the workbench, and how to mend it; a line for each check.
 
-Each check answers with one line. What is needed for reading and running the book makes `workbench doctor` fail where it
-is missing; the rest is only pointed out.
+What is needed for reading and running the book makes `workbench doctor` fail where it is missing; the rest is only
+pointed out.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.core.project import Project
 from workbench.core.text import few
 from workbench.parameters import content
 
-OURS = "large-model-workbench"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-NEEDED_DISK = 2**30
-"""Bytes; a built book and the corpus take a few hundred MB."""
-NEEDED_MEMORY = 4 * 2**30
-"""Bytes; the most that a default chapter may take."""
+_OURS = "large-model-workbench"
+_PIP = f"{sys.executable} -m pip"
+_NEEDED_DISK = 2**30  # bytes; a built book and the corpus take a few hundred MB
+_PROGRAMS = {
+    "git": (("git",), "records leave out the commit; install git"),
+    "make": (("make",), "`make book` is `workbench book` here; install make"),
+    "Chromium": (
+        ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+        "the tests of the built pages are skipped; install chromium",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -45,99 +48,49 @@ class Check:
         """Whether something cannot work without it."""
         return self.needed and not self.fine
 
-    def as_json(self) -> dict[str, Any]:
-        """The check as `workbench doctor --json` prints it."""
-        return asdict(self)
-
 
 def examine(project: Project) -> Iterator[Check]:
     """Every check, in the order in which things depend on each other."""
-    yield _python()
-    yield from _packages(project.root / "requirements.lock")
-    yield _kernel()
-    yield _writable("runs folder", project.runs, "WORKBENCH_RUNS names another folder")
-    yield _writable("cache folder", content.cache_folder(), "WORKBENCH_CACHE names another folder")
-    yield _corpus()
-    yield _disk(project.runs)
-    yield _memory()
-    yield _gpu()
-    yield _program("git", "git", "records leave out the commit; install git")
-    yield _program("make", "make", "`make book` is `workbench book` here; install make")
-    yield _browser()
-
-
-def _python() -> Check:
-    version = platform.python_version()
     fine = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    remedy = "make the environment again with Python 3.11, 3.12 or 3.13: remove .venv, then make book"
-    return Check("Python", fine, True, f"{version} at {sys.executable}", "" if fine else remedy)
+    remedy = "" if fine else "make the environment again with Python 3.11, 3.12 or 3.13: remove .venv, then make book"
+    yield Check("Python", fine, True, f"{platform.python_version()} at {sys.executable}", remedy)
+    yield _packages()
+    yield _versions(project.root / "requirements.lock")
+    yield _folder("runs folder", project.runs, "WORKBENCH_RUNS names another folder")
+    yield _folder("cache folder", content.cache_folder(), "WORKBENCH_CACHE names another folder")
+    for name, (programs, remedy) in _PROGRAMS.items():
+        path = next(filter(None, map(shutil.which, programs)), None)
+        yield Check(name, path is not None, False, path or "not found", "" if path else remedy)
 
 
-def _packages(lock: Path) -> Iterator[Check]:
-    """Two checks: what the workbench cannot do without, and whether everything is what the lock pins."""
-    unmet = [f"{name} ({why})" for name, why in _unmet_requirements()]
-    install = f"{_pip()} install -r requirements.lock"
-    yield Check(
-        "packages",
-        not unmet,
-        True,
-        few(unmet) if unmet else "all that is needed is installed",
-        f"{install} && {_pip()} install --no-deps --no-build-isolation -e ." if unmet else "",
-    )
-    pinned = _pinned(lock)
+def _packages() -> Check:
+    """Whether what is required is installed, as `pip check` has it; other packages may be at odds with each other."""
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    if "No module named pip" in done.stderr:
+        return Check("packages", False, False, "not checked, for want of pip", f"{sys.executable} -m ensurepip")
+    problems = done.stdout.splitlines() if done.returncode else []
+    needed = any(line.startswith(_OURS) or "not installed" in line for line in problems)
+    remedy = f"{_PIP} install -r requirements.lock && {_PIP} install --no-deps --no-build-isolation -e ."
+    said = few(problems) if problems else "all that is needed is installed"
+    return Check("packages", not problems, needed or not problems, said, remedy if problems else "")
+
+
+def _versions(lock: Path) -> Check:
+    """Whether the versions are those of the lock; a build such as 2.13.0+cpu is version 2.13.0."""
+    from packaging.requirements import Requirement
+
+    lines = lock.read_text(encoding="utf-8").splitlines() if lock.is_file() else []
+    locked = [Requirement(line) for line in lines if line and line[0] not in "#-"]
+    here = [each for each in locked if each.marker is None or each.marker.evaluate()]
+    installed = {each.name: _installed(each.name) for each in here}
     others = [
-        f"{name} {_installed(name) or 'missing'}, not {wanted}" for name, wanted in pinned if _other(name, wanted)
+        f"{each.name} {installed[each.name] or 'missing'}, not {str(each.specifier).removeprefix('==')}"
+        for each in here
+        if f"=={(installed[each.name] or '').partition('+')[0]}" != str(each.specifier)
     ]
-    found = (
-        f"{len(pinned)} as requirements.lock pins them" if pinned else "there is no requirements.lock to compare with"
-    )
-    yield Check("versions", not others, False, few(others) if others else found, install if others else "")
-
-
-def _unmet_requirements() -> Iterator[tuple[str, str]]:
-    """The distributions that the workbench requires, directly or not, and that are missing or do not fit."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    waiting: list[tuple[str, Requirement | None]] = [(OURS, None)]
-    seen: set[str] = set()
-    while waiting:
-        name, wanted = waiting.pop()
-        version = _installed(name)
-        if version is None:
-            yield name, "missing"
-        elif wanted is not None and not wanted.specifier.contains(version, prereleases=True):
-            yield name, f"{version}, needed is {wanted.specifier}"
-        if version is None or name in seen:
-            continue
-        seen.add(name)
-        for line in importlib.metadata.distribution(name).requires or []:
-            try:
-                requirement = Requirement(line)
-            except InvalidRequirement:
-                continue
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                # What others require of each other, pip has seen to; ours is what the book was written for.
-                waiting.append((_normal(requirement.name), requirement if name == OURS else None))
-
-
-def _pinned(lock: Path) -> list[tuple[str, str]]:
-    """Name and version of every line of a lock that is for this platform."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        lines = lock.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            continue  # a comment or an option
-        version = re.fullmatch(r"==([^*,]+)", str(requirement.specifier))
-        if version and (requirement.marker is None or requirement.marker.evaluate()):
-            found.append((_normal(requirement.name), version[1]))
-    return found
+    pinned = f"{len(here)} as requirements.lock pins them" if here else "there is no requirements.lock to compare with"
+    remedy = f"{_PIP} install -r requirements.lock" if others else ""
+    return Check("versions", not others, False, few(others) if others else pinned, remedy)
 
 
 def _installed(name: str) -> str | None:
@@ -147,89 +100,14 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _other(name: str, wanted: str) -> bool:
-    """Whether a distribution has another version than the pinned one; a build such as 2.13.0+cpu is the same."""
-    return (_installed(name) or "").partition("+")[0] != wanted
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _kernel() -> Check:
-    """Whether notebooks start in this environment."""
-    remedy = f"{sys.executable} -m ipykernel install --sys-prefix --name python3"
-    try:
-        os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-        from jupyter_client.kernelspec import KernelSpecManager
-
-        command = KernelSpecManager().get_kernel_spec("python3").argv[0]
-    except Exception as error:  # no such kernel, a damaged kernel.json, a broken installation
-        return Check("kernel", False, True, f"there is no kernel python3: {type(error).__name__}", remedy)
-    there = shutil.which(command)
-    here = command in ("python", "python3") or (there and Path(there).parent == Path(sys.executable).parent)
-    if not here:
-        return Check("kernel", False, True, f"the kernel python3 starts {command}, another environment", remedy)
-    return Check("kernel", True, True, f"python3 starts {sys.executable}")
-
-
-def _writable(name: str, folder: Path, remedy: str) -> Check:
+def _folder(name: str, folder: Path, remedy: str) -> Check:
+    """Whether a folder, or the one that it would be made in, can be written, and has room."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     try:
         with tempfile.NamedTemporaryFile(dir=existing, prefix=".workbench-"):
-            return Check(name, True, True, f"{folder} can be written")
+            pass
     except OSError as error:
         return Check(name, False, True, f"{folder} cannot be written: {error.strerror}", remedy)
-
-
-def _corpus() -> Check:
-    names = content.shipped_corpora()
-    try:
-        missing = [name for name in names if not content.is_cached(name)]
-    except (OSError, ValueError) as error:
-        return Check("corpus", False, True, str(error), f"{_pip()} install -r requirements.lock")
-    if missing:
-        found = f"{', '.join(missing)} is not cached yet"
-        return Check(
-            "corpus", False, False, found, "nothing to do: the first chapter that reads it builds it, in a minute"
-        )
-    return Check("corpus", True, False, f"{', '.join(names)} is cached in {content.cache_folder()}")
-
-
-def _disk(folder: Path) -> Check:
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
-    fine = free >= NEEDED_DISK
-    found = f"{free / 2**30:.1f} GiB free at {existing}"
-    return Check("disk space", fine, True, found, "" if fine else "make room; `workbench rm` deletes runs")
-
-
-def _memory() -> Check:
-    import psutil
-
-    total = psutil.virtual_memory().total
-    fine = total >= NEEDED_MEMORY
-    remedy = "" if fine else "a default chapter may take 4 GiB; smaller parameters take less"
-    return Check("memory", fine, False, f"{total / 2**30:.1f} GiB", remedy)
-
-
-def _gpu() -> Check:
-    from workbench.core.machine import machine
-
-    gpus = machine()["gpus"]
-    return Check("GPU", True, False, ", ".join(gpus) if gpus else "none; the book is made for processors")
-
-
-def _program(name: str, program: str, remedy: str) -> Check:
-    found = shutil.which(program)
-    return Check(name, found is not None, False, found or "not found", "" if found else remedy)
-
-
-def _browser() -> Check:
-    path = next((place for name in CHROMIUM if (place := shutil.which(name))), None)
-    remedy = "" if path else "the tests of the built pages are skipped; install chromium"
-    return Check("Chromium", path is not None, False, path or "not found", remedy)
-
-
-def _pip() -> str:
-    return f"{sys.executable} -m pip"
+    room = "" if free >= _NEEDED_DISK else f"make room, `workbench rm` deletes runs; or {remedy}"
+    return Check(name, not room, True, f"{folder} can be written, {free / 2**30:.1f} GiB are free", room)

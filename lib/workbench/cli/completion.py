@@ -43,6 +43,14 @@ def editions(incomplete: str) -> list[str]:
     return _starting(incomplete, sorted(path.stem for path in project.editions.glob("*.yml")) if project else [])
 
 
+def recorded(incomplete: str) -> list[str]:
+    """The recorded results whose names start so."""
+    project = _project()
+    return _starting(
+        incomplete, sorted(path.parent.name for path in project.recorded.glob("*/*.json")) if project else []
+    )
+
+
 def parameters(ctx: Any, incomplete: str) -> list[str]:
     """`name=` for each parameter of the chapter that is on the line."""
     project = _project()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
 from workbench.cli.shared import Json, print_json
@@ -24,12 +26,11 @@ def doctor(as_json: Json = False) -> None:
     from workbench.cli.checks import examine
 
     project = find_project()
-    found = []
+    checks = list(examine(project))
     if as_json:
-        found = list(examine(project))
-        print_json([check.as_json() for check in found])
+        print_json(list(map(asdict, checks)))
     else:
         from workbench.cli.tables import print_checks
 
-        print_checks(found.append(check) or check for check in examine(project))
-    raise typer.Exit(1 if any(check.fails for check in found) else 0)
+        print_checks(checks)
+    raise typer.Exit(1 if any(check.fails for check in checks) else 0)

@@ -16,10 +16,7 @@ RunName = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run, the start of its name, or `latest`.", autocompletion=completion.runs),
 ]
-RunNames = Annotated[
-    list[str],
-    typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs),
-]
+SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs)
 OneChapter = typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=completion.chapters)
 
 
@@ -47,13 +44,13 @@ def runs(
         from workbench.parameters.contract import load_contract
 
         load_contract(project, chapter)  # refuses an unknown one
-    found = all_runs(project, chapter, damaged=True)
+    listed = all_runs(project, chapter, damaged=True)
     if as_json:
-        print_json_list(run.as_json() | {"id": visible(run.id)} for run in found)
+        print_json_list(run.as_json() | {"id": visible(run.id)} for run in listed)
     else:
         from workbench.cli.tables import print_runs
 
-        print_runs(found, project.chapters())
+        print_runs(listed, project.chapters())
 
 
 def show(
@@ -67,7 +64,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Print what a run was asked and what it found, or the parameters that a chapter takes.
+    """Print the parameters and results of a run, or the parameters that a chapter takes.
 
     **Examples**
 
@@ -91,17 +88,17 @@ def show(
         return
     from workbench.runs.store import find_run
 
-    found = find_run(project, name)
+    run = find_run(project, name)
     if as_json:
-        print_json(found.as_json() | {"id": found.id})
+        print_json(run.as_json() | {"id": run.id})
     else:
         from workbench.cli.tables import print_run
 
-        print_run(found)
+        print_run(run)
 
 
 def compare(
-    names: RunNames,
+    names: Annotated[list[str], SeveralRuns],
     everything: Annotated[bool, typer.Option("--all", help="Show also what is the same in all runs.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -155,10 +152,7 @@ def open_run(context: typer.Context, name: RunName) -> None:
 
 
 def rm(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs),
-    ] = None,
+    names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
         str | None, typer.Option("--chapter", help="Only this chapter's runs.", autocompletion=completion.chapters)
     ] = None,
@@ -169,7 +163,7 @@ def rm(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete runs: those that are named, or those that fit every option given.
+    """Delete runs: those that are named, or those that fit every option.
 
     Everything is checked before anything is deleted. A run that is under way is not deleted, links are never followed,
     and a deletion that is interrupted leaves no half run.
@@ -183,26 +177,26 @@ def rm(
     ```
     """
     from workbench.cli.console import out
-    from workbench.core.text import visible
+    from workbench.core.text import counted, visible
     from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove
 
     project = find_project()
     choice = Choice(chapter, failed, damaged, older_than)
-    found = chosen_runs(project, names or [], choice)
-    if not found:
+    chosen = chosen_runs(project, names or [], choice)
+    if not chosen:
         print("no run fits; nothing was deleted")
         return
-    refuse_running(found)
+    refuse_running(chosen)
     if not yes:
-        for run in found[:20]:
+        for run in chosen[:20]:
             out.print(f"{visible(run.id)}  {visible(run.chapter)}  {run.status}", markup=False, soft_wrap=True)
-        if len(found) > 20:
-            print(f"and {len(found) - 20} more")
-        if not _confirmed(f"Delete {_counted(len(found))}?"):
+        if len(chosen) > 20:
+            print(f"and {len(chosen) - 20} more")
+        if not _confirmed(f"Delete {counted(len(chosen), 'run')}?"):
             print("nothing was deleted")
             raise typer.Exit(1)
-    remove(project, found)
-    print(f"{_counted(len(found))} deleted")
+    remove(project, chosen)
+    print(f"{counted(len(chosen), 'run')} deleted")
 
 
 def status(
@@ -212,7 +206,7 @@ def status(
         typer.Option(
             "--edition",
             metavar="NAME",
-            help="With the parameters of an edition; the defaults if not given.",
+            help="With the parameters of an edition; without it, the defaults.",
             autocompletion=completion.editions,
         ),
     ] = None,
@@ -266,10 +260,10 @@ def _parameters_of(project: Any, edition: str | None) -> dict[str, dict[str, Any
 
 
 def _confirmed(question: str) -> bool:
-    """Whether somebody says yes.
+    """Whether the user says yes.
 
     Raises:
-        RequestError: where nobody is there to answer.
+        RequestError: where there is no terminal to answer at.
     """
     try:
         return typer.confirm(question)
@@ -277,10 +271,6 @@ def _confirmed(question: str) -> bool:
         if sys.stdin.isatty():
             raise
         raise RequestError("nothing was deleted; where nobody can answer, --yes deletes without asking") from None
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} run{'s' if count != 1 else ''}"
 
 
 def _parameter_json(parameter: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What several commands share: arguments, JSON on standard output, and JupyterLab."""
+"""What several commands share: arguments and options, JSON on standard output, and JupyterLab."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ ChapterName = Annotated[
     typer.Argument(
         metavar="CHAPTER", help="A chapter's name, such as `attention`.", autocompletion=completion.chapters
     ),
+]
+CellLimit = Annotated[float, typer.Option("--cell-limit", help="Seconds that one cell may take.", min=1)]
+RunLimit = Annotated[float | None, typer.Option("--run-limit", help="Seconds that a whole run may take.", min=1)]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

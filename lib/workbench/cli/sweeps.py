@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import ChapterName, Json, print_json
+from workbench.cli.shared import CellLimit, ChapterName, Json, RunLimit, Workers, print_json
+from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
+
+if TYPE_CHECKING:
+    from workbench.parameters.contract import Contract
+    from workbench.sweeps.grid import Points
+    from workbench.sweeps.summary import Summary
+    from workbench.sweeps.sweep import Sweep
 
 
 def sweep(
@@ -35,14 +43,12 @@ def sweep(
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs already.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
-    ] = None,
+    workers: Workers = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.")
     ] = None,
-    cell_limit: Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)] = 1800,
-    run_limit: Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)] = None,
+    cell_limit: CellLimit = 1800,
+    run_limit: RunLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points and estimate the time.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +69,6 @@ def sweep(
     workbench sweep attention -g seed=0:20 --scheduler tcp://10.0.0.5:8786
     ```
     """
-    from workbench.core.errors import RequestError
     from workbench.parameters.contract import load_contract
     from workbench.sweeps.grid import points_of
 
@@ -76,89 +81,107 @@ def sweep(
     points = points_of(contract, grid or [], parameter or [], file or [], sample=sample, seed=seed)
     if points.dropped:
         print(f"{points.dropped} duplicate points are left out", file=sys.stderr)
+    from workbench.sweeps.sweep import Sweep
+
+    build_shipped_data(contract, points)
+    wanted = Sweep.of(project, contract, points)
+    if dry_run:
+        _dry_run(wanted, workers, bool(scheduler), as_json)
+        return
+    run_missing(wanted, scheduler=scheduler, workers=workers, limits=(cell_limit, run_limit))
+    folder, means = _report(wanted, metric or [], as_json)
+    if as_json:
+        print_json({**_facts(wanted), "folder": str(folder), "summary": [asdict(one) for one in means]})
+    else:
+        print(folder)
+    refuse_failed(wanted)
+
+
+def build_shipped_data(contract: Contract, points: Points) -> None:
+    """Build the data that come with the workbench and that these points read, once and in sight."""
     from workbench.cli.console import RichReporter
     from workbench.runs.runner import build_shipped
-    from workbench.sweeps.sweep import Sweep
 
     with RichReporter() as reporter:
         build_shipped(contract.resolve(points.points[0].given), reporter)
-    asked = Sweep.of(project, contract, points)
-    if dry_run:
-        _dry_run(asked, workers, bool(scheduler), as_json)
-        return
-    _run(asked, scheduler, workers, (cell_limit, run_limit))
-    folder, found = _report(asked, metric or [], as_json)
-    failed = len(asked.missing())
-    if as_json:
-        print_json({**_facts(asked), "folder": str(folder), "summary": [_summary_json(one) for one in found]})
-    else:
-        print(folder)
-    if failed:
-        from workbench.core.errors import RunError
-
-        raise RunError(f"{failed} of {len(asked.points)} points failed; the same line tries them again")
 
 
-def _run(asked: Any, scheduler: str | None, workers: int | None, limits: tuple[float, float | None]) -> None:
-    """Run what is missing, with the view; one process at a time."""
-    missing = asked.missing()
+def refuse_failed(sweep: Sweep) -> None:
+    """Raise a RunError where points of a sweep have failed."""
+    if failed := len(sweep.missing()):
+        raise RunError(f"{failed} of {len(sweep.points)} points failed; the same line tries them again")
+
+
+def run_missing(
+    sweep: Sweep,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> None:
+    """Run what is missing of a sweep, in sight; one process at a time.
+
+    Arguments and errors are those of `workbench.sweeps.execute.run_sweeps`.
+    """
+    missing = sweep.missing()
     if not missing:
-        print(f"all {len(asked.points)} points are done, nothing was run", file=sys.stderr)
+        print(f"all {len(sweep.points)} points are done, nothing was run", file=sys.stderr)
         return
     from workbench.sweeps.execute import run_sweeps
     from workbench.sweeps.sweep import alone
     from workbench.sweeps.view import SweepView
 
-    done = len(asked.points) - len(missing)
+    done = len(sweep.points) - len(missing)
     print(f"{len(missing)} points to run" + (f", {done} are done" if done else ""), file=sys.stderr)
-    view = SweepView(len(missing), asked.ledger.usual_seconds())
-    with alone(asked), hang_up_is_an_interrupt(), view:
-        run_sweeps([asked], view, scheduler=scheduler, workers=workers, limits=limits)
+    view = SweepView(len(missing), sweep.ledger.usual_seconds())
+    with alone(sweep), hang_up_is_an_interrupt(), view:
+        run_sweeps([sweep], view, scheduler=scheduler, workers=workers, threads=threads, limits=limits)
 
 
-def _report(asked: Any, wanted: list[str], quiet: bool) -> tuple[Path, list[Any]]:
+def _report(sweep: Sweep, wanted: list[str], quiet: bool) -> tuple[Path, list[Summary]]:
     """Write the results, and print the means."""
     from workbench.sweeps.plot import chosen_metrics, table, write_plot
     from workbench.sweeps.summary import axes_of, metric_names, summaries, write_results
     from workbench.sweeps.view import print_summary
 
-    found = summaries(asked)
-    if unknown := [name for name in wanted if name not in metric_names(found)]:
-        print(f"no run has recorded {', '.join(unknown)}; there is {', '.join(metric_names(found))}", file=sys.stderr)
-    folder = write_results(asked, found, shlex.join(["workbench", *sys.argv[1:]]))
-    shown = chosen_metrics(found, wanted)
+    means = summaries(sweep)
+    if unknown := [name for name in wanted if name not in metric_names(means)]:
+        print(f"no run has recorded {', '.join(unknown)}; there is {', '.join(metric_names(means))}", file=sys.stderr)
+    folder = write_results(sweep, means, shlex.join(["workbench", *sys.argv[1:]]))
+    shown = chosen_metrics(means, wanted)
     if shown:
-        words = write_plot(asked, found, shown)
+        words = write_plot(sweep, means, shown)
         if not quiet:
-            print_summary(*table(axes_of(asked), found, shown), words)
-    return folder, found
+            print_summary(*table(axes_of(sweep), means, shown), words)
+    return folder, means
 
 
-def _dry_run(asked: Any, workers: int | None, elsewhere: bool, as_json: bool) -> None:
+def _dry_run(sweep: Sweep, workers: int | None, elsewhere: bool, as_json: bool) -> None:
     """List the points, and estimate how long those to do will take."""
     from workbench.core.text import roughly
     from workbench.sweeps.cluster import Share
     from workbench.sweeps.view import print_points
 
-    missing = len(asked.missing())
-    usual = asked.ledger.usual_seconds()
-    at_once = 1 if elsewhere else Share.of_machine(max(missing, 1), workers, asked.ledger.usual_memory()).runs
+    missing = len(sweep.missing())
+    usual = sweep.ledger.usual_seconds()
+    at_once = 1 if elsewhere else Share.of_machine(max(missing, 1), workers, sweep.ledger.usual_memory()).runs
     seconds = None if usual is None else usual * -(-missing // at_once)
     if as_json:
-        print_json({**_facts(asked), "to_run": missing, "at_a_time": at_once, "estimated_seconds": seconds})
+        print_json({**_facts(sweep), "to_run": missing, "at_a_time": at_once, "estimated_seconds": seconds})
         return
-    print_points(asked)
+    print_points(sweep)
     how = f"one worker would take about {roughly(seconds or 0)}" if elsewhere else f"about {roughly(seconds or 0)}"
     estimate = "no completed run says how long one takes" if seconds is None else f"{how}, {at_once} at a time"
-    print(f"{len(asked.points)} points, {missing} to run; {estimate}")
+    print(f"{len(sweep.points)} points, {missing} to run; {estimate}")
 
 
-def _facts(asked: Any) -> dict[str, Any]:
-    outcomes = [asked.outcome(number) for number in range(len(asked.points))]
+def _facts(sweep: Sweep) -> dict[str, Any]:
+    outcomes = [sweep.outcome(number) for number in range(len(sweep.points))]
     return {
-        "chapter": asked.contract.chapter,
-        "name": asked.name,
-        "varied": list(asked.varied),
+        "chapter": sweep.contract.chapter,
+        "name": sweep.name,
+        "varied": list(sweep.varied),
         "points": [
             {
                 "parameters": point.values,
@@ -167,12 +190,6 @@ def _facts(asked: Any) -> dict[str, Any]:
                 "seconds": outcome.seconds if outcome else None,
                 "error": outcome.error if outcome else None,
             }
-            for point, outcome in zip(asked.points, outcomes, strict=True)
+            for point, outcome in zip(sweep.points, outcomes, strict=True)
         ],
     }
-
-
-def _summary_json(summary: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(summary)

@@ -10,12 +10,14 @@ from typing import Any
 
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from workbench.cli.checks import Check
 from workbench.cli.console import out
-from workbench.core.machine import in_words
-from workbench.core.text import duration, few, number, visible
+from workbench.core.machine import commit_in_words, in_words
+from workbench.core.text import duration, few, metric_cells, number, roughly, visible
 from workbench.parameters.contract import Contract
+from workbench.recorded.confirm import agrees, named
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
 from workbench.runs.staleness import CURRENT, State
 from workbench.runs.store import Run
@@ -52,14 +54,12 @@ def print_run(run: Run) -> None:
     """One run: its facts, parameters, metrics and claims."""
     record = run.record
     out.print(f"[bold]{_text(run.chapter)}[/] {run.id}  {_status(run)}")
-    git = record["git"]
-    commit = f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git["commit"] else None
     facts = {
         "started": record["started"],
         "took": None if record["seconds"] is None else duration(record["seconds"]),
         "machine": in_words(record["machine"]),
         "Python": record["python"],
-        "commit": commit,
+        "commit": commit_in_words(record["git"]),
         "peak memory": record["peak_memory_bytes"] and f"{record['peak_memory_bytes'] / 2**20:,.0f} MiB",
         "CPU time": record["cpu_seconds"] and duration(record["cpu_seconds"]),
         "notebook": run.notebook,
@@ -67,30 +67,18 @@ def print_run(run: Run) -> None:
     for name, value in facts.items():
         if value:
             out.print(f"  {name:<12} {_text(value)}", soft_wrap=True)
-    given = record["parameters"]["given"]
-    _print_table(
-        "parameters",
-        ("name", "value", ""),
-        [
-            (_text(name), _text(value), "given" if name in given else "default")
-            for name, value in record["parameters"]["resolved"].items()
-        ],
-    )
-    _print_table(
-        "metrics",
-        ("name", "value", "95% interval", "n"),
-        [_metric_row(metric) for metric in record["metrics"]],
-    )
+    parameters = record["parameters"]
+    rows = [
+        (name, value, "given" if name in parameters["given"] else "default")
+        for name, value in parameters["resolved"].items()
+    ]
+    _print_table("parameters", ("name", "value", ""), rows)
+    _print_table("metrics", ("name", "value", "95% interval", "n"), map(metric_cells, record["metrics"]))
     _print_table(
         "claims",
         ("", "claim", "bound", "measured"),
         [
-            (
-                "[green]✓[/]" if claim["holds"] else "[red]✗[/]",
-                _text(claim["statement"]),
-                _text(claim["bound"]),
-                _number(claim["value"]),
-            )
+            (_mark(claim["holds"]), claim["statement"], claim["bound"], number(claim["value"]))
             for claim in record["claims"]
         ],
     )
@@ -102,12 +90,7 @@ def print_run(run: Run) -> None:
 def print_parameters(contract: Contract) -> None:
     """A chapter's parameters: name, type, default and what each is."""
     rows = [
-        (
-            escape(parameter.name),
-            escape(parameter.type_text),
-            escape(repr(parameter.default)),
-            escape(parameter.comment),
-        )
+        (parameter.name, parameter.type_text, repr(parameter.default), parameter.comment)
         for parameter in contract.parameters.values()
     ]
     _print_table(f"parameters of {contract.chapter}", ("name", "type", "default", "what it is"), rows)
@@ -121,25 +104,18 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
         said = f"; other than in 1: {few(others)}" if others else ""
         out.print(f"  {label}  {run.id}  {_status(run)}{_text(said)}", soft_wrap=True)
     parameters = [row for row in comparison.parameters if everything or row.differs]
-    _print_table("parameters", ("name", *labels), [(_text(row.name), *map(_value, row.values)) for row in parameters])
+    _print_table("parameters", ("name", *labels), [(row.name, *map(_value, row.values)) for row in parameters])
     if not any(row.differs for row in comparison.parameters):
         out.print("\nAll parameters are the same.")
     pairs = [heading for label in labels[1:] for heading in (label, f"{label} − 1")]
-    _print_table(
-        "metrics",
-        ("name", labels[0], *pairs),
-        [_compared(row, comparison.differences[row.name]) for row in comparison.metrics],
-        fold_first=False,
-    )
-    if any(found and found.low is not None for each in comparison.differences.values() for found in each):
+    rows = [_compared(row, comparison.differences[row.name]) for row in comparison.metrics]
+    _print_table("metrics", ("name", labels[0], *pairs), rows, fold_first=False)
+    if any(one and one.low is not None for each in comparison.differences.values() for one in each):
         out.print("Intervals are 95%, of differences as if the runs were independent of each other.", style="dim")
     _print_pairs(comparison)
     claims = [row for row in comparison.claims if everything or has_changed(row)]
-    _print_table(
-        "claims" if everything else "claims that changed",
-        ("claim", *labels),
-        [(_text(row.name), *map(_claim, row.values)) for row in claims],
-    )
+    title = "claims" if everything else "claims that changed"
+    _print_table(title, ("claim", *labels), [(row.name, *map(_claim, row.values)) for row in claims])
     if comparison.claims and not claims:
         out.print(f"\nAll claims ({len(comparison.claims)}) are as in the first run.")
 
@@ -150,7 +126,7 @@ def _print_pairs(comparison: Comparison) -> None:
     files = list(dict.fromkeys(pair.file for pair in pairs))
     for file in files:
         rows = [_paired(pair, several, len(pairs) > 1) for pair in pairs if pair.file == file]
-        title = f"pair by pair{f': {_text(file)}' if len(files) > 1 else ''}"
+        title = f"pair by pair{f': {visible(file)}' if len(files) > 1 else ''}"
         _print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])
     if pairs:
         named = {pair.documents is not None for pair in pairs}
@@ -173,7 +149,7 @@ def _print_pairs(comparison: Comparison) -> None:
 def _paired(pair: Any, several: bool, corrected: bool) -> dict[str, str]:
     """A row of the table, by its headings, for two or several runs, with or without the corrected p."""
     return {
-        "model": _text(pair.model),
+        "model": pair.model,
         **({"runs": f"{pair.run + 1} − 1"} if several else {}),
         "1": f"{pair.right_first}/{pair.n}",
         "other" if several else "2": f"{pair.right}/{pair.n}",
@@ -205,17 +181,44 @@ def print_states(states: Iterable[State]) -> None:
             out.print(f"  and {len(reasons) - _MOST_REASONS} more; --json lists them")
 
 
+def print_recorded(rows: Iterable[dict[str, Any]]) -> None:
+    """Recorded results, a line each."""
+    cells = []
+    for row in rows:
+        outcome = row["confirmed"]
+        compared = f"{len(outcome['points'])} of {outcome['of']}, {outcome['date'][:10]}" if outcome else ""
+        same = "" if not outcome else "the same" if agrees(outcome) else "not the same"
+        state = Text(row["state"], {"current": "green", "stale": "yellow"}.get(row["state"], "red"))
+        cells.append((row["name"], state, row["points"], roughly(row["seconds"]), compared, same))
+    _print_table("recorded results", ("name", "", "runs", "time", "compared", ""), cells)
+
+
+def print_confirmation(outcome: dict[str, Any]) -> None:
+    """What differs between a recorded result and its points computed again."""
+    numbers = ("recorded", "now", "absolute", "relative")
+    _print_table(
+        "metrics that differ (the largest difference of each)",
+        ("metric", "recorded", "now", "difference", "relative", "point"),
+        [
+            (named(each), *("–" if each[part] is None else number(each[part]) for part in numbers), each["point"])
+            for each in outcome["differences"]
+        ],
+    )
+    parts = ("claim", "recorded", "now", "point")
+    _print_table("claims that differ", parts, [[claim[part] for part in parts] for claim in outcome["claims"]])
+
+
 def print_checks(checks: Iterable[Check]) -> None:
     """A line for each check, as it is made, and under it what to do where something is not as it should be."""
     for check in checks:
-        mark = "[green]✓[/]" if check.fine else "[red]✗[/]" if check.needed else "[yellow]![/]"
-        out.print(f"{mark} {check.name:<13} {_text(check.found)}", soft_wrap=True)
+        mark = Text("!", "yellow") if not check.fine and not check.needed else _mark(check.fine)
+        out.print(mark, f"{check.name:<13} {_text(check.found)}", soft_wrap=True)
         if check.remedy:
             out.print(f"  {'':<13} {_text(check.remedy)}", style="dim", soft_wrap=True)
 
 
 def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str, ...]:
-    cells = [_text(row.name), _measured(row.values[0])]
+    cells = [row.name, _measured(row.values[0])]
     for metric, difference in zip(row.values[1:], differences[1:], strict=True):
         # Two estimates that agree to the last digit are one computation, of which an interval would say nothing.
         cells += [_measured(metric), "=" if metric == row.values[0] else _difference(difference)]
@@ -225,7 +228,7 @@ def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str, 
 def _measured(metric: dict[str, Any] | None) -> str:
     if metric is None:
         return "–"
-    _, value, interval, sample = _metric_row(metric)
+    _, value, interval, sample = metric_cells(metric)
     around = "; ".join(part for part in (sample, interval) if part)
     return f"{value} ({around})" if around else value
 
@@ -237,32 +240,36 @@ def _difference(difference: Difference | None) -> str:
     return value if difference.low is None else f"{value} ({difference.low:+.3g} to {difference.high:+.3g})"
 
 
-def _claim(claim: dict[str, Any] | None) -> str:
+def _claim(claim: dict[str, Any] | None) -> str | Text:
     if claim is None:
         return "–"
-    return f"{'[green]✓[/]' if claim['holds'] else '[red]✗[/]'} {_number(claim['value'])} ({_text(claim['bound'])})"
+    return _mark(claim["holds"]) + Text(visible(f" {number(claim['value'])} ({claim['bound']})"))
 
 
-def _metric_row(metric: dict[str, Any]) -> tuple[str, ...]:
-    interval = "" if metric["low"] is None else f"{number(metric['low'])} to {number(metric['high'])}"
-    size = (
-        ""
-        if metric["n"] is None
-        else str(metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}")
-    )
-    return _text(metric["name"]), _number(metric["value"]), interval, size
+def _mark(holds: bool) -> Text:
+    return Text("✓", "green") if holds else Text("✗", "red")
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], *, fold_first: bool = True) -> None:
-    if not rows:
-        return
+def _value(value: Any) -> Any:
+    return "–" if value is None else value
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, fold_first: bool = True) -> None:
+    """A table under its title, or nothing where there is no row; a cell that is no `Text` is shown as it is written."""
     first = Column(columns[0], no_wrap=not fold_first, overflow="fold")
     table = Table(
-        first, *columns[1:], box=None, pad_edge=False, title=f"\n{title}", title_justify="left", title_style="bold"
+        first,
+        *columns[1:],
+        box=None,
+        pad_edge=False,
+        title=f"\n{escape(title)}",
+        title_justify="left",
+        title_style="bold",
     )
     for row in rows:
-        table.add_row(*row)
-    out.print(table)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in row))
+    if table.rows:
+        out.print(table)
 
 
 def _status(run: Run) -> str:
@@ -278,11 +285,3 @@ def _painted(text: str, colour: str) -> str:
 
 def _text(value: Any) -> str:
     return escape(visible(str(value)))
-
-
-def _number(value: Any) -> str:
-    return _text(number(value))
-
-
-def _value(value: Any) -> str:
-    return "–" if value is None else _text(value)

@@ -40,6 +40,11 @@ def git_state(root: Path) -> dict[str, Any]:
     return {"commit": commit or None, "dirty": None if changes is None else bool(changes)}
 
 
+def commit_in_words(git: dict[str, Any]) -> str | None:
+    """A checkout's state in a few words, such as `0123456 with changes`; None where there is no commit."""
+    return git["commit"] and git["commit"][:7] + (" with changes" if git["dirty"] else "")
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -39,6 +39,13 @@ def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def metric_cells(metric: dict[str, Any]) -> tuple[str, str, str, str]:
+    """A recorded metric as a row of a table: name, value, interval, and the count or size of its sample."""
+    interval = "" if metric["low"] is None else f"{number(metric['low'])} to {number(metric['high'])}"
+    sample = metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}"
+    return metric["name"], number(metric["value"]), interval, "" if metric["n"] is None else str(sample)
+
+
 def duration(seconds: float) -> str:
     """A measured time, such as `12.3 s` or `2 min 5 s`."""
     return f"{seconds:.1f} s" if seconds < 120 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
@@ -47,6 +54,11 @@ def duration(seconds: float) -> str:
 def is_number(value: Any) -> bool:
     """Whether a value of a record is a number; Python takes true and false for numbers as well."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number of things, such as `1 claim` or `2,000 claims`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def few(items: Sequence[str], most: int = 5) -> str:

@@ -20,13 +20,6 @@ def shipped_datasets() -> tuple[str, ...]:
     return (*corpora.SHIPPED, *tasks.SHIPPED)
 
 
-def shipped_corpora() -> tuple[str, ...]:
-    """The names of the shipped data sets that are built once and kept; the shipped tasks are made of them."""
-    from largemodels.data import corpora
-
-    return corpora.SHIPPED
-
-
 def is_hub_dataset(name: str) -> bool:
     """Whether a name has the form of a data set's id on the Hub, and no file or folder here has it."""
     from largemodels.data import sources
@@ -134,10 +127,3 @@ def cache_folder() -> Path:
     from largemodels.data import corpora
 
     return corpora.cache_folder()
-
-
-def is_cached(name: str) -> bool:
-    """Whether a shipped data set is in the cache as the installed packages and the present code make it."""
-    from largemodels.data import corpora
-
-    return corpora.is_cached(name)

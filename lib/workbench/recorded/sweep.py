@@ -1,17 +1,15 @@
 """Recorded sweeps: what the runs of a sweep measured, without the runs, and a command that computes all of them again.
 
-The command is written anew from the points, whatever line started them: it names no scheduler and no file of this
-machine. Points that are no grid stand in `points.yml` beside the results.
+The command is written from the points, whatever line started them: it names no scheduler and no file of this machine.
+Points that are no grid stand in `points.yml` beside the results.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +17,11 @@ import yaml
 
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
-from workbench.core.project import PREDICTIONS, Project
+from workbench.core.project import Project
 from workbench.core.text import shown
 from workbench.parameters.contract import Contract, load_contract
-from workbench.recorded.run import (
-    CIRCUMSTANCES,
-    POINTS,
-    SWEEP,
-    TABLE,
-    Recorded,
-    folder_for,
-    options,
-    public_names,
-    published,
-    write,
-)
-from workbench.runs.predictions import collected
+from workbench.recorded.result import CIRCUMSTANCES, POINTS, SWEEP, TABLE, Recorded
+from workbench.recorded.run import folder_for, in_common, options, write
 from workbench.runs.record import claims_by_statement
 from workbench.runs.store import Run, all_runs
 from workbench.sweeps.summary import Summary, column, seed_names, summarised
@@ -51,10 +38,10 @@ def find_sweep(project: Project, name: str) -> Path | None:
         return None
     folders = [path.parent for path in project.runs.glob("*/sweeps/*/sweep.json")]
     exact = [folder for folder in folders if name == folder.name or Path(name).absolute() == folder]
-    found = exact or [folder for folder in folders if folder.name.startswith(name)]
-    if len(found) > 1:
-        raise RequestError(f"{shown(name)} fits {len(found)} sweeps; give more of the name")
-    return found[0] if found else None
+    fitting = exact or [folder for folder in folders if folder.name.startswith(name)]
+    if len(fitting) > 1:
+        raise RequestError(f"{shown(name)} fits {len(fitting)} sweeps; give more of the name")
+    return fitting[0] if fitting else None
 
 
 def record_sweep(
@@ -83,24 +70,20 @@ def record_sweep(
     """
     folder = folder_for(project, name, replace)
     facts, runs = _read(project, sweep)
-    contract = load_contract(project, facts["chapter"])
-    resolved = [run.record["parameters"]["resolved"] for run in runs]
-    public = public_names(contract, resolved, public or {})
-    varied = facts["varied"]
-    record = published({part: runs[0].record[part] for part in CIRCUMSTANCES}, public) | _in_all(runs)
-    seeds = seed_names(contract)
-    record |= {"varied": varied, "seeds": [seed for seed in seeds if seed in varied]}
+    contract, varied = load_contract(project, facts["chapter"]), facts["varied"]
+    record, others = in_common(contract, runs, CIRCUMSTANCES, public, predictions, varied)
     fixed = {name: value for name, value in record["parameters"]["given"].items() if name not in varied}
-    points = [{name: values[name] for name in varied} for values in resolved]
+    points = [{name: run.record["parameters"]["resolved"][name] for name in varied} for run in runs]
     grids = _as_grids(contract, varied, points)
-    file = (Path("book") / "recorded" / name / POINTS).as_posix()
-    asked = grids if grids is not None else ["-f", file]
-    record["command"] = shlex.join(["workbench", "sweep", contract.chapter, *asked, *options(fixed)])
-    others: dict[str, str | bytes] = {TABLE: _table(sweep / TABLE, public)}
     if grids is None:
+        grids = ["-f", (Path("book") / "recorded" / name / POINTS).as_posix()]
         others[POINTS] = yaml.safe_dump(points, sort_keys=False, allow_unicode=True)
-    if predictions:
-        others[PREDICTIONS] = collected(runs, list(dict.fromkeys([*varied, *seeds])), public)
+    others[TABLE] = _table(sweep / TABLE, record["public"])
+    record |= _in_all(runs) | {
+        "varied": varied,
+        "seeds": [seed for seed in seed_names(contract) if seed in varied],
+        "command": shlex.join(["workbench", "sweep", contract.chapter, *grids, *options(fixed)]),
+    }
     return write(folder, SWEEP, record, others)
 
 
@@ -120,10 +103,10 @@ def _read(project: Project, sweep: Path) -> tuple[dict[str, Any], list[Run]]:
         raise RequestError(
             f"{missing} of {facts['points']} points of {sweep.name} have not completed; the same line does the rest"
         )
-    found = {run.id: run for run in all_runs(project, facts["chapter"]) if run.id in names}
-    if gone := [name for name in names if name not in found or found[name].status != "completed"]:
+    by_name = {run.id: run for run in all_runs(project, facts["chapter"]) if run.id in names}
+    if gone := [name for name in names if name not in by_name or by_name[name].status != "completed"]:
         raise RequestError(f"{len(gone)} of the runs of {sweep.name} are gone; its line computes them again")
-    runs = [found[name] for name in names]
+    runs = [by_name[name] for name in names]
     if len({json.dumps(_shared(run), sort_keys=True) for run in runs}) > 1:
         raise RequestError(f"the code or the versions changed between the runs of {sweep.name}; run its line again")
     return facts, runs
@@ -200,7 +183,28 @@ def _table(file: Path, public: dict[str, str]) -> bytes:
 
 def recorded_axes(recorded: Recorded) -> list[str]:
     """The parameters of a recorded sweep that vary and are no seeds."""
-    return [name for name in recorded.record["varied"] if name not in recorded.record["seeds"]]
+    return [name for name in recorded.varied if name not in recorded.record["seeds"]]
+
+
+def recorded_runs(recorded: Recorded) -> dict[str, tuple[dict[str, Any], list[Metric]]]:
+    """What varied and what was measured in each run of a recorded sweep, by the run's id, in their order.
+
+    Raises:
+        RequestError: where its table cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    runs: dict[str, tuple[dict[str, Any], list[Metric]]] = {}
+    try:
+        for row in pq.read_table(recorded.folder / TABLE).to_pylist():
+            values = {name: row[column(name)] for name in recorded.varied}
+            _, metrics = runs.setdefault(row["run"], (values, []))
+            if row["metric"] is not None:
+                value = row["value"] if row["text"] is None else row["text"]
+                metrics.append(Metric(row["metric"], value, *(row[part] for part in Metric._fields[2:])))
+    except (OSError, ValueError, LookupError):
+        raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
+    return runs
 
 
 def recorded_summaries(recorded: Recorded) -> list[Summary]:
@@ -209,26 +213,10 @@ def recorded_summaries(recorded: Recorded) -> list[Summary]:
     Raises:
         RequestError: where its table cannot be read.
     """
-    with _readable(recorded) as rows:
-        return summarised(_runs(rows, recorded_axes(recorded)))
-
-
-@contextlib.contextmanager
-def _readable(recorded: Recorded) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a recorded sweep's table, and one sentence where it, or what is sought in it, cannot be read."""
-    import pyarrow.parquet as pq
-
-    try:
-        yield pq.read_table(recorded.folder / TABLE).to_pylist()
-    except (OSError, ValueError, LookupError):
-        raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
-
-
-def _runs(rows: list[dict[str, Any]], axes: list[str]) -> Iterator[tuple[dict[str, Any], list[Metric]]]:
-    for row in rows:
-        if row["metric"] is not None and row["value"] is not None:
-            metric = Metric(row["metric"], *(row[part] for part in Metric._fields[1:]))
-            yield {name: row[column(name)] for name in axes}, [metric]
+    axes = recorded_axes(recorded)
+    return summarised(
+        ({name: values[name] for name in axes}, metrics) for values, metrics in recorded_runs(recorded).values()
+    )
 
 
 def recorded_counts(recorded: Recorded) -> dict[str, list[str]]:
@@ -238,8 +226,8 @@ def recorded_counts(recorded: Recorded) -> dict[str, list[str]]:
         RequestError: where its table cannot be read.
     """
     counts: dict[str, list[str]] = {}
-    with _readable(recorded) as rows:
-        for row in rows:
-            if row["count"] is not None and row["n"] is not None:
-                counts.setdefault(row["metric"], []).append(f"{row['count']:.0f}/{row['n']:.0f}")
+    for _, metrics in recorded_runs(recorded).values():
+        for metric in metrics:
+            if metric.count is not None and metric.n is not None:
+                counts.setdefault(metric.name, []).append(f"{metric.count:.0f}/{metric.n:.0f}")
     return counts

@@ -15,7 +15,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -70,6 +70,7 @@ def run_sweeps(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    threads: int | None = None,
     limits: tuple[float | None, float | None] = (1800, None),
 ) -> None:
     """Run what is missing of these sweeps; failures are in their ledgers.
@@ -79,6 +80,7 @@ def run_sweeps(
         view: is told how it goes.
         scheduler: the address of a Dask scheduler; None starts a cluster in this process.
         workers: the most runs at a time on this machine.
+        threads: of each of these runs; None shares out the cores.
         limits: seconds for a cell and for a run, None for no limit.
 
     Raises:
@@ -90,6 +92,7 @@ def run_sweeps(
         return
     memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
     share = Share.of_machine(missing, workers, memory)
+    share = replace(share, threads=threads or share.threads)
     imported = {name for sweep in sweeps for name in libraries(sweep.contract)} if missing > 1 else set()
     with open_cluster(scheduler, share, imported) as cluster:
         Sweeper(sweeps, cluster, view, limits).run()

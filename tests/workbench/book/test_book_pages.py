@@ -151,7 +151,7 @@ def test_the_ledger_lists_every_claim_and_leads_to_it(reader):
         page.locator(".workbench-ledger-totals").inner_text().startswith(f"{made} claims in {len(CHAPTERS)} chapters")
     )
     row = page.locator("tr.fails", has_text="A fair coin").last
-    assert row.locator("td").all_inner_texts()[1:] == ["about 0.5, within 0.1", "0.733", "400", "✗ fails"]
+    assert row.locator("td").all_inner_texts()[1:] == ["about 0.5, within 0.1", "0.7325", "400", "✗ fails"]
     row.locator("a").click()
     page.wait_for_url("**/notebooks/toy.html#claim-2")
     assert page.locator("#claim-2").inner_text().startswith("✗ A fair coin")

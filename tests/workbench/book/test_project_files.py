@@ -6,10 +6,12 @@ import re
 import tomllib
 
 import pytest
+import typer.main
 import yaml
 
 from conftest import ROOT
 from workbench.book.publish import chapters_of_book, read_edition, staged_chapters
+from workbench.cli.app import app
 from workbench.core.project import Project
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -57,7 +59,7 @@ def test_the_workflow_tests_every_supported_python_and_can_write_only_where_it_p
     assert workflow["jobs"]["publish"]["needs"] == ["test", "pages"]
 
 
-@pytest.mark.parametrize("command", ["run", "runs", "show", "book", "check", "accept", "lab"])
+@pytest.mark.parametrize("command", typer.main.get_command(app).commands)
 def test_the_guide_names_every_command(command):
     guide = (ROOT / "book" / "how-to-use.md").read_text(encoding="utf-8")
     assert f"workbench {command}" in guide or f"make {command}" in guide

@@ -108,7 +108,7 @@ def test_an_edit_of_any_of_our_modules_builds_the_book_again(book, tmp_path, mon
     assert is_built()
     assert not is_built()
     modules = [*(tmp_path / "lib").rglob("*.py")]
-    assert "recorded_page.py" in {module.name for module in modules}
+    assert "recorded_directive.py" in {module.name for module in modules}
     for module in modules:
         module.write_text(module.read_text() + "# edited")
         assert is_built(), module

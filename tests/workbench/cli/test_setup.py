@@ -60,7 +60,7 @@ def test_the_corpus_libraries_have_one_version_on_every_python(lock):
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-@pytest.mark.parametrize("target", ["book", "test", "lab", "lint"])
+@pytest.mark.parametrize("target", ["book", "test", "lab", "lint", "recorded"])
 def test_make_says_in_one_sentence_that_no_python_fits(root, tmp_path, target):
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(root / name, tmp_path)

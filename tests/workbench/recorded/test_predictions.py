@@ -17,7 +17,8 @@ from toy_project import write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project
 from workbench.parameters.types import Predictions
-from workbench.recorded.run import read_recorded, record_run
+from workbench.recorded.result import read_recorded
+from workbench.recorded.run import record_run
 from workbench.recorded.sweep import find_sweep, record_sweep
 from workbench.runs.store import Run, all_runs, find_run
 

@@ -14,7 +14,8 @@ from workbench.core.project import Project
 from workbench.parameters import content as subject
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import coerce
-from workbench.recorded.run import all_recorded, as_option, changed_since, misfit, read_recorded, record_run
+from workbench.recorded.result import all_recorded, changed_since, misfit, read_recorded
+from workbench.recorded.run import as_option, record_run
 from workbench.runs.keys import ingredients
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import Run, find_run
@@ -60,11 +61,11 @@ def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
     edit_cell(path, "cell-2", "chapter.record('triple', 3 * size)")
     assert changed_since(project, recorded) == ["the code of cell cell-2 changed"]
     record = json.loads(json.dumps(recorded.record))
-    record["ingredients"]["definitions"]["workbench.types:coerce"] = "0"
+    record["ingredients"]["definitions"]["workbench.parameters.types:gone"] = "0"
     record["ingredients"]["versions"]["numpy"] = "1.0"
     record["ingredients"]["parameters"]["seed"] = 7
     older = type(recorded)(recorded.folder, record)
-    assert "`lib/workbench/types.py` changed" in changed_since(project, older)
+    assert "`types.gone` is not used any more" in changed_since(project, older)
     assert "parameter seed 7 → 0" in changed_since(project, older), "the default of today is another one"
     assert any(change.startswith("numpy 1.0 → ") for change in changed_since(project, older))
 
@@ -118,14 +119,14 @@ def test_a_local_path_in_a_list_is_private_too(project, done):
 
 
 def test_the_page_gives_the_fingerprints_of_data_models_and_predictions_that_have_a_public_name(project, done):
-    from workbench.book.recorded_directive import _box
+    from workbench.book.recorded_directive import provenance
 
     record_run(project, done, "local")
     recorded = read_recorded(project, "local")
     recorded.record["public"] = {"corpora": "two texts", "model": "a model"}
     recorded.record["ingredients"]["data"] = {"corpora[0]": "a" * 64, "corpora[1]": "b" * 64, "other": "c" * 64}
     recorded.record["ingredients"]["checkpoints"] = {"model": "d" * 64}
-    text = _box(recorded, []).astext()
+    text = provenance(recorded, []).astext()
     assert f"corpora: two texts; what was read has the fingerprint {'a' * 16}…, {'b' * 16}…." in text
     assert f"model: a model; what was read has the fingerprint {'d' * 16}…." in text
     assert "cccc" not in text

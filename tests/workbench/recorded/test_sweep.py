@@ -15,7 +15,8 @@ from toy_project import edit_cell, write_chapter
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
-from workbench.recorded.run import Recorded, changed_since, misfit, read_recorded, record_run
+from workbench.recorded.result import Recorded, changed_since, misfit, read_recorded
+from workbench.recorded.run import record_run
 from workbench.recorded.sweep import _as_grids, find_sweep, record_sweep, recorded_counts, recorded_summaries
 from workbench.runs.store import all_runs, find_run
 from workbench.sweeps.grid import points_of
@@ -192,6 +193,16 @@ def test_the_command_line_records_a_sweep_by_the_start_of_its_name(project, swep
 
 
 def test_counts_are_listed_run_by_run_and_only_for_what_is_counted(tmp_path):
-    table = {"metric": ["right", "loss", "right"], "count": [735.0, None, 741.0], "n": [872.0, 872.0, 872.0]}
+    table = {
+        "run": ["first", "first", "second"],
+        "metric": ["right", "loss", "right"],
+        "value": [735 / 872, 0.3, 741 / 872],
+        "text": [None, None, None],
+        "count": [735.0, None, 741.0],
+        "n": [872.0, 872.0, 872.0],
+        "low": [None, None, None],
+        "high": [None, None, None],
+        "seed": [0, 0, 1],
+    }
     pd.DataFrame(table).to_parquet(tmp_path / "results.parquet")
     assert recorded_counts(Recorded(tmp_path, {"varied": ["seed"]})) == {"right": ["735/872", "741/872"]}

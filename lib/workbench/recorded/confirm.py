@@ -1,0 +1,247 @@
+"""Computing some points of a recorded result again at today's code, and comparing them with what is recorded.
+
+A change makes a recorded result stale; a few points that come out the same say that it may have changed no number. They
+are drawn by a seed that the change itself decides, so that nobody can draw until the points are lucky ones, and a
+second confirmation of the same change compares no fewer. Whether a changed definition runs may depend on a choice (a
+text, a switch, a list), which the syntax does not show: so points are added until every value of every choice that
+varies is among them. A number that varies says how much is run, not what.
+
+Metrics are compared to the last digit, with their intervals and counts. Left out are times: metrics of which a word in
+the name is one of `TIMES`, such as `epoch_seconds`, `texts_per_second` or `time_ratio`. Of a claim it is compared
+whether it holds. A sweep's record counts in how many runs each claim held, so one that held in some of them agrees
+either way.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from workbench.core.errors import RequestError, RunError
+from workbench.core.files import write_atomically
+from workbench.core.machine import commit_in_words, git_state, machine
+from workbench.core.project import Project
+from workbench.core.text import counted, few, is_number, number
+from workbench.parameters.contract import load_contract
+from workbench.recorded.again import points_with_data
+from workbench.recorded.result import CONFIRMED, Recorded, change
+from workbench.recorded.run import as_text
+from workbench.recorded.sweep import recorded_axes, recorded_runs
+from workbench.runs.store import Run, find_run, iso
+from workbench.sweeps.grid import Points
+from workbench.sweeps.ledger import Metric
+from workbench.sweeps.sweep import Sweep
+
+TIMES = {"second", "seconds", "ms", "time"}
+_MISSING = "missing"
+
+
+def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], count: int) -> Sweep:
+    """The points of a recorded result that are computed again, as a sweep: `count`, or more where choices vary.
+
+    Raises:
+        RequestError: as `points_with_data` does, and where the recorded runs themselves would be compared.
+    """
+    points = points_with_data(project, recorded, local)
+    places = _drawn(recorded, points, count, change(project, recorded))
+    contract = load_contract(project, recorded.chapter)
+    sweep = Sweep(project, contract, [points.points[place] for place in places], tuple(recorded.varied))
+    runs = recorded_runs(recorded).keys() if recorded.is_sweep else {recorded.record["run"]}
+    if any(outcome.run in runs for outcome in sweep.ledger.outcomes.values()):
+        raise RequestError(f"{recorded.name} is current, and its runs are still here: they are what would be compared")
+    return sweep
+
+
+def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[int]:
+    """The places of the points to compute: first those that bring a new value of a choice, then any.
+
+    A larger count adds points to those of a smaller one.
+    """
+    values = [point.values for point in points.points]
+    axes = recorded_axes(recorded) if recorded.is_sweep else []
+    choices = [name for name in axes if not all(is_number(each[name]) for each in values)]
+    places = random.Random(seed).sample(range(len(values)), len(values))
+    chosen: list[int] = []
+    seen: set[tuple[str, str]] = set()
+    for place in places:
+        here = {(name, repr(values[place][name])) for name in choices}
+        if not here <= seen:
+            chosen.append(place)
+            seen |= here
+    if recorded.confirmed and recorded.confirmed["change"] == seed:
+        count = max(count, len(recorded.confirmed["points"]))
+    rest = [place for place in places if place not in chosen]
+    return chosen + rest[: max(0, count - len(chosen))]
+
+
+def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, Any]:
+    """What came of the computed points, as `confirmed.json` keeps it.
+
+    Args:
+        project: the checkout.
+        recorded: the result.
+        sweep: the points of `to_confirm`, every one of them completed.
+
+    Raises:
+        RequestError: where what was recorded of a point cannot be read.
+    """
+    then, claimed = _metrics_by_point(recorded), _outcomes_of_claims(recorded)
+    points, differences, claims = [], [], []
+    names: set[str] = set()
+    for place, point in enumerate(sweep.points):
+        run = find_run(project, sweep.outcome(place).run, recorded.chapter)
+        before = then.get(_label(point.values, recorded.varied))
+        if before is None:
+            raise RequestError(f"{recorded.name}: its table has no run of {sweep.label(place)}")
+        now = _metrics_of(run.record)
+        here = {"point": sweep.label(place)}
+        names |= {metric.name for metric in (*before, *now)}
+        points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
+        differences += [{**difference, **here} for difference in _differences(before, now)]
+        claims += [{**claim, **here} for claim in _changed_claims(claimed, run, recorded.is_sweep)]
+    return {
+        "date": iso(datetime.now(UTC)),
+        "git": git_state(project.root),
+        "machine": machine(),
+        "python": platform.python_version(),
+        "change": change(project, recorded),
+        "of": recorded.points,
+        "points": points,
+        "metrics": sum(not is_time(name) for name in names),
+        "times": sorted(filter(is_time, names)),
+        "differences": _largest(differences),
+        "claims": claims,
+    }
+
+
+def keep(recorded: Recorded, outcome: dict[str, Any]) -> None:
+    """Write the outcome beside the record, which stays as it is.
+
+    Raises:
+        RunError: where the folder cannot be written.
+    """
+    try:
+        write_atomically(recorded.folder / CONFIRMED, as_text(outcome))
+    except OSError as error:
+        raise RunError(f"{recorded.folder} cannot be written: {error.strerror}") from None
+
+
+def agrees(outcome: dict[str, Any]) -> bool:
+    """Whether every metric and claim that was compared is the recorded one."""
+    return not outcome["differences"] and not outcome["claims"]
+
+
+def in_words(outcome: dict[str, Any]) -> str:
+    """The outcome in a sentence or two, such as `Confirmed on 2 of 24 points at commit 0123456 on 2026-11-27: …`."""
+    commit = commit_in_words(outcome["git"])
+    at = f"at commit {commit}" if commit else "at no commit"
+    where = f"on {len(outcome['points'])} of {counted(outcome['of'], 'point')} {at} on {outcome['date'][:10]}"
+    if agrees(outcome):
+        return f"Confirmed {where}: every metric and claim was the same."
+    said = [_difference_in_words(difference) for difference in outcome["differences"]]
+    said += [f"“{claim['claim']}” {claim['recorded']} → {claim['now']}" for claim in outcome["claims"]]
+    return f"Compared {where}, and not the same: {few(said)}."
+
+
+def _difference_in_words(difference: dict[str, Any]) -> str:
+    """Such as "`accuracy` by 0.002 (0.81 → 0.812)"."""
+    size = difference["absolute"]
+    by = "" if size is None else f" by {number(size)}"
+    return f"`{named(difference)}`{by} ({number(difference['recorded'])} → {number(difference['now'])})"
+
+
+def named(difference: dict[str, Any]) -> str:
+    """The metric, and in brackets what of it differs where that is not its value."""
+    return difference["metric"] + ("" if difference["part"] == "value" else f" ({difference['part']})")
+
+
+def is_time(metric: str) -> bool:
+    """Whether a metric is a time or a rate, by its name."""
+    return not TIMES.isdisjoint(metric.split("_"))
+
+
+def _label(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
+    """What tells a point from the others, as text: a table has some parameters as text."""
+    return tuple(str(values[name]) for name in names)
+
+
+def _metrics_by_point(recorded: Recorded) -> dict[tuple[str, ...], list[Metric]]:
+    if not recorded.is_sweep:
+        return {(): _metrics_of(recorded.record)}
+    return {_label(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
+
+
+def _metrics_of(record: dict[str, Any]) -> list[Metric]:
+    return [Metric(*(metric.get(part) for part in Metric._fields)) for metric in record["metrics"]]
+
+
+def _differences(then: list[Metric], now: list[Metric]) -> Iterator[dict[str, Any]]:
+    """For each metric that is not the same, the first part of it that differs."""
+    before, after = ({metric.name: metric for metric in metrics} for metrics in (then, now))
+    for name in dict.fromkeys([*before, *after]):
+        if is_time(name):
+            continue
+        for part in ("value", "low", "high", "count", "n"):
+            old, new = (getattr(each[name], part) if name in each else _MISSING for each in (before, after))
+            if old != new:
+                yield {"metric": name, "part": part, "recorded": old, "now": new, **_sizes(old, new)}
+                break
+
+
+def _sizes(old: Any, new: Any) -> dict[str, float | None]:
+    if not is_number(old) or not is_number(new):
+        return {"absolute": None, "relative": None}
+    return {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
+
+
+def _largest(differences: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each metric the largest difference over the points; one that is no number counts as larger than any."""
+    largest: dict[str, dict[str, Any]] = {}
+    for difference in differences:
+        known = largest.setdefault(difference["metric"], difference)
+        if _size(difference) > _size(known):
+            largest[difference["metric"]] = difference
+    return list(largest.values())
+
+
+def _size(difference: dict[str, Any]) -> float:
+    return float("inf") if difference["absolute"] is None else difference["absolute"]
+
+
+def _outcomes_of_claims(recorded: Recorded) -> dict[str, set[str]]:
+    """For each recorded claim, what a point may show that agrees with the record: holds, fails, missing."""
+    outcomes: dict[str, set[str]] = {}
+    for claim in recorded.record["claims"]:
+        possible = outcomes.setdefault(_claim(claim, recorded.is_sweep), set())
+        if not recorded.is_sweep:
+            possible.add(_holds(claim))
+            continue
+        shown = {
+            "holds": claim["held"],
+            "fails": claim["runs"] - claim["held"],
+            _MISSING: recorded.points - claim["runs"],
+        }
+        possible |= {outcome for outcome, count in shown.items() if count > 0}
+    return outcomes
+
+
+def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -> Iterator[dict[str, str]]:
+    now: dict[str, set[str]] = {}
+    for claim in run.record["claims"]:
+        now.setdefault(_claim(claim, of_a_sweep), set()).add(_holds(claim))
+    for claim in dict.fromkeys([*recorded, *now]):
+        before, after = (outcomes.get(claim, {_MISSING}) for outcomes in (recorded, now))
+        if not after <= before:
+            yield {"claim": claim, "recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
+
+
+def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:
+    """A claim in words. The bound may follow a parameter, and of a sweep's runs the record has that of the first."""
+    return claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"
+
+
+def _holds(claim: dict[str, Any]) -> str:
+    return "holds" if claim["holds"] else "fails"
