@@ -32,8 +32,7 @@ from workbench.recorded.run import as_text
 from workbench.recorded.sweep import recorded_axes, recorded_runs
 from workbench.runs.store import Run, find_run, iso
 from workbench.sweeps.grid import Points
-from workbench.sweeps.ledger import Metric
-from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.sweep import Metric, Sweep
 
 TIMES = {"second", "seconds", "ms", "time"}
 _MISSING = "missing"
