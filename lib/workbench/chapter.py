@@ -13,7 +13,6 @@ import re
 import sys
 from typing import Any
 
-from workbench.parameters import content
 from workbench.parameters.types import coerce
 
 _FROZEN = "__workbench_parameters__"
@@ -126,18 +125,20 @@ class Chapter:
         return interval
 
     def record_share(self, name: str, count: int, n: int) -> tuple[float, float, float]:
-        """Record the proportion `count / n` with its Wilson interval, and return both: `(proportion, low, high)`.
+        """Record the proportion `count / n` with its 95% interval (Wilson 1927), `(proportion, low, high)`, returned.
 
         Raises:
             ValueError: as `record` does, and where `count` is not between 0 and `n`, or `n` is 0.
         """
-        count, n = _number(count), _number(n)
-        return self.record_interval(name, content.proportion_interval(count, n), count=count, n=n)
+        from scipy.stats import binomtest
 
-    def record_all(self, **values: float | str) -> None:
-        """Record several values, by name, that have neither sample nor interval; see `record`."""
-        for name, value in values.items():
-            self.record(name, value)
+        count, n = _number(count), _number(n)
+        if n < 1 or not 0 <= count <= n:
+            raise ValueError(f"{name}: {count} of {n} is not a proportion")
+        share, ends = count / n, binomtest(count, n).proportion_ci(0.95, method="wilson")
+        # Rounding can carry an end past the share by the last digit.
+        interval = (share, min(float(ends.low), share), max(float(ends.high), share))
+        return self.record_interval(name, interval, count=count, n=n)
 
     def claim(
         self,
