@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
 from largemodels.base.errors import InputError, raised_as
@@ -38,6 +38,9 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "transformers": {"transformers": "transformers"},
     "datasets": {"datasets": "datasets", "accelerate": "accelerate"},
 }
+Library = Literal["numpy", "scipy", "pandas", "scikit-learn", "matplotlib", "torch", "transformers", "datasets"]
+"""A domain of `pydocs`: the keys of `LIBRARIES`, as a chapter's parameters name them."""
+
 UNSEEN_LIBRARIES = ("transformers", "datasets")  # never read in pretraining: the domain that stays unseen
 LABELS = ("summary", "parameters", "returns", "notes", "raises")  # sections that the docstrings' headings name
 

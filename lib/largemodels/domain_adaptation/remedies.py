@@ -38,8 +38,7 @@ from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import PretrainingRecipe, pretrain
 from largemodels.statistics.calibration import apply_temperature, fit_temperature
 
-Method = Literal[
-    "nothing",
+Remedy = Literal[
     "dapt",
     "tapt",
     "dapt+tapt",
@@ -55,7 +54,10 @@ Method = Literal[
     "ceiling",
     "words",
 ]
-"""The remedies; "nothing" is the comparison, and "few labels" and "ceiling" have labels of the target."""
+"""What may help in another domain; "few labels" and "ceiling" have labels of the target."""
+
+Method = Literal["nothing", Remedy]
+"""A remedy, or what it is compared with."""
 
 WEIGHTS: Mapping[str, float] = MappingProxyType({"dann": 0.3, "deep coral": 10.0, "mmd": 10.0})
 """The weights of the added losses, the same for every pair of domains; the chapter tells how they were chosen."""

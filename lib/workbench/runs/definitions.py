@@ -6,9 +6,9 @@ text does not show what is meant (`globals()`, a module passed as a value, `impo
 whole module counts. A statement that binds no name, such as a call that registers something, counts whenever its module
 is imported. A file beside a module counts where a definition names it.
 
-A definition is known by its name and the digest of its normalised syntax tree (`workbench.runs.syntax`). So a moved module,
-another way to import or a new neighbour in the module changes nothing, and another default, operator, constant or
-decorator does.
+A definition is known by its name and the digest of its normalised syntax tree (`workbench.runs.syntax`). So a moved
+module, another way to import or a new neighbour in the module changes nothing, and another default, operator, constant
+or decorator does.
 """
 
 from __future__ import annotations

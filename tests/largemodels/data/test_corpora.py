@@ -7,6 +7,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -403,3 +404,7 @@ def test_a_missing_source_has_no_fingerprint():
 def test_every_shipped_name_is_a_corpus():
     assert corpora.SHIPPED == ("pydocs",)
     assert all(corpora.fingerprint(name) for name in corpora.SHIPPED)
+
+
+def test_the_choice_of_libraries_is_what_the_corpus_is_made_of():
+    assert get_args(corpora.Library) == tuple(corpora.LIBRARIES)

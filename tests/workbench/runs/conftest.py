@@ -17,7 +17,7 @@ from workbench.parameters.types import plain
 
 
 def run_cells(contract, parameters, until):
-    """Run a chapter's cells in the module `__main__`, up to the cell `until`, with parameters injected as Papermill does."""
+    """Run a chapter's cells in `__main__`, up to the cell `until`, with parameters injected as Papermill does."""
     names = vars(sys.modules["__main__"])
     for cell in contract.code_cells:
         assert cell["id"] != until, "nothing is trained"

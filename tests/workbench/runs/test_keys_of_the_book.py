@@ -1,4 +1,4 @@
-"""The book's own chapters, in a scratch copy of the checkout: an edit makes stale what computes with it, and no more."""
+"""The book's chapters, in a scratch copy of the checkout: an edit makes stale what computes with it, and no more."""
 
 from __future__ import annotations
 
@@ -70,12 +70,16 @@ def test_a_moved_module_other_texts_and_a_new_neighbour_leave_every_chapter_curr
     for path in [*scratch.glob("lib/**/*.py"), *scratch.glob("notebooks/*.ipynb")]:
         text = path.read_text(encoding="utf-8")
         moved = text.replace("largemodels.statistics.intervals", "largemodels.statistics.uncertainty")
-        moved = moved.replace("largemodels.statistics import intervals", "largemodels.statistics import uncertainty as intervals")
+        moved = moved.replace(
+            "largemodels.statistics import intervals", "largemodels.statistics import uncertainty as intervals"
+        )
         if moved != text:
             path.write_text(moved, encoding="utf-8")
     losses = scratch / "lib" / "largemodels" / "models" / "losses.py"
     text = losses.read_text(encoding="utf-8")
-    text = re.sub(r'"""(?=[A-Z])', '"""In other words: ', text).replace("    return", "    # another comment\n    return")
+    text = re.sub(r'"""(?=[A-Z])', '"""In other words: ', text).replace(
+        "    return", "    # another comment\n    return"
+    )
     losses.write_text(text + "\n\ndef nobody_calls_this(x):\n    return x + 1\n", encoding="utf-8")
     after = keys_in(scratch)
     for chapter, (key, parts) in before.items():
@@ -86,9 +90,19 @@ def test_a_moved_module_other_texts_and_a_new_neighbour_leave_every_chapter_curr
     ("file", "pattern", "new", "definition"),
     [
         ("statistics/intervals.py", r"CONFIDENCE = 0\.95", "CONFIDENCE = 0.9", "intervals:CONFIDENCE"),
-        ("statistics/intervals.py", r"def proportion_interval\(", "@print\ndef proportion_interval(", "intervals:proportion_interval"),
+        (
+            "statistics/intervals.py",
+            r"def proportion_interval\(",
+            "@print\ndef proportion_interval(",
+            "intervals:proportion_interval",
+        ),
         ("attention/layers.py", r"\*, scale: float \| None = None", "*, scale: float | None = 1.0", "layers:attention"),
-        ("models/losses.py", r"def softmax\(([^)]*)\)(.*?)return (\w+) / ", r"def softmax(\1)\2return \3 * ", "losses:softmax"),
+        (
+            "models/losses.py",
+            r"def softmax\(([^)]*)\)(.*?)return (\w+) / ",
+            r"def softmax(\1)\2return \3 * ",
+            "losses:softmax",
+        ),
     ],
     ids=["constant", "decorator", "default", "operator"],
 )

@@ -219,7 +219,8 @@ def _touch(path: Path) -> None:
 def _complete_elsewhere(project) -> None:
     """A completed run of the chapter, with the ingredients that a process with the copied library sees."""
     code = (
-        "import json\nfrom workbench.parameters.contract import load_contract\nfrom workbench.runs.keys import ingredients\n"
+        "import json\nfrom workbench.parameters.contract import load_contract\n"
+        "from workbench.runs.keys import ingredients\n"
         "from workbench.core.project import find_project\ncontract = load_contract(find_project(), 'toy')\n"
         "print(json.dumps(ingredients(contract, contract.resolve({}))))"
     )
