@@ -29,7 +29,7 @@ STACK = "import numpy, pandas, scipy.stats, torch; import matplotlib.pyplot as p
 
 
 def seconds(name: str) -> tuple[float, float, float]:
-    """Seconds until a kernel answers, until it has the stack imported, and memory of its own (MiB)."""
+    """Seconds until a kernel answers, until it has the stack imported, and memory that it shares with none (MiB)."""
     folder = tempfile.mkdtemp(prefix="kernel-")
     start = time.perf_counter()
     manager = KernelManager(transport="ipc", connection_file=str(Path(folder) / "kernel.json"))
@@ -67,7 +67,7 @@ def main() -> None:
             spread = [value[1] for value in measured[name]]
             print(
                 f"{label:<26} ready after {ready:5.2f} s ({min(spread):.2f} to {max(spread):.2f}), "
-                f"answers after {answered:.2f} s, {own:.0f} MiB of its own"
+                f"answers after {answered:.2f} s, {own:.0f} MiB that it shares with none"
             )
         ordinary, warm = (statistics.median(value[1] for value in values) for values in measured.values())
         print(f"ordinary over warm: ratio {ordinary / warm:.1f}")

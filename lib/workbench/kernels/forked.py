@@ -1,6 +1,6 @@
 """The fork server's modules, and how a process that it has forked becomes a kernel, as an ordinary one would be.
 
-Importing this module imports the stack, as it looks in a notebook; never the chapters' own library, which may change
+Importing this module imports the stack, as it looks in a notebook; never the chapters' library, which may change
 while the server lives.
 """
 

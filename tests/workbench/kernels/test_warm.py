@@ -202,28 +202,28 @@ def test_figures_are_shown(kernel):
 
 
 def test_an_interrupt_ends_the_cell_and_not_the_kernel(kernel):
-    asked = kernel()
+    started = kernel()
     sleep = "print('awake', flush=True); import time; time.sleep(60)"
-    identity = asked.client.execute(sleep, stop_on_error=False)  # or a kernel refuses what comes soon after
-    until(lambda: asked.client.get_iopub_msg(timeout=30)["content"].get("text", "").startswith("awake"))
-    asked.manager.interrupt_kernel()
-    replies = iter(lambda: asked.client.get_shell_msg(timeout=30), None)  # to earlier questions as well
+    identity = started.client.execute(sleep, stop_on_error=False)  # or a kernel refuses what comes soon after
+    until(lambda: started.client.get_iopub_msg(timeout=30)["content"].get("text", "").startswith("awake"))
+    started.manager.interrupt_kernel()
+    replies = iter(lambda: started.client.get_shell_msg(timeout=30), None)  # to earlier questions as well
     reply = next(reply for reply in replies if reply["parent_header"]["msg_id"] == identity)
     assert reply["content"]["ename"] == "KeyboardInterrupt"
-    assert asked.run("print(6 * 7)") == "42"
+    assert started.run("print(6 * 7)") == "42"
 
 
 def test_a_restarted_kernel_is_a_new_one(kernel):
-    asked = kernel()
-    before = asked.process.pid
-    asked.run("value = 1")
-    asked.client.stop_channels()
-    asked.manager.restart_kernel(now=True)
-    asked.connect()
-    assert asked.forked
-    assert asked.process.pid != before
+    started = kernel()
+    before = started.process.pid
+    started.run("value = 1")
+    started.client.stop_channels()
+    started.manager.restart_kernel(now=True)
+    started.connect()
+    assert started.forked
+    assert started.process.pid != before
     assert gone(before)
-    assert asked.run("print('value' in globals())") == "False"
+    assert started.run("print('value' in globals())") == "False"
 
 
 @pytest.mark.parametrize(
@@ -231,11 +231,11 @@ def test_a_restarted_kernel_is_a_new_one(kernel):
     [("os.kill(os.getpid(), 9)", -9), ("os._exit(7)", 7), ("os.killpg(0, 15)", -15)],
 )
 def test_the_end_of_a_kernel_is_noticed_with_its_exit_code(kernel, code, expected):
-    asked = kernel()
-    pid = asked.process.pid
-    asked.client.execute(f"import os; {code}")
-    until(lambda: not asked.manager.is_alive())
-    assert asked.process.poll() == expected
+    started = kernel()
+    pid = started.process.pid
+    started.client.execute(f"import os; {code}")
+    until(lambda: not started.manager.is_alive())
+    assert started.process.poll() == expected
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -257,11 +257,11 @@ def test_what_a_kernel_says_of_itself_is_beside_the_run(project, run, warm_serve
 
 
 def test_what_a_kernel_has_started_ends_with_it(kernel):
-    asked = kernel()
-    child = int(asked.run("import subprocess; print(subprocess.Popen(['sleep', '1000']).pid)"))
+    started = kernel()
+    child = int(started.run("import subprocess; print(subprocess.Popen(['sleep', '1000']).pid)"))
     assert not gone(child)
-    asked.client.execute("import os; os._exit(0)")
-    until(lambda: not asked.manager.is_alive())
+    started.client.execute("import os; os._exit(0)")
+    until(lambda: not started.manager.is_alive())
     until(lambda: gone(child))
 
 
@@ -428,9 +428,9 @@ def test_a_thread_or_cuda_in_the_fork_server_is_refused():
 
 
 def test_functions_registered_for_the_end_of_a_kernel_run(kernel, tmp_path):
-    asked = kernel()
-    asked.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(tmp_path / 'end')!r}).touch)")
-    asked.manager.shutdown_kernel()
+    started = kernel()
+    started.run(f"import atexit, pathlib; atexit.register(pathlib.Path({str(tmp_path / 'end')!r}).touch)")
+    started.manager.shutdown_kernel()
     assert (tmp_path / "end").exists()
 
 
