@@ -38,6 +38,13 @@ def trace(project: Project) -> list[tuple[int, int, int, int]]:
     return [tuple(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+class Mute:
+    """A view that shows nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
 def hanging(project: Project, *sizes: int) -> str:
     """A cell that hangs at these sizes until `mend`."""
     mended = str(project.root / "mended")

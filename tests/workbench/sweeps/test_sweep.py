@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import psutil
 import pytest
 
-from swept_project import results, statuses, sweep, trace, write_traced_chapter
+from swept_project import ENVIRONMENT, Mute, results, statuses, sweep, trace, write_traced_chapter
 from toy_project import edit_cell
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
+from workbench.runs.store import all_runs
+from workbench.sweeps import cluster
 from workbench.sweeps.cluster import Share
+from workbench.sweeps.execute import run_sweeps
 from workbench.sweeps.grid import points_of
-from workbench.sweeps.sweep import Keys
+from workbench.sweeps.sweep import Keys, Sweep
 
 GRID = ("-g", "size=1,2", "-g", "seed=0:2")
 
@@ -135,15 +139,11 @@ def test_the_keys_of_a_sweep_are_those_of_its_runs(project):
 def of_machine(monkeypatch):
     """The share of a machine with so many cores, GPUs and GiB free."""
 
-    def of_machine(cores, gpus, gibibytes, **asked):
-        import psutil
-
-        from workbench.sweeps import cluster
-
+    def of_machine(cores, gpus, gibibytes, **options):
         free = type("Memory", (), {"available": gibibytes * 2**30})
         monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
         monkeypatch.setattr(cluster, "machine", lambda: {"cores": cores, "gpus": ["a GPU"] * gpus})
-        return Share.of_machine(**asked)
+        return Share.of_machine(**options)
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return of_machine
@@ -165,8 +165,18 @@ def test_runs_share_the_cores_and_the_memory_of_a_machine(of_machine, monkeypatc
 def test_a_run_has_its_share_of_threads(project):
     write_traced_chapter(project, "print('threads', os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])")
     assert sweep(project, "-g", "size=1,2", "--workers", "2")[0] == 0
-    import psutil
-
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count()
     for path in project.runs.glob("toy/*/toy.ipynb"):
         assert f"threads {max(1, cores // 2)} {max(1, cores // 2)}" in path.read_text()
+
+
+def test_each_of_two_runs_at_a_time_has_a_gpu(project, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", ENVIRONMENT["JUPYTER_DEFAULT_PROVISIONER_NAME"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(cluster, "machine", lambda: {"cores": 6, "gpus": ["a GPU"] * 2})
+    write_traced_chapter(project, "open('gpu', 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])")
+    contract = load_contract(project, "toy")
+    run_sweeps([Sweep.of(project, contract, points_of(contract, ["size=1,2"], [], []))], Mute())
+    runs = list(all_runs(project))
+    assert sorted((run.folder / "gpu").read_text() for run in runs) == ["0", "1"]
+    assert [run.record["machine"]["threads"] for run in runs] == [3, 3]
