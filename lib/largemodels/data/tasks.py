@@ -20,7 +20,6 @@ from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError, raised_as
 from largemodels.data import corpora, sources, splits
 from largemodels.data.splits import SPLITS, Overlap
-from largemodels.data.texts import joined_texts as joined_texts  # a chapter names it here
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,8 +26,8 @@ from workbench.runs.syntax import distributions
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:
     """Everything that a run of these parameters depends on: code, parameters, definitions, versions, data and models.
 
-    Prose is left out: a corrected typo, or a paragraph that moves, changes no result. `code` is a list of the code cells
-    in their order, `[id, digest]` each; the id counts because pages take a run's outputs by it. `definitions` and
+    Prose is left out: a corrected typo, or a paragraph that moves, changes no result. `code` is a list of the code
+    cells in their order, `[id, digest]` each; the id counts because pages take a run's outputs by it. `definitions` and
     `links` say what the cells reach in our packages (`workbench.runs.definitions`). Data sets, models and predictions
     are there by their fingerprints, which for the Hub are an id at a commit.
 
