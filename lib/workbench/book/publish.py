@@ -26,13 +26,13 @@ import yaml
 
 from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.core.files import write_atomically
+from workbench.core.packages import our_packages
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.request import read_mapping
 from workbench.runs.notebooks import staged
 from workbench.runs.store import Run
-from workbench.runs.syntax import our_packages
 
 if TYPE_CHECKING:
     from sphinx_external_toc.api import SiteMap

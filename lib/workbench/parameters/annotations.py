@@ -11,9 +11,8 @@ The name is looked up in the module's text. Importing the module may take second
 from __future__ import annotations
 
 import ast
-import importlib.util
-from pathlib import Path
 
+from workbench.core.packages import path_of
 from workbench.parameters.types import VOCABULARY
 
 SUBJECT = "largemodels"
@@ -34,7 +33,7 @@ def named_type(module: str, name: str) -> ast.expr:
     Raises:
         ValueError: for a module that there is not, or a name that stands for anything else there.
     """
-    file = _file_of(module)
+    file = path_of(module)
     if file is None:
         raise ValueError(f"there is no module {module}")
     values = [value for bound, value in _assigned(ast.parse(file.read_bytes())) if bound == name]
@@ -51,14 +50,6 @@ def with_named_types(expression: ast.expr, named: dict[str, ast.expr]) -> ast.ex
             return named.get(node.id, node)
 
     return Written().visit(expression)
-
-
-def _file_of(module: str) -> Path | None:
-    """The file of a module, found without importing any of its packages."""
-    top, *inner = module.split(".")
-    spec = importlib.util.find_spec(top)
-    place = Path(spec.submodule_search_locations[0], *inner)
-    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
 def _assigned(module: ast.Module) -> list[tuple[str, ast.expr]]:

@@ -21,7 +21,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named, our_packages, path_of
+from workbench.core.packages import our_packages, path_of
+from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from functools import cache
 from typing import Any
 
 from workbench.core.errors import RunError
+from workbench.core.packages import distributions
 from workbench.parameters.contract import Contract, python_of, source, tags
 from workbench.parameters.types import Model, named_sources, plain
 from workbench.runs.definitions import Reached, reached_by
-from workbench.runs.syntax import distributions
 
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:

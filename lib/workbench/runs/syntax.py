@@ -9,15 +9,14 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
-import importlib.metadata
-import importlib.util
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from workbench.core.packages import path_of
 
 STATEMENTS = "(statements)"
 """The name under which the statements of a module that bind nothing stand among its definitions."""
@@ -45,26 +44,6 @@ class Target(NamedTuple):
         return self.name or "<module>"
 
 
-@cache
-def distributions() -> dict[str, list[str]]:
-    """The installed distributions that each top-level package comes from, by the package's name."""
-    return dict(importlib.metadata.packages_distributions())
-
-
-@cache
-def our_packages() -> dict[str, Path]:
-    """The folders of the top-level packages that are installed together with this one, by name."""
-    here = set(distributions().get(_THIS, ()))
-    names = {name for name, owners in distributions().items() if here & set(owners) and name.isidentifier()}
-    return {name: _folder(name) for name in sorted(names | {_THIS})}
-
-
-def _folder(package: str) -> Path:
-    if package in sys.modules:
-        return Path(sys.modules[package].__path__[0])
-    return Path(importlib.util.find_spec(package).submodule_search_locations[0])
-
-
 # Modules
 
 
@@ -84,19 +63,6 @@ class _Module:
     bindings: dict[str, Target]
     definitions: dict[str, tuple[ast.stmt, ...]] = field(default_factory=dict)
     statements: tuple[ast.stmt, ...] = ()
-
-
-@cache
-def path_of(module: str) -> Path | None:
-    """The file of a module of ours; None where there is none of this name."""
-    package, *rest = module.split(".")
-    if package not in our_packages():
-        return None
-    base = our_packages()[package].joinpath(*rest)
-    if (base / "__init__.py").is_file():
-        return base / "__init__.py"
-    file = base.with_suffix(".py")
-    return file if rest and file.is_file() else None
 
 
 def module_named(name: str) -> _Module:

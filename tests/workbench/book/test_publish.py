@@ -14,10 +14,10 @@ from toy_project import edit_cell, write_chapter
 from workbench.book import publish as publish_module
 from workbench.book.publish import chapters_of_book, publish, read_edition, staged_chapters
 from workbench.core.errors import RequestError, RunError
+from workbench.core.packages import our_packages
 from workbench.parameters.contract import load_contract
 from workbench.recorded.run import record_run
 from workbench.recorded.sweep import find_sweep, record_sweep
-from workbench.runs.syntax import our_packages
 
 CONFIG = """\
 title: A small book

@@ -138,20 +138,20 @@ def test_reading_a_contract_executes_nothing(project):
 
 
 METHODS = """\
-from largemodels.domain_adaptation.remedies import Method as Remedy
+from largemodels.domain_adaptation.remedies import Remedy as Choice
 
-methods: list[Remedy] = ["dapt"]  # to try
+methods: list[Choice] = ["dapt"]  # to try
 """
 
 
 def test_a_named_choice_of_the_library_is_the_choice_written_out(tmp_path):
-    from largemodels.domain_adaptation.remedies import Method
+    from largemodels.domain_adaptation.remedies import Remedy
 
     contract = read_contract(write_chapter(tmp_path, "methods", parameters=METHODS, read=False))
     methods = contract.parameters["methods"]
-    assert methods.annotation == list[Method]
-    assert methods.type_text == ast.unparse(ast.parse(str(list[Method]).replace("typing.", "")))
-    with pytest.raises(RequestError, match=r"methods: prayer \(item 1\) is not one of nothing, dapt, tapt"):
+    assert methods.annotation == list[Remedy]
+    assert methods.type_text == ast.unparse(ast.parse(str(list[Remedy]).replace("typing.", "")))
+    with pytest.raises(RequestError, match=r"methods: prayer \(item 1\) is not one of dapt, tapt"):
         contract.resolve({"methods": ["prayer"]})
 
 

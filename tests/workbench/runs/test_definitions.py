@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.core import packages
 from workbench.runs import definitions, syntax
 from workbench.runs.definitions import reached_by
 from workbench.runs.syntax import STATEMENTS
@@ -89,7 +90,7 @@ def package(tmp_path, monkeypatch) -> Iterator[Path]:
     for name, text in MODULES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    for module in (definitions, syntax):
+    for module in (packages, definitions):
         monkeypatch.setattr(module, "our_packages", lambda: {"mine": tmp_path / "mine"})
     yield tmp_path / "mine"
     forget()
@@ -97,7 +98,7 @@ def package(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def forget() -> None:
     """Read every module again: files of one size may change within one tick of the clock."""
-    for cached in (syntax.path_of, syntax._read, syntax._definition):
+    for cached in (packages.path_of, syntax._read, syntax._definition):
         cached.cache_clear()
 
 
@@ -263,7 +264,7 @@ def test_a_module_that_is_not_python_is_named(package):
 
 def test_every_file_of_ours_that_is_no_module_is_named_where_it_can_be_found(root):
     """A file whose name is put together at run time would be missed."""
-    for folder in syntax.our_packages().values():
+    for folder in packages.our_packages().values():
         for file in folder.rglob("*"):
             if file.is_file() and file.suffix not in (".py", ".pyc") and "weights" not in file.parts:
                 modules = "".join(module.read_text() for module in file.parent.glob("*.py"))
