@@ -6,7 +6,7 @@
 tutorial  a plain `Trainer`, every text padded to the longest that the model reads, as tutorials have it
 pad-128   the same, padded to 128 tokens, as Hugging Face's example script does
 dynamic   the same, padded to the longest text of each batch (`DataCollatorWithPadding`)
-ours      `fine_tuning.fine_tune`: texts of like length together, as many tokens in each batch
+ours      `classifiers.fine_tune`: texts of similar length together, as many tokens in each batch
 bfloat16  the same with matrix products in bfloat16, with `--bfloat16`; worth it where the processor knows them
 
 All train on the processor, all weights, in as many steps an epoch: the budget of tokens is the one with which our
@@ -220,7 +220,7 @@ def measure(
 
 def report(table: pd.DataFrame, peaks: list[float]) -> None:
     """Print what each recipe came to, medians of the rounds, and where the time of a step of ours goes."""
-    best, own, recipes = max(peaks), table[table["recipe"] == "ours"], table.groupby("recipe", sort=False)
+    best, our_turns, recipes = max(peaks), table[table["recipe"] == "ours"], table.groupby("recipe", sort=False)
     print(f"matrix products (float32): best {best / 1e9:.0f}, median {statistics.median(peaks) / 1e9:.0f} GFLOP/s")
     speed, rate = recipes["speed"], recipes["flops"].median()
     columns = {
@@ -228,16 +228,16 @@ def report(table: pd.DataFrame, peaks: list[float]) -> None:
         "sentences/s": speed.median(),
         "lowest": speed.min(),
         "highest": speed.max(),
-        "ours is ×": {recipe: (own["speed"] / turns["speed"]).median() for recipe, turns in recipes},
+        "ours is ×": {recipe: (our_turns["speed"] / turns["speed"]).median() for recipe, turns in recipes},
         "useful GFLOP/s": rate / 1e9,
         "of the peak": rate / best,
     }
     print("ours takes as many steps an epoch: its batches hold as many texts in the mean, and as many tokens each")
     print(pd.DataFrame(columns).rename_axis(None).to_string(float_format="{:.3g}".format))
-    step, least = own["step"].median(), (own["flops"] * own["step"]).median() / best
+    step, least = our_turns["step"].median(), (our_turns["flops"] * our_turns["step"]).median() / best
     print(f"a step of ours takes {step * 1e3:.1f} ms; at the peak its useful operations would take {least * 1e3:.1f}:")
-    parts = own.loc[:, "step":].drop(columns="step")
-    parts["Trainer, and rest"] = own["step"] - parts.sum(axis=1)
+    parts = our_turns.loc[:, "step":].drop(columns="step")
+    parts["Trainer, and rest"] = our_turns["step"] - parts.sum(axis=1)
     for part, seconds in parts.median().items():
         print(f"  {part:18}{seconds * 1e3:7.1f} ms{seconds / step:6.0%}")
 
@@ -250,8 +250,8 @@ def compare_accuracy(bench: Bench, model: PreTrainedModel, task: tasks.Task, rec
     for recipe in recipes:
         trained = copy.deepcopy(model)
         clock = RUN[recipe](bench, trained, texts, 0)
-        found = predict(trained, bench.tokenizer, held_out, max_length=bench.length).argmax(1)
-        right[recipe] = found == held_out["label"].to_numpy()
+        answers = predict(trained, bench.tokenizer, held_out, max_length=bench.length).argmax(1)
+        right[recipe] = answers == held_out["label"].to_numpy()
         count = int(right[recipe].sum())
         print(f"{recipe:9}{count}/{len(held_out)} = {count / len(held_out):.3f}", end=" ")
         print(f"after {clock.steps} steps in {clock.seconds:.0f} s")
@@ -280,38 +280,38 @@ def options(parser: Parser) -> argparse.Namespace:
     parser.add_argument("--bfloat16", action="store_true", help="measure ours with bfloat16 too, on as many sentences")
     parser.add_argument("--accuracy", action="store_true", help="train by all but tutorial for an epoch, and compare")
     parser.add_argument("--labelled", type=int, default=4096, help="texts in that epoch (%(default)s)")
-    given = parser.parse_args()
+    chosen = parser.parse_args()
     for name in ("batch_size", "learning_rate", "rounds", "sentences", "labelled"):
-        value, least = getattr(given, name), 0 if name == "learning_rate" else 1
+        value, least = getattr(chosen, name), 0 if name == "learning_rate" else 1
         for one in value if isinstance(value, list) else [value]:
             if not (0 < one < float("inf") and one >= least):
                 parser.error(f"--{name.replace('_', '-')}: {one} is not {'at least 1' if least else 'above 0'}")
-    return given
+    return chosen
 
 
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    given = options(parser)
+    chosen = options(parser)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the peak and the times of a step's parts are the processor's
     transformers.logging.set_verbosity_error()
     try:
-        tokenizer, task = load_tokenizer(given.model), tasks.load(given.dataset)
-        model = load_classifier(given.model, task.labels, seed=0)
-        check_fit(given.model, tokenizer, model)
-        asked, texts = max(*given.sentences, given.labelled * given.accuracy), task.frames["train"]
-        if asked > len(texts):
-            raise InputError(f"{given.dataset}: has {len(texts)} texts to train on, and {asked} are asked for")
-        bench = Bench(tokenizer, longest_text(tokenizer, model), given.batch_size, given.learning_rate)
-        slices = dict(zip(RECIPES, given.sentences, strict=True))
-        print(f"{given.model} on {given.dataset}, batches of {bench.batch_size}, {torch.get_num_threads()} threads")
+        tokenizer, task = load_tokenizer(chosen.model), tasks.load(chosen.dataset)
+        model = load_classifier(chosen.model, task.labels, seed=0)
+        check_fit(chosen.model, tokenizer, model)
+        needed, texts = max(*chosen.sentences, chosen.labelled * chosen.accuracy), task.frames["train"]
+        if needed > len(texts):
+            raise InputError(f"{chosen.dataset}: has {len(texts)} texts to train on, and {needed} are asked for")
+        bench = Bench(tokenizer, longest_text(tokenizer, model), chosen.batch_size, chosen.learning_rate)
+        slices = dict(zip(RECIPES, chosen.sentences, strict=True))
+        print(f"{chosen.model} on {chosen.dataset}, batches of {bench.batch_size}, {torch.get_num_threads()} threads")
         if bench.length <= 128:
             print(f"the model reads {bench.length} tokens at most, so pad-128 is the tutorial's recipe and left out")
             del slices["pad-128"]
-        if given.bfloat16:
+        if chosen.bfloat16:
             slices[HALF] = slices["ours"]
-        report(*measure(bench, model, texts, slices, given.rounds))
-        if given.accuracy:
-            compare_accuracy(bench, model, task, [name for name in slices if name != "tutorial"], given.labelled)
+        report(*measure(bench, model, texts, slices, chosen.rounds))
+        if chosen.accuracy:
+            compare_accuracy(bench, model, task, [name for name in slices if name != "tutorial"], chosen.labelled)
     except InputError as error:
         parser.error(str(error))
 
