@@ -109,14 +109,14 @@ def test_a_link_among_predictions_is_not_followed(project):
         record_run(project, run, "answers", predictions=True, replace=True)
 
 
-def test_a_run_without_predictions_is_refused_and_nothing_is_touched(project, workbench):
+def test_a_run_without_predictions_is_refused_and_nothing_is_touched(project, command):
     run = made(project)
     with pytest.raises(RequestError, match=f"^{run.id} kept no predictions$"):
         record_run(project, run, "answers", predictions=True)
     assert not project.recorded.exists()
     (run.folder / "predictions").mkdir()
     (run.folder / "predictions" / "test.parquet").write_text("no table")
-    result = workbench("record", run.id, "answers", "--predictions")
+    result = command("record", run.id, "answers", "--predictions")
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert f"{run.id}/predictions/test.parquet: cannot be read as predictions" in result.stderr
     assert str(project.root) not in result.stderr
@@ -207,8 +207,8 @@ def reader(project) -> Project:
     return project
 
 
-def test_a_chapter_reads_what_is_recorded_whatever_folder_it_runs_in(reader, workbench, tmp_path_factory):
-    result = workbench("run", "toy", WORKBENCH_RUNS=str(tmp_path_factory.mktemp("elsewhere")))
+def test_a_chapter_reads_what_is_recorded_whatever_folder_it_runs_in(reader, command, tmp_path_factory):
+    result = command("run", "toy", WORKBENCH_RUNS=str(tmp_path_factory.mktemp("elsewhere")))
     assert result.returncode == 0, result.stderr
     code, _, err = sweep(reader, "-g", "predictions=answers,book/recorded/answers")
     assert code == 0, err
@@ -233,8 +233,8 @@ def test_a_run_is_another_one_when_the_recorded_answers_are(reader, run):
     assert second.record["metrics"][0]["value"] == 1
 
 
-def test_a_wrong_name_is_refused_before_anything_starts(reader, workbench):
-    result = workbench("run", "toy", "-p", "predictions=answer")
+def test_a_wrong_name_is_refused_before_anything_starts(reader, command):
+    result = command("run", "toy", "-p", "predictions=answer")
     assert result.returncode == 2
     assert "predictions: answer is neither a recorded result with predictions (answers)" in result.stderr
     assert "did you mean answers?" in result.stderr

@@ -184,12 +184,12 @@ def test_a_damaged_record_is_refused_by_name(project, done, content):
         read_recorded(project, "toy-five")
 
 
-def test_the_command_line_records(project, done, workbench):
-    assert workbench("record", done.id, "Bad Name").returncode == 2
-    result = workbench("record", "latest", "toy-five")
+def test_the_command_line_records(project, done, command):
+    assert command("record", done.id, "Bad Name").returncode == 2
+    result = command("record", "latest", "toy-five")
     assert result.returncode == 0, result.stderr
     assert "book/recorded/toy-five/run.json" in result.stdout
-    assert workbench("record", "latest", "toy-five").returncode == 2
+    assert command("record", "latest", "toy-five").returncode == 2
 
 
 def test_every_record_of_this_book_still_fits_its_chapter(root):

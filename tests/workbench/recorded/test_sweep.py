@@ -179,17 +179,17 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project):
     assert b"One sentence" not in kept
 
 
-def test_the_command_line_records_a_sweep_by_the_start_of_its_name(project, swept, workbench):
-    result = workbench("record", "size-se", "toy-sizes")
+def test_the_command_line_records_a_sweep_by_the_start_of_its_name(project, swept, command):
+    result = command("record", "size-se", "toy-sizes")
     assert result.returncode == 0, result.stderr
     assert "book/recorded/toy-sizes/sweep.json" in result.stdout
-    assert workbench("record", "size-se", "toy-sizes").returncode == 2
+    assert command("record", "size-se", "toy-sizes").returncode == 2
     other = swept.with_name("size-seed-00000000")
     shutil.copytree(swept, other)
-    result = workbench("record", "size-se", "toy-other")
+    result = command("record", "size-se", "toy-other")
     assert result.returncode == 2
     assert "fits 2 sweeps" in result.stderr
-    assert workbench("record", str(other), "toy-other").returncode == 0
+    assert command("record", str(other), "toy-other").returncode == 0
 
 
 def test_counts_are_listed_run_by_run_and_only_for_what_is_counted(tmp_path):
