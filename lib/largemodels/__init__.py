@@ -1,1 +1,1 @@
-"""The subject of the book: what the chapters teach, one module a chapter."""
+"""The subject of the book, what the chapters teach: a wing a chapter, over shared ground."""

@@ -1,1 +1,1 @@
-"""The press: how chapters are parameterised, run, checked and published."""
+"""The tool: how chapters are parameterised, run, swept, checked and published."""

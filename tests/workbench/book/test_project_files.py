@@ -23,6 +23,21 @@ def test_every_file_that_the_readme_links_to_exists():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("package", ["largemodels", "workbench"])
+def test_the_guide_for_contributors_has_a_place_for_every_module_and_no_other(package):
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = guide.partition(f"### `lib/{package}/`")[2].partition("\n### ")[0]
+    places = {wing: row for wing, row in re.findall(r"^\| `(\w+)/` \| (.*) \|$", tree, re.MULTILINE)}
+    wings = {path.parent.name: path.parent for path in (ROOT / "lib" / package).glob("*/__init__.py")}
+    assert wings.keys() == places.keys() - {"weights"}
+    for name, wing in wings.items():
+        modules = {path.stem for path in wing.rglob("*.py")} - {"__init__"}
+        in_brackets = " ".join(re.findall(r"\(.*?\)", places[name]))
+        named, explained = (set(re.findall(r"`(\w+)`", text)) for text in (places[name], in_brackets))
+        assert modules <= named, f"{name}: the guide has no place for {modules - named}"
+        assert named - explained <= modules, f"{name}: {named - explained - modules} is no module"
+
+
 def test_the_readme_begins_with_the_two_commands():
     first_code = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1]
     assert [line.split("#")[0].strip() for line in first_code.strip().splitlines()[1:]] == [
