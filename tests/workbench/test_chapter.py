@@ -55,13 +55,13 @@ def test_begin_refuses_a_name_that_no_file_can_have_like_any_other_bad_value():
         begin({"__annotations__": {"data": Dataset, "size": Count}, "data": "a" * 5000, "size": 0})
 
 
-def test_begin_holds_a_named_choice_of_the_library_as_its_cell_imports_it():
+def test_begin_checks_a_named_choice_of_the_library_as_its_cell_imports_it():
     names = {"__annotations__": {}}
-    cell = "from largemodels.statistics.comparisons import Correction\n\ncorrection: Correction = 'holm'  # of p"
+    cell = "from largemodels.data.corpora import Library\n\nlibrary: Library = 'numpy'  # of the corpus"
     exec(compile(cell, "cell", "exec", dont_inherit=True), names)
     begin(names)
-    names["correction"] = "prayer"
-    with pytest.raises(ParameterError, match="correction: prayer is not one of holm, bonferroni"):
+    names["library"] = "prayer"
+    with pytest.raises(ParameterError, match="library: prayer is not one of numpy, scipy"):
         begin(names)
 
 
