@@ -176,7 +176,7 @@ def _named(place: str) -> str:
     """A definition as a reader of the code knows it: `module.name`, the module without its packages."""
     module, _, name = place.partition(":")
     module = module.rpartition(".")[2]
-    return f"the statements of `{module}`" if name == STATEMENTS else f"`{module}.{name}`"
+    return f"what `{module}` does on import" if name == STATEMENTS else f"`{module}.{name}`"
 
 
 def _different(then: dict[Any, Any] | None, now: dict[Any, Any] | None) -> Iterator[tuple[Any, Any, Any]]:

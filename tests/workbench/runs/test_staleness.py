@@ -54,7 +54,7 @@ def now_with(part, **values):
         ),
         (
             now_with("definitions", **{"largemodels.attention.vectors:(statements)": "x"}),
-            ["the statements of `vectors` is used now"],
+            ["what `vectors` does on import is used now"],
         ),
         ({**THEN, "links": "12"}, ["a name in its code stands for another definition"]),
         (now_with("package_data", **{"largemodels/words.txt": "x"}), ["`words.txt` changed"]),
