@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from conftest import CHAPTERS
+from staged_book import CHAPTERS
 
 PAGES = (
     "book/intro",
