@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from conftest import CHAPTERS, ROOT, build, stage
+from staged_book import CHAPTERS, ROOT, build, stage
 from workbench.book.repository import with_repository
 
 LOADS = re.compile(
