@@ -307,7 +307,8 @@ class _Writer:
                 for reached in (target, _settled(target)):
                     self.references.add(reached._replace(name=STATEMENTS) if reached.is_ours else reached)
             return True
-        return _is_text(statement)
+        is_shown = self._module.path is None and not self._scopes  # the last value of a cell
+        return _is_text(statement) and not is_shown
 
     def _look_at_file(self, text: str) -> None:
         if self._module.path and "." in text and "/" not in text and not text.endswith(".py") and len(text) < 100:

@@ -34,6 +34,14 @@ def test_code_tags_and_parameters_are(project):
     assert len(keys) == 4
 
 
+@pytest.mark.parametrize("end", ["\n1", "\n'a text'", "\nsize", ";"])
+def test_what_a_cell_shows_at_its_end_is_part_of_the_key(project, end):
+    edit_cell(project.notebooks / "toy.ipynb", "cell-1", "print(size)\nsize + 1")
+    before = key(project)
+    edit_cell(project.notebooks / "toy.ipynb", "cell-1", f"print(size)\nsize + 1{end}")
+    assert key(project) != before
+
+
 def test_each_code_cell_has_a_digest_of_its_own_in_the_order_of_the_chapter(project):
     def code():
         contract = load_contract(project, "toy")
