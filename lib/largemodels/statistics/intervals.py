@@ -40,8 +40,9 @@ def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[flo
     Raises:
         ValueError: for fewer than two clusters.
     """
+    values = np.asarray(values, dtype=float).ravel()
     number, variance = clustered_variance(values, clusters)
-    return student_interval(float(np.mean(values, dtype=float)), math.sqrt(variance), number - 1)
+    return student_interval(float(values.mean()), math.sqrt(variance), number - 1)
 
 
 def student_interval(mean: float, standard_error: float, freedom: int) -> tuple[float, float, float]:
