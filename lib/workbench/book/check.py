@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.chapter import claim_line
+from workbench.core.code import parse
 from workbench.core.secrets import Secrets
 from workbench.kernels.warm import warm_kernels
 from workbench.parameters.contract import Contract, python_of, tags
@@ -58,7 +59,7 @@ def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ())
 def _of_the_source(cell: dict[str, Any]) -> Iterator[str]:
     """Where a cell's tags and what it calls do not fit."""
     calls = list(_chapter_calls(cell))
-    statements = ast.parse(python_of(cell)).body
+    statements = parse(python_of(cell)).body
     only_claims = bool(statements) and all(map(_is_claim, statements))
     if COMPARED in tags(cell) and not only_claims:
         yield f"it is tagged {COMPARED} and holds something else than claims"
@@ -103,7 +104,7 @@ def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
 
 def _chapter_calls(cell: dict[str, Any]) -> Iterator[str]:
     """The names of the chapter's methods that a cell calls."""
-    for node in ast.walk(ast.parse(python_of(cell))):
+    for node in ast.walk(parse(python_of(cell))):
         if isinstance(node, ast.Call) and (name := _method(node)):
             yield name
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 
+from workbench.core.code import parse
 from workbench.core.packages import path_of
 from workbench.parameters.types import VOCABULARY
 
@@ -36,7 +37,7 @@ def named_type(module: str, name: str) -> ast.expr:
     file = path_of(module)
     if file is None:
         raise ValueError(f"there is no module {module}")
-    values = [value for bound, value in _assigned(ast.parse(file.read_bytes())) if bound == name]
+    values = [value for bound, value in _assigned(parse(file.read_bytes())) if bound == name]
     if len(values) != 1 or not isinstance(values[0], ast.Subscript) or not is_type(values[0]):
         raise ValueError(f'{name} is no choice that {module} names, as `{name} = Literal["a", "b"]` would be')
     return values[0]

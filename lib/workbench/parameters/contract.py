@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
@@ -142,7 +143,7 @@ def _read_notebook(path: Path) -> dict[str, Any]:
 def _declared(where: str, code: str) -> Iterator[Parameter]:
     """The parameters that a parameters cell declares."""
     try:
-        statements = ast.parse(code).body
+        statements = parse(code).body
     except SyntaxError as error:
         raise RequestError(f"{where}: the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
     comments = _comments(code)

@@ -6,16 +6,16 @@ record one by one, so that it can be said later which of them changed.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
 import platform
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
+from workbench.core.code import parse
 from workbench.core.errors import RunError
 from workbench.core.packages import distributions
 from workbench.parameters.contract import Contract, python_of, source, tags
@@ -78,9 +78,15 @@ def _digest(value: Any) -> str:
 
 def _reached(contract: Contract) -> Reached:
     try:
-        return reached_by(ast.parse(python_of(cell)) for cell in contract.code_cells)
+        return _reached_by(tuple(python_of(cell) for cell in contract.code_cells))
     except SyntaxError as error:
         raise RunError(f"{error.filename}: line {error.lineno}: this is not Python: {error.msg}") from None
+
+
+@lru_cache(maxsize=64)
+def _reached_by(cells: tuple[str, ...]) -> Reached:
+    """What these cells reach; a process that runs a chapter often asks once."""
+    return reached_by(map(parse, cells))
 
 
 def _code(contract: Contract, trees: Sequence[str]) -> list[list[str | None]]:

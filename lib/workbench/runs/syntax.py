@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench.core.code import parse
 from workbench.core.packages import path_of
 
 STATEMENTS = "(statements)"
@@ -83,7 +84,7 @@ def _read(name: str, path: Path, changed: int, size: int) -> _Module:
     Raises:
         SyntaxError: for a file that is not Python.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = parse(path.read_text(encoding="utf-8"), str(path))
     is_package = path.name == "__init__.py"
     definitions: dict[str, list[ast.stmt]] = {}
     statements = []
