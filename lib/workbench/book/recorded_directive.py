@@ -116,7 +116,7 @@ def provenance(recorded: Recorded, changes: list[str], outdated: bool = False) -
         ]
     lines += [nodes.paragraph("", sentence) for sentence in _local_files(recorded)]
     if changes:
-        lines.append(paragraph(f"Not current: since then {'; '.join(changes)}.", "workbench-stale"))
+        lines.append(paragraph(f"Not current: {'; '.join(changes)}.", "workbench-stale"))
     if recorded.confirmed:
         later = " More has changed since." if outdated else ""
         lines.append(paragraph(f"{confirmation_in_words(recorded.confirmed)}{later}", "workbench-confirmed"))

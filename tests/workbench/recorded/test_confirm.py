@@ -120,7 +120,7 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
     result = read_recorded(project, "toy-sizes")
     where = "on 2 of 6 points at commit 0123456 on 2026-11-27"
     text = provenance(replace(result, confirmed=outcome), ["a cell changed"]).astext()
-    assert "Not current: since then a cell changed." in text
+    assert "Not current: a cell changed." in text
     assert f"Confirmed {where}: every metric and claim was the same." in text
     assert "More has changed since" in provenance(replace(result, confirmed=outcome), ["x"], outdated=True).astext()
     difference = {"metric": "double", "part": "low", "recorded": 0.5, "now": 0.75, "absolute": 0.25, "relative": 0.5}
