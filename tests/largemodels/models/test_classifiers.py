@@ -182,7 +182,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_its_step_before_the_weights
     with pytest.raises(InputError, match=r"learning_rate: in step 1 of 5 the loss is nan, .*give a smaller"):
         fine_tune(model, tokenizer(), examples(), Recipe(steps=5, batch_tokens=512), max_length=32)
     for name, weight in model.base_model.state_dict().items():
-        torch.testing.assert_close(weight, kept[name], rtol=0, atol=0)
+        torch.testing.assert_close(weight.cpu(), kept[name], rtol=0, atol=0)
 
 
 def test_a_rate_that_is_far_too_high_is_said_to_be_one():
