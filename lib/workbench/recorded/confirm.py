@@ -4,12 +4,12 @@ A change makes a recorded result stale; a few points that come out the same say 
 are drawn by a seed that the change itself decides, so that nobody can draw until the points are lucky ones, and a
 second confirmation of the same change compares no fewer. Whether a changed definition runs may depend on a choice (a
 text, a switch, a list), which the syntax does not show: so points are added until every value of every choice that
-varies is among them. A number that varies says how much is run, not what.
+varies is among them. A number that varies says how much is run, not what; only 0 may leave something out.
 
 Metrics are compared to the last digit, with their intervals and counts. Left out are times: metrics of which a word in
 the name is one of `TIMES`, such as `epoch_seconds`, `texts_per_second` or `time_ratio`. Of a claim it is compared
-whether it holds. A sweep's record counts in how many runs each claim held, so one that held in some of them agrees
-either way.
+whether it holds. A sweep's record counts in how many runs each claim held, so of one that held in some of them the
+computed points may not show more successes, or more failures, than all recorded runs together.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[in
     """
     values = [point.values for point in points.points]
     axes = recorded_axes(recorded) if recorded.is_sweep else []
-    choices = [name for name in axes if not all(is_number(each[name]) for each in values)]
+    choices = [name for name in axes if not all(is_number(each[name]) and each[name] != 0 for each in values)]
     places = random.Random(seed).sample(range(len(values)), len(values))
     chosen: list[int] = []
     seen: set[tuple[str, str]] = set()
     for place in places:
-        here = {(name, repr(values[place][name])) for name in choices}
+        here = {(name, _choice(values[place][name])) for name in choices}
         if not here <= seen:
             chosen.append(place)
             seen |= here
@@ -74,6 +74,11 @@ def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[in
         count = max(count, len(recorded.confirmed["points"]))
     rest = [place for place in places if place not in chosen]
     return chosen + rest[: max(0, count - len(chosen))]
+
+
+def _choice(value: Any) -> str:
+    """A value as a choice: numbers are one choice, and 0, which often leaves something out, is another."""
+    return "a number" if is_number(value) and value != 0 else repr(value)
 
 
 def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, Any]:
@@ -90,17 +95,21 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
     then, claimed = _metrics_by_point(recorded), _outcomes_of_claims(recorded)
     points, differences, claims = [], [], []
     names: set[str] = set()
+    runs: list[Run] = []
     for place, point in enumerate(sweep.points):
         run = find_run(project, sweep.outcome(place).run, recorded.chapter)
         before = then.get(_label(point.values, recorded.varied))
         if before is None:
             raise RequestError(f"{recorded.name}: its table has no run of {sweep.label(place)}")
         now = _metrics_of(run.record)
+        runs.append(run)
         here = {"point": sweep.label(place)}
         names |= {metric.name for metric in (*before, *now)}
         points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
         differences += [{**difference, **here} for difference in _differences(before, now)]
         claims += [{**claim, **here} for claim in _changed_claims(claimed, run, recorded.is_sweep)]
+    if recorded.is_sweep:
+        claims += _counted_otherwise(recorded, runs)
     return {
         "date": iso(datetime.now(UTC)),
         "git": git_state(project.root),
@@ -129,8 +138,8 @@ def keep(recorded: Recorded, outcome: dict[str, Any]) -> None:
 
 
 def agrees(outcome: dict[str, Any]) -> bool:
-    """Whether every metric and claim that was compared is the recorded one."""
-    return not outcome["differences"] and not outcome["claims"]
+    """Whether something was compared, and every metric and claim that was is the recorded one."""
+    return outcome["metrics"] > 0 and not outcome["differences"] and not outcome["claims"]
 
 
 def in_words(outcome: dict[str, Any]) -> str:
@@ -140,6 +149,8 @@ def in_words(outcome: dict[str, Any]) -> str:
     where = f"on {len(outcome['points'])} of {counted(outcome['of'], 'point')} {at} on {outcome['date'][:10]}"
     if agrees(outcome):
         return f"Confirmed {where}: every metric and claim was the same."
+    if not outcome["metrics"]:
+        return f"Computed again {where}: it has no metric but times, so nothing says whether it is the same."
     said = [_difference_in_words(difference) for difference in outcome["differences"]]
     said += [f"“{claim['claim']}” {claim['recorded']} → {claim['now']}" for claim in outcome["claims"]]
     return f"Compared {where}, and not the same: {few(said)}."
@@ -235,6 +246,20 @@ def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -
         before, after = (outcomes.get(claim, {_MISSING}) for outcomes in (recorded, now))
         if not after <= before:
             yield {"claim": claim, "recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
+
+
+def _counted_otherwise(recorded: Recorded, runs: list[Run]) -> Iterator[dict[str, str]]:
+    """The claims that held in some of the recorded runs, and now hold or fail in more than they then did in all."""
+    for claim in recorded.record["claims"]:
+        outcomes = [
+            each["holds"] for run in runs for each in run.record["claims"] if _claim(each, True) == _claim(claim, True)
+        ]
+        held, failed = sum(outcomes), len(outcomes) - sum(outcomes)
+        if 0 < claim["held"] < claim["runs"] and (held > claim["held"] or failed > claim["runs"] - claim["held"]):
+            then, now = (
+                f"held in {part} of {whole}" for part, whole in ((claim["held"], claim["runs"]), (held, len(outcomes)))
+            )
+            yield {"claim": claim["statement"], "recorded": then, "now": now, "point": f"{len(runs)} points"}
 
 
 def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:

@@ -20,9 +20,10 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.core.packages import our_packages, path_of
-from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named
+from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named, settled
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class _Walk:
     def __init__(self) -> None:
         self._found: dict[Target, Normalised] = {}
         self._modules: set[str] = set()
+        self._wholes: dict[str, list[Target]] = {}
         self._packages: set[str] = set()
         self._starts: list[Normalised] = []
         self._waiting: list[Target] = []
@@ -65,7 +67,7 @@ class _Walk:
     def start(self, code: Normalised) -> None:
         """Follow what a piece of code refers to."""
         self._starts.append(code)
-        self._waiting += code.references
+        self._waiting += (*code.references, *code.imported)
         while self._waiting:
             self._visit(self._waiting.pop())
 
@@ -76,13 +78,24 @@ class _Walk:
             return
         self._import(target.module)
         if not target.name:
-            self._waiting += [Target(target.module, name) for name in module_named(target.module).definitions]
+            self._whole(target.module)
         elif target not in self._found and target.name != STATEMENTS:
             self._keep(target)
 
+    def _whole(self, name: str) -> None:
+        """Wait for all that a module holds: its definitions, what it has imported, and the modules of a package."""
+        if name in self._wholes:
+            return
+        module = module_named(name)
+        inner = [Target(f"{name}.{path.stem}") for path in module.path.parent.glob("*")] if module.is_package else []
+        targets = [*(Target(name, bound) for bound in module.definitions)]
+        targets += [target for bound in module.bindings.values() for each in bound for target in settled(each)]
+        self._wholes[name] = targets
+        self._waiting += targets + [each for each in inner if path_of(each.module)]
+
     def _keep(self, target: Target) -> None:
-        self._found[target] = definition(target)
-        self._waiting += self._found[target].references
+        code = self._found[target] = definition(target)
+        self._waiting += (*code.references, *code.imported)
 
     def _import(self, name: str) -> None:
         """Note that a module is imported, with its packages and whatever it imports itself."""
@@ -94,7 +107,7 @@ class _Walk:
             self._keep(Target(name, STATEMENTS))
         if "." in name:
             self._import(name.rpartition(".")[0])
-        for target in module.bindings.values():
+        for target in (each for bound in module.bindings.values() for each in bound):
             if target.is_ours and target.counts:
                 self._import(target.module)
                 if target.name and path_of(inner := f"{target.module}.{target.name}"):
@@ -103,21 +116,43 @@ class _Walk:
     def result(self) -> Reached:
         """What has been reached."""
         found = sorted(self._found.items())
-        links = [["", code.digest, self._links(code)] for code in self._starts]
-        links += sorted([target.name, code.digest, self._links(code)] for target, code in found)
         files = sorted(file for _, code in found for file in code.files)
         return Reached(
             tuple(code.digest for code in self._starts),
             {f"{target.module}:{target.name}": code.digest for target, code in found},
-            hashlib.sha256(json.dumps(links).encode()).hexdigest(),
+            self._links(),
             {_below_packages(file): file for file in files},
             frozenset(self._packages - sys.stdlib_module_names - our_packages().keys()),
         )
 
-    def _links(self, code: Normalised) -> list[list[str]]:
-        """What a piece of code refers to of ours, each with its digest."""
-        ours = (target for target in code.references if target in self._found)
-        return sorted([target.name, self._found[target].digest] for target in ours)
+    def _links(self) -> str:
+        """A digest of what every name in the code stands for.
+
+        Where definitions stand is no part of it, so each is told by its code, the code that this refers to, and so on:
+        labels are refined until no more of them can be told apart (Weisfeiler and Leman 1968).
+        """
+        labels = {target: _digest([target.name, code.digest]) for target, code in self._found.items()}
+        known = 0
+        while len(set(labels.values())) > known:
+            known = len(set(labels.values()))
+            labels = {
+                target: _digest([labels[target], self._labels(code.references, labels)])
+                for target, code in self._found.items()
+            }
+        starts = [self._labels(code.references, labels) for code in self._starts]
+        return _digest([starts, sorted(labels.values())])
+
+    def _labels(self, references: Iterable[Target], labels: dict[Target, str]) -> list[Any]:
+        """The labels of what is referred to, in order; of a whole module those of all that it holds."""
+        return [
+            labels.get(target) or sorted(labels.get(inner, "") for inner in self._wholes.get(target.module, ()))
+            for target in references
+            if target.is_ours and target.counts
+        ]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _below_packages(file: Path) -> str:

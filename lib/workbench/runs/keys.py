@@ -17,7 +17,7 @@ from typing import Any
 
 from workbench.core.code import parse
 from workbench.core.errors import RunError
-from workbench.core.packages import distributions
+from workbench.core.packages import distributions, state_of_files
 from workbench.parameters.contract import Contract, python_of, source, tags
 from workbench.parameters.types import Model, named_sources, plain
 from workbench.runs.definitions import Reached, reached_by
@@ -40,13 +40,33 @@ def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any
     return {
         "code": _code(contract, reached.code),
         "parameters": {name: plain(value) for name, value in parameters.items()},
-        "definitions": reached.definitions,
-        "links": reached.links,
-        "package_data": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in reached.files.items()},
+        **_library(reached),
         "versions": _versions(reached.packages),
         "data": {name: source.fingerprint() for name, source in sources.items() if not isinstance(source, Model)},
         "checkpoints": {name: source.fingerprint() for name, source in sources.items() if isinstance(source, Model)},
     }
+
+
+def _library(reached: Reached) -> dict[str, Any]:
+    """The ingredients that are files of ours."""
+    return {
+        "definitions": reached.definitions,
+        "links": reached.links,
+        "package_data": {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in reached.files.items()},
+    }
+
+
+def refuse_changed_code(contract: Contract, parts: dict[str, Any]) -> None:
+    """Make sure that a run that has just ended computed with the code that its key is made of.
+
+    Its kernel imported that code after the key was made, so an edit between the two would go unnoticed.
+
+    Raises:
+        RunError: where what the chapter reaches is another code now.
+    """
+    now = _library(_reached(contract))
+    if content_key(now) != content_key({part: parts[part] for part in now}):
+        raise RunError("the code that the chapter reaches was changed while it ran; run it again")
 
 
 def content_key(parts: dict[str, Any]) -> str:
@@ -78,14 +98,16 @@ def _digest(value: Any) -> str:
 
 def _reached(contract: Contract) -> Reached:
     try:
-        return _reached_by(tuple(python_of(cell) for cell in contract.code_cells))
+        return _reached_by(tuple(python_of(cell) for cell in contract.code_cells), state_of_files())
+    except RecursionError:
+        raise RunError(f"{contract.chapter}: an expression in its code is nested too deeply to be read") from None
     except SyntaxError as error:
         raise RunError(f"{error.filename}: line {error.lineno}: this is not Python: {error.msg}") from None
 
 
 @lru_cache(maxsize=64)
-def _reached_by(cells: tuple[str, ...]) -> Reached:
-    """What these cells reach; a process that runs a chapter often asks once."""
+def _reached_by(cells: tuple[str, ...], files: int) -> Reached:
+    """What these cells reach in these states of our files; a process that runs a chapter often asks once."""
     return reached_by(map(parse, cells))
 
 

@@ -25,7 +25,7 @@ from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs.executed import parse_executed
-from workbench.runs.keys import content_key, ingredients, installed
+from workbench.runs.keys import content_key, ingredients, installed, refuse_changed_code
 from workbench.runs.record import Parameters, Record
 from workbench.runs.store import (
     FORMAT,
@@ -251,6 +251,7 @@ def _execute(
     started, clock = datetime.fromisoformat(record["started"]), time.perf_counter()
     try:
         _papermill(contract, injected, limits, destination=destination, secrets=secrets, watcher=watch, usage=usage)
+        refuse_changed_code(contract, record["ingredients"])
         record["status"] = "completed"
     except Exception as error:  # whatever stopped the chapter is the run's outcome
         record |= {"status": "failed", "error": _error(error, watch, secrets)}

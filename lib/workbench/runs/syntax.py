@@ -12,18 +12,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.core.code import parse
-from workbench.core.packages import path_of
+from workbench.core.packages import path_of, state_of_files
 
 STATEMENTS = "(statements)"
 """The name under which the statements of a module that bind nothing stand among its definitions."""
 
 _THIS = __name__.partition(".")[0]
-_HIDES_REACH = ("globals", "eval", "exec", "__import__")
+_HIDES_REACH = ("globals", "locals", "vars", "eval", "exec", "__import__")
 
 
 class Target(NamedTuple):
@@ -45,6 +45,20 @@ class Target(NamedTuple):
         return self.name or "<module>"
 
 
+Bindings = dict[str, tuple[Target, ...]]
+
+
+def refresh() -> None:
+    """Read again what has changed on the disk since the last time."""
+    now = state_of_files()
+    if _STATE.get("files") != now:
+        for cached in (path_of, module_named, definition):
+            cached.cache_clear()
+        _STATE["files"] = now
+
+
+_STATE: dict[str, int] = {}
+
 # Modules
 
 
@@ -53,7 +67,7 @@ class _Module:
     """What stands at the top level of a module.
 
     Attributes:
-        bindings: what each imported name stands for.
+        bindings: what each imported name may stand for: several things where imports are tried or chosen.
         definitions: the statements that bind each other name.
         statements: those that bind nothing.
     """
@@ -61,11 +75,12 @@ class _Module:
     name: str
     path: Path | None
     is_package: bool
-    bindings: dict[str, Target]
+    bindings: Bindings
     definitions: dict[str, tuple[ast.stmt, ...]] = field(default_factory=dict)
     statements: tuple[ast.stmt, ...] = ()
 
 
+@cache
 def module_named(name: str) -> _Module:
     """What stands at the top level of a module of ours.
 
@@ -73,19 +88,9 @@ def module_named(name: str) -> _Module:
         SyntaxError: for a file that is not Python.
     """
     path = path_of(name)
-    state = path.stat()
-    return _read(name, path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _read(name: str, path: Path, changed: int, size: int) -> _Module:
-    """A module's top level. A file that changes is read again.
-
-    Raises:
-        SyntaxError: for a file that is not Python.
-    """
-    tree = parse(path.read_text(encoding="utf-8"), str(path))
+    tree = parse(path.read_bytes(), str(path))
     is_package = path.name == "__init__.py"
+    bindings = _bindings_in([tree], name, is_package)
     definitions: dict[str, list[ast.stmt]] = {}
     statements = []
     for statement in tree.body:
@@ -94,9 +99,8 @@ def _read(name: str, path: Path, changed: int, size: int) -> _Module:
         names = _bound_by(statement)
         for bound in names:
             definitions.setdefault(bound, []).append(statement)
-        if not names or not isinstance(statement, _DEFINING):
+        if not names or not isinstance(statement, _DEFINING) or _does_more(statement, bindings, definitions):
             statements.append(statement)
-    bindings = _bindings_in([tree], name, is_package)
     fixed = {bound: tuple(found) for bound, found in definitions.items()}
     return _Module(name, path, is_package, bindings, fixed, tuple(statements))
 
@@ -111,33 +115,47 @@ def _bound_by(statement: ast.stmt) -> list[str]:
     return sorted(_stored(statement))
 
 
+def _does_more(statement: ast.stmt, bindings: Bindings, definitions: Iterable[str]) -> bool:
+    """Whether a definition may leave something behind when its module is imported, even if its name is never used.
+
+    So may a decorator of ours, which can register what it decorates, and an assignment into something else.
+    """
+    for decorator in getattr(statement, "decorator_list", ()):
+        root = next((node.id for node in ast.walk(decorator) if isinstance(node, ast.Name)), "")
+        if root in definitions or any(target.is_ours for target in bindings.get(root, ())):
+            return True
+    parts = ast.walk(ast.Tuple(getattr(statement, "targets", []), ast.Store()))
+    return any(isinstance(part, (ast.Attribute, ast.Subscript)) and isinstance(part.ctx, ast.Store) for part in parts)
+
+
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _is_for_checkers(statement: ast.stmt) -> bool:
     """Whether a statement is `if TYPE_CHECKING:`, which never runs."""
-    test = getattr(statement, "test", None)
-    return isinstance(statement, ast.If) and getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+    if not isinstance(statement, ast.If) or statement.orelse:
+        return False
+    return getattr(statement.test, "id", getattr(statement.test, "attr", None)) == "TYPE_CHECKING"
 
 
 # Names
 
 
-def _bindings_in(trees: Iterable[ast.AST], module: str, is_package: bool) -> dict[str, Target]:
+def _bindings_in(trees: Iterable[ast.AST], module: str, is_package: bool) -> Bindings:
     """What the names stand for that imports bind in this scope, not in functions or classes inside it."""
-    bindings: dict[str, Target] = {}
+    bindings: dict[str, list[Target]] = {}
     for tree in trees:
         for node in _of_scope(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     full = alias.name if alias.asname else alias.name.partition(".")[0]
-                    bindings[alias.asname or full] = _whole(full, module)
+                    bindings.setdefault(alias.asname or full, []).append(_whole(full, module))
             elif isinstance(node, ast.ImportFrom):
                 source = _absolute(node, module, is_package)
                 for alias in node.names:
-                    bindings[alias.asname or alias.name] = _imported(source, alias.name, module)
-    return bindings
+                    bindings.setdefault(alias.asname or alias.name, []).append(_imported(source, alias.name, module))
+    return {name: tuple(dict.fromkeys(targets)) for name, targets in bindings.items()}
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
@@ -167,23 +185,19 @@ def _counts(name: str, importer: str) -> bool:
     return importer.partition(".")[0] != _THIS or name.partition(".")[0] == _THIS
 
 
-def _settled(target: Target) -> Target:
+def settled(target: Target, seen: frozenset[Target] = frozenset()) -> tuple[Target, ...]:
     """What a name in one of our modules really stands for: imports are followed to where the definition is."""
-    seen = set()
-    while target.is_ours and target.name and target not in seen:
-        seen.add(target)
-        module = module_named(target.module)
-        if target.name in module.definitions:
-            return target
-        if target.name in module.bindings:
-            counts = target.counts
-            target = module.bindings[target.name]
-            target = target._replace(counts=counts and target.counts)
-        elif path_of(f"{target.module}.{target.name}"):
-            return target._replace(module=f"{target.module}.{target.name}", name="")
-        else:
-            return target._replace(name="")  # made at run time, or `*`: all of the module
-    return target
+    if not target.is_ours or not target.name or target in seen:
+        return (target,)
+    module = module_named(target.module)
+    found = [target] if target.name in module.definitions else []
+    for bound in module.bindings.get(target.name, ()):
+        found += settled(bound._replace(counts=bound.counts and target.counts), seen | {target})
+    if found:
+        return tuple(dict.fromkeys(found))
+    if path_of(f"{target.module}.{target.name}"):
+        return (target._replace(module=f"{target.module}.{target.name}", name=""),)
+    return (target._replace(name=""),)  # made at run time, or `*`: all of the module
 
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -224,27 +238,31 @@ def _stored(node: ast.AST) -> set[str]:
 
 @dataclass(frozen=True)
 class Normalised:
-    """A piece of code: its digest, what its names stand for, and the files beside its module that it names."""
+    """A piece of code.
+
+    Attributes:
+        digest: of its normalised tree.
+        references: what its names stand for, in their order.
+        imported: what its imports bring, used or not.
+        files: those beside its module that it names.
+    """
 
     digest: str
-    references: frozenset[Target]
+    references: tuple[Target, ...]
+    imported: frozenset[Target]
     files: frozenset[Path]
 
 
 def _normalised(module: _Module, statements: tuple[ast.stmt, ...]) -> Normalised:
     writer = _Writer(module)
     text = json.dumps(writer.write(list(statements)))
-    return Normalised(hashlib.sha256(text.encode()).hexdigest(), frozenset(writer.references), frozenset(writer.files))
-
-
-def definition(target: Target) -> Normalised:
-    """The code of a definition, or of a module's statements that bind nothing."""
-    path = path_of(target.module)
-    return _definition(target, path, path.stat().st_mtime_ns)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Normalised(digest, tuple(writer.references), frozenset(writer.imported), frozenset(writer.files))
 
 
 @cache
-def _definition(target: Target, path: Path, changed: int) -> Normalised:
+def definition(target: Target) -> Normalised:
+    """The code of a definition, or of a module's statements that bind nothing."""
     module = module_named(target.module)
     return _normalised(module, module.statements if target.name == STATEMENTS else module.definitions[target.name])
 
@@ -253,10 +271,11 @@ class _Writer:
     """Writes syntax trees as nested lists, names as what they stand for, and collects the targets on the way."""
 
     def __init__(self, module: _Module) -> None:
-        self.references: set[Target] = set()
+        self.references: list[Target] = []
+        self.imported: set[Target] = set()
         self.files: set[Path] = set()
         self._module = module
-        self._scopes: list[tuple[set[str], dict[str, Target]]] = []
+        self._scopes: list[tuple[set[str], Bindings]] = []
 
     def write(self, node: Any) -> Any:
         """A node, a list of nodes or a constant, as JSON has it."""
@@ -266,10 +285,10 @@ class _Writer:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             self._look_at_file(node.value)
         if not isinstance(node, ast.AST):
-            return node if isinstance(node, (str, int, bool, type(None))) else repr(node)
-        if isinstance(node, (ast.Name, ast.Attribute)) and (target := self._target(node)):
-            self._refer(target)
-            return ["Name", target.text, type(node.ctx).__name__]
+            return node if isinstance(node, (str, int, bool, type(None))) else [type(node).__name__, repr(node)]
+        if isinstance(node, (ast.Name, ast.Attribute)) and (targets := self._targets(node)):
+            self._refer(targets)
+            return ["Name", *dict.fromkeys(target.text for target in targets), type(node.ctx).__name__]
         if isinstance(node, ast.Name) and node.id in _HIDES_REACH and not self._is_local(node.id):
             self._reach_all()
         if isinstance(node, ast.Call):
@@ -279,7 +298,8 @@ class _Writer:
         if isinstance(node, _COMPREHENSIONS):
             targets = [name for part in node.generators for name in ast.walk(part.target)]
             names = {target.id for target in targets if isinstance(target, ast.Name)}
-            return self._inside((names, {}), node, node._fields)
+            first = self.write(node.generators[0].iter)  # belongs to the scope outside
+            return [*self._inside((names, {}), node, node._fields), first]
         return [type(node).__name__, *self._fields(node, node._fields)]
 
     def _fields(self, node: ast.AST, names: Iterable[str]) -> list[Any]:
@@ -293,7 +313,7 @@ class _Writer:
         names = set() if isinstance(node, ast.ClassDef) else _stored(node) | _arguments(node)
         return [*self._inside((names - imported.keys(), imported), node, ["body"]), head]
 
-    def _inside(self, scope: tuple[set[str], dict[str, Target]], node: ast.AST, names: Iterable[str]) -> list[Any]:
+    def _inside(self, scope: tuple[set[str], Bindings], node: ast.AST, names: Iterable[str]) -> list[Any]:
         self._scopes.append(scope)
         try:
             return [type(node).__name__, *self._fields(node, names)]
@@ -304,9 +324,9 @@ class _Writer:
         """Whether a statement is a text or an import; what an import brings is followed, whether it is used or not."""
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             module = ast.Module([statement], [])
-            for target in _bindings_in([module], self._module.name, self._module.is_package).values():
-                for reached in (target, _settled(target)):
-                    self.references.add(reached._replace(name=STATEMENTS) if reached.is_ours else reached)
+            for targets in _bindings_in([module], self._module.name, self._module.is_package).values():
+                for reached in (target for bound in targets for target in (bound, *settled(bound))):
+                    self.imported.add(reached._replace(name=STATEMENTS) if reached.is_ours else reached)
             return True
         is_shown = self._module.path is None and not self._scopes  # the last value of a cell
         return _is_text(statement) and not is_shown
@@ -320,49 +340,48 @@ class _Writer:
     def _is_local(self, name: str) -> bool:
         return any(name in names for names, _ in self._scopes)
 
-    def _target(self, node: ast.expr) -> Target | None:
-        """What a name, or a dotted chain of them, stands for; None for what is local, built in or an attribute."""
+    def _targets(self, node: ast.expr) -> tuple[Target, ...]:
+        """What a name, or a dotted chain of them, may stand for; nothing for what is local or built in."""
         if isinstance(node, ast.Name):
-            found = self._lookup(node.id)
-            return _settled(found) if found else None
+            return tuple(dict.fromkeys(target for bound in self._lookup(node.id) for target in settled(bound)))
         if not isinstance(node, ast.Attribute):
-            return None
-        base = self._target(node.value)
-        if base is None or (base.is_ours and base.name):
-            return None
-        if not base.is_ours:
-            return Target(f"{base.module}.{node.attr}", is_ours=False)
-        return _settled(base._replace(name=node.attr))
+            return ()
+        targets: list[Target] = []
+        for base in self._targets(node.value):
+            if base.is_ours and base.name:
+                return ()
+            foreign = (Target(f"{base.module}.{node.attr}", is_ours=False),)
+            targets += settled(base._replace(name=node.attr)) if base.is_ours else foreign
+        return tuple(targets)
 
-    def _lookup(self, name: str) -> Target | None:
+    def _lookup(self, name: str) -> tuple[Target, ...]:
         for names, imported in reversed(self._scopes):
             if name in imported:
                 return imported[name]
             if name in names:
-                return None
-        if name in self._module.bindings:
-            return self._module.bindings[name]
+                return ()
+        bound = self._module.bindings.get(name, ())
         if name in self._module.definitions:
-            return Target(self._module.name, name)
-        return None if name in dir(builtins) else self._module.bindings.get("*")
+            return (*bound, Target(self._module.name, name))
+        return bound or (() if name in dir(builtins) else self._module.bindings.get("*", ()))
 
-    def _refer(self, target: Target) -> None:
-        self.references.add(target)
-        if target.text in ("sys.modules", "importlib.import_module"):
+    def _refer(self, targets: tuple[Target, ...]) -> None:
+        self.references += targets
+        if any(target.text in ("sys.modules", "importlib.import_module") for target in targets):
             self._reach_all()
 
     def _reach_all(self) -> None:
         """Count the whole module: the text does not show what of it is meant. Of a chapter, all cells count anyway."""
         if self._module.path:
-            self.references.add(Target(self._module.name))
+            self.references.append(Target(self._module.name))
 
     def _look_at_import(self, call: ast.Call) -> None:
         """`import_module` of a name that stands there reaches that module."""
-        function = self._target(call.func) if isinstance(call.func, (ast.Name, ast.Attribute)) else None
-        if function and function.text == "importlib.import_module" and call.args:
+        functions = self._targets(call.func)
+        if any(function.text == "importlib.import_module" for function in functions) and call.args:
             named = getattr(call.args[0], "value", None)
             if isinstance(named, str) and path_of(named):
-                self.references.add(_whole(named, self._module.name))
+                self.references.append(_whole(named, self._module.name))
 
 
 def _arguments(node: Any) -> set[str]:
@@ -373,6 +392,7 @@ def _arguments(node: Any) -> set[str]:
 
 def cells(trees: Iterable[ast.Module]) -> list[Normalised]:
     """Pieces of code that run one after another in one namespace, as those of a notebook do."""
+    refresh()
     trees = list(trees)
     namespace = _Module("__main__", None, False, _bindings_in(trees, "__main__", False))
     return [_normalised(namespace, tuple(tree.body)) for tree in trees]

@@ -129,9 +129,7 @@ def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(
     assert "Not current" not in text
     edit_cell(book.notebooks / "toy.ipynb", "cell-2", "chapter.record('double', 3 * size)")
     page, *_ = build(book, run)
-    assert (
-        "Not current: the code of cell cell-2 changed" in (page.parent / "book" / "intro.html").read_text()
-    )
+    assert "Not current: the code of cell cell-2 changed" in (page.parent / "book" / "intro.html").read_text()
     intro.write_text("# A small book\n\n```{recorded} toy-wild\n```\n")
     with pytest.raises(RunError, match="nothing is recorded as toy-wild; did you mean toy-wide"):
         build(book, run)

@@ -101,7 +101,8 @@ def test_what_differs_is_named_with_its_size_and_is_no_confirmation(project, rec
     assert triple["point"].startswith("size=2, "), "the largest over the points"
     assert triple["relative"] == pytest.approx(1 / triple["recorded"])
     assert (kind["recorded"], kind["now"], kind["absolute"]) == ("fast", "odd", None)
-    assert outcome["claims"] == [], "the record says that this claim held in some points, not in which"
+    (small,) = outcome["claims"]
+    assert (small["claim"], small["recorded"], small["now"]) == ("Size is small", "held in 3 of 6", "held in 0 of 6")
     assert "not the same: `triple` by 1" in done.stdout
 
 
@@ -113,6 +114,7 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
         "change": "x",
         "of": 6,
         "points": [{}, {}],
+        "metrics": 3,
         "claims": [],
         "differences": [],
         "git": {"commit": "0123456789", "dirty": False},
@@ -127,6 +129,27 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
     text = provenance(replace(result, confirmed=outcome | {"differences": [difference]}), ["a cell changed"]).astext()
     assert f"Compared {where}, and not the same: double (low) by 0.25 (0.5 → 0.75)." in text
     assert "Confirmed" not in text
+    text = provenance(replace(result, confirmed=outcome | {"metrics": 0}), ["a cell changed"]).astext()
+    assert "Confirmed" not in text
+    assert "nothing says whether it is the same" in text
+
+
+def test_a_claim_that_held_in_some_points_agrees_while_its_counts_may_be_the_same(project, recorded, command):
+    done = command("confirm", "toy-sizes", "--points", "2", **WITHOUT_WARM_KERNELS)
+    assert (done.returncode, confirmed(recorded)["claims"]) == (0, [])
+
+
+def test_zero_is_a_choice_among_numbers_and_a_seed_is_none(project):
+    contract = load_contract(project, "toy")
+    points = points_of(contract, ["size=1,2", "seed=0:3"], [], [])
+    for number, point in enumerate(points.points):
+        points.points[number] = replace(
+            point, values=point.values | {"rate": 0.0 if point.values["size"] == 1 else 0.5}
+        )
+    record = {"varied": ["rate", "seed"], "seeds": ["seed"], "chapter": "toy"}
+    for seed in range(20):
+        drawn = _drawn(Recorded(project.root, record), points, 2, str(seed))
+        assert {points.points[place].values["rate"] for place in drawn} == {0.0, 0.5}
 
 
 def test_a_claim_that_held_everywhere_and_fails_now_differs(project, recorded, command):

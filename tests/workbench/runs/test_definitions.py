@@ -98,7 +98,7 @@ def package(tmp_path, monkeypatch) -> Iterator[Path]:
 
 def forget() -> None:
     """Read every module again: files of one size may change within one tick of the clock."""
-    for cached in (packages.path_of, syntax._read, syntax._definition):
+    for cached in (packages.path_of, syntax.module_named, syntax.definition):
         cached.cache_clear()
 
 
@@ -243,6 +243,100 @@ def test_a_definition_of_the_same_name_in_another_module_is_another_link(package
     after = reached(cell)
     assert before.definitions == after.definitions
     assert before.links != after.links
+
+
+PAIR = {
+    "a.py": "N = 2\n\n\ndef k(): return 1\n\n\ndef f(): return k()\n",
+    "b.py": "N = 3\n\n\ndef k(): return 2\n\n\ndef f(): return k()\n",
+    "c.py": "from mine.a import f\n\n\ndef call(): return f()\n",
+}
+
+
+@pytest.fixture
+def pair(package) -> Path:
+    """Two modules whose definitions have the same names, and whose functions are written alike."""
+    for name, text in PAIR.items():
+        (package / name).write_text(text)
+    return package
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("from mine import a, b\na.N - b.N", "from mine import a, b\nb.N - a.N"),
+        ("from mine import a, b\n[m.f() for m in (a, b)]", "from mine import a, b\n[m.f() for m in (b, a)]"),
+        ("from mine import a, b\n(a.f(), b.f())", "from mine import a, b\n(b.f(), a.f())"),
+    ],
+)
+def test_definitions_of_one_name_are_told_apart_by_where_they_are_used(pair, one, other):
+    assert content(one) != content(other)
+
+
+def test_a_function_that_is_written_like_another_is_told_by_what_it_calls(pair):
+    cell = "from mine import a, b, c\na.f(), b.f(), c.call()"
+    before = content(cell)
+    edited(pair, "c.py", "mine.a", "mine.b")
+    assert content(cell) != before
+
+
+IMPORT_F = "from mine.a import f"
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "cell"),
+    [
+        ("s.py", "from mine.a import f\n", "from mine import s\ngetattr(s, 'f')()"),
+        ("s.py", "from mine.a import f\n", "from mine.s import *\nf()"),
+        ("s.py", "from mine.a import *\n", "from mine import s\ns.f()"),
+        (
+            "s.py",
+            "try:\n    from mine.a import f\nexcept ImportError:\n    from mine.b import f\n",
+            "from mine.s import f\nf()",
+        ),
+        ("s.py", "from mine.a import k\n\nk = max(k, 1)\n", "from mine.s import k\nk"),
+        ("s.py", "", "from mine.a import f\nf()\nfrom mine.b import f\nf()"),
+        (
+            "s.py",
+            "def f(k=[k for k in [1]]):\n    from mine.a import k\n    return [k for k in k()]\n",
+            "from mine.s import f\nf()",
+        ),
+    ],
+)
+def test_whatever_a_name_may_stand_for_counts(pair, module, text, cell):
+    (pair / module).write_text(text)
+    before = content(cell)
+    edited(pair, "a.py", "return 1", "return 7")
+    assert content(cell) != before
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        ("R = []\n\n\ndef reg(f):\n    R.append(f)\n\n\n@reg\ndef one(): return 1\n", "return 1", "return 2"),
+        ("R = {}\n\nx = R['a'] = 1\n", "= 1", "= 2"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    R = 1\n", "R = 1", "R = 2"),
+        ("R = 0.5\n", "0.5", "'0.5'"),
+    ],
+)
+def test_what_a_module_does_on_import_counts_though_nothing_names_it(package, text, old, new):
+    (package / "r.py").write_text(text)
+    before = content("from mine.r import R\nR")
+    edited(package, "r.py", old, new)
+    assert content("from mine.r import R\nR") != before
+
+
+def test_a_file_that_changes_is_read_again_in_the_same_process(package):
+    cell = ast.parse("from mine.numbers import PI\nPI")
+    before = reached_by([cell]).definitions
+    edited(package, "numbers.py", "PI = 3.14", "PI = 3.14159")
+    assert reached_by([cell]).definitions != before
+
+
+def test_the_order_of_imports_is_no_part_of_the_code(package):
+    body = "area(PI)"
+    one = f"from mine.shapes import area\nfrom mine.numbers import PI\n{body}"
+    other = f"from mine.numbers import PI\nfrom mine.shapes import area\n{body}"
+    assert content(one) == content(other)
 
 
 def test_a_module_that_moves_is_the_same(package):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 from toy_project import Silent, edit_cell, write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.parameters.contract import load_contract
-from workbench.runs import engine, store
+from workbench.runs import engine, keys, store
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.runner import Limits, run_chapter
 from workbench.runs.store import all_runs
@@ -160,6 +161,19 @@ def test_of_two_identical_runs_started_at_once_one_computes(project):
     assert [process.returncode for process in pair] == [0, 0]
     assert sum("nothing was run" in text for text in printed) == 1
     assert len(list(project.runs.glob("toy/*/ran"))) == len(list(all_runs(project))) == 1
+
+
+def test_code_that_is_changed_while_a_chapter_runs_fails_the_run(project, run, monkeypatch):
+    reached, changed = keys._reached, iter(["before", "before", "after"])
+
+    def reached_now(contract):
+        links = next(changed, "after")
+        return dataclasses.replace(reached(contract), links=links)
+
+    monkeypatch.setattr(keys, "_reached", reached_now)
+    done, _ = run()
+    assert (done.status, done.record["error"]["name"]) == ("failed", "RunError")
+    assert "was changed while it ran" in done.record["error"]["message"]
 
 
 def test_the_second_of_two_identical_runs_computes_when_the_first_fails(project, run):
