@@ -251,15 +251,12 @@ def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -
 def _counted_otherwise(recorded: Recorded, runs: list[Run]) -> Iterator[dict[str, str]]:
     """The claims that held in some of the recorded runs, and now hold or fail in more than they then did in all."""
     for claim in recorded.record["claims"]:
-        outcomes = [
-            each["holds"] for run in runs for each in run.record["claims"] if _claim(each, True) == _claim(claim, True)
-        ]
-        held, failed = sum(outcomes), len(outcomes) - sum(outcomes)
-        if 0 < claim["held"] < claim["runs"] and (held > claim["held"] or failed > claim["runs"] - claim["held"]):
-            then, now = (
-                f"held in {part} of {whole}" for part, whole in ((claim["held"], claim["runs"]), (held, len(outcomes)))
-            )
-            yield {"claim": claim["statement"], "recorded": then, "now": now, "point": f"{len(runs)} points"}
+        name, then = claim["statement"], claim["runs"]
+        now = [each["holds"] for run in runs for each in run.record["claims"] if each["statement"] == name]
+        held, failed = sum(now), len(now) - sum(now)
+        if 0 < claim["held"] < then and (held > claim["held"] or failed > then - claim["held"]):
+            counts = {"recorded": f"held in {claim['held']} of {then}", "now": f"held in {held} of {len(now)}"}
+            yield {"claim": name, **counts, "point": counted(len(runs), "point")}
 
 
 def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:
