@@ -1,11 +1,29 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and temporary folders that do not stay."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+_TEMPORARY = "workbench-"
+
+
+def temporary_prefix() -> str:
+    """How the names of this process's temporary folders begin, so that they are known to be its own once it is gone."""
+    return f"{_TEMPORARY}{os.getpid()}-"
+
+
+def remove_left_temporaries() -> None:
+    """Remove the temporary folders of processes that were killed before they could."""
+    import psutil
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*-*"):
+        owner = folder.name.removeprefix(_TEMPORARY).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:

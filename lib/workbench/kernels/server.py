@@ -28,14 +28,15 @@ _READ_AT_IMPORT = re.compile(
     r"|ARROW_|JE_ARROW|MPL|TORCH|PYTORCH|ATEN_|CUDA_|CUBLAS_|CUDNN_|NVIDIA_|HF_|HUGGINGFACE_|TRANSFORMERS_|DATASETS_"
     r"|ACCELERATE_|TQDM_|SKLEARN_|XDG_|HOME$)"
 )
-_READ_LATER = {*THREADS, "CUDA_VISIBLE_DEVICES", "HF_TOKEN"}
+# The last two are set by scikit-learn, if the command imports it once the server has started.
+_READ_LATER = {*THREADS, "CUDA_VISIBLE_DEVICES", "HF_TOKEN", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"}
 
 
 def main() -> None:
     """Serve until the standard input is closed."""
     del sys.path[0]  # the working directory
     kernels: dict[Connection, BaseProcess] = {}
-    threading.Thread(target=_end_with_command, args=[kernels], daemon=True).start()
+    threading.Thread(target=_end_with_command, args=[kernels, os.getcwd()], daemon=True).start()  # noqa: PTH109
     multiprocessing.set_forkserver_preload(["workbench.kernels.forked"])
     multiprocessing.forkserver.ensure_running()
     listener = socket.socket(fileno=int(sys.argv[1]))
@@ -52,13 +53,16 @@ def main() -> None:
                 _end(connection, kernels.pop(connection))
 
 
-def _end_with_command(kernels: dict[Connection, BaseProcess]) -> None:
+def _end_with_command(kernels: dict[Connection, BaseProcess], folder: str) -> None:
     """Wait for the end of the input; then kill everything, even while the main thread waits for the imports."""
-    sys.stdin.buffer.read()
-    shutil.rmtree(os.getcwd(), ignore_errors=True)  # noqa: PTH109
-    for kernel in list(kernels.values()):
-        signal_group(kernel.pid, signal.SIGKILL)
-    os.killpg(0, signal.SIGKILL)  # this process, the fork server, and with it every kernel
+    try:
+        sys.stdin.buffer.read()
+        shutil.rmtree(folder, ignore_errors=True)
+        for kernel in list(kernels.values()):
+            with contextlib.suppress(ValueError):  # one that has just ended and been closed
+                signal_group(kernel.pid, signal.SIGKILL)
+    finally:
+        os.killpg(0, signal.SIGKILL)  # this process, the fork server, and with it every kernel
 
 
 def _start(connection: Connection) -> BaseProcess:

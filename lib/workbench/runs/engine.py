@@ -24,7 +24,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from papermill.log import logger
 
 from workbench.core.errors import RequestError
-from workbench.core.files import write_atomically
+from workbench.core.files import remove_left_temporaries, temporary_prefix, write_atomically
 from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
 
@@ -175,7 +175,8 @@ class _Client(PapermillNotebookClient):
         """A kernel manager that talks over IPC sockets, since concurrent kernels race for TCP ports."""
         manager = super().create_kernel_manager()
         if sys.platform != "win32":
-            self._sockets = tempfile.mkdtemp(prefix="workbench-")
+            remove_left_temporaries()
+            self._sockets = tempfile.mkdtemp(prefix=temporary_prefix())
             manager.transport = "ipc"
             manager.connection_file = str(Path(self._sockets) / "kernel.json")
         return manager
@@ -183,6 +184,7 @@ class _Client(PapermillNotebookClient):
     def start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel, and the measuring with it."""
         super().start_new_kernel(**kwargs)
+        self._kernel = psutil.Process(self.km.provisioner.pid)
         self.usage.follow(self.km.provisioner.pid)
 
     def execute(self, **kwargs: Any) -> Any:
@@ -193,7 +195,15 @@ class _Client(PapermillNotebookClient):
             self.usage.stop()
             if self.km is not None:
                 self._cleanup_kernel()
+            self._kill_kernel()
             shutil.rmtree(getattr(self, "_sockets", ""), ignore_errors=True)
+
+    def _kill_kernel(self) -> None:
+        """Kill a kernel that is still there: the clean-up itself may have been cut short."""
+        with contextlib.suppress(AttributeError, psutil.NoSuchProcess):
+            for process in (*self._kernel.children(recursive=True), self._kernel):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
 
 class Usage:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import RunError
+from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.machine import machine
 from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
-_SCRATCH = "workbench-dask-"  # and the process that a temporary folder is of
+_SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1GB", "distributed.worker.profile.enabled": False}
 _USUAL_MEMORY = 2 * 2**30  # bytes that a run is taken to need where no earlier one says
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
 _PATIENCE = 5.0  # seconds that the end of a sweep waits for a scheduler's answer
@@ -144,7 +143,7 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
         from distributed import Client
 
         _silence_dask()
-        opened.enter_context(dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}))
+        opened.enter_context(dask.config.set(_SETTINGS))
         client = _connected(address) if address else Client(opened.enter_context(_local(share)), set_as_default=False)
         opened.callback(_quietly, client.close, timeout=_PATIENCE)
         yield Cluster(client, None if address else share)
@@ -165,8 +164,8 @@ def _local(share: Share) -> Iterator[Any]:
     """A cluster of threads in this process; at its end the runs under way are ended, and their kernels with them."""
     from distributed import LocalCluster
 
-    _remove_left_scratch()
-    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
+    remove_left_temporaries()
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True) as scratch:
         cluster = LocalCluster(
             n_workers=share.runs,
             threads_per_worker=1,
@@ -191,16 +190,6 @@ def _silence_dask() -> None:
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _remove_left_scratch() -> None:
-    """Remove the temporary folders of processes that were killed before they could."""
-    import psutil
-
-    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quietly(action: Any, *arguments: Any, **options: Any) -> None:

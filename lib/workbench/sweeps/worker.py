@@ -18,6 +18,7 @@ from typing import Any
 
 from workbench.core.errors import Refusal
 from workbench.core.project import Project
+from workbench.core.secrets import Secrets
 
 LARGEST = 256 * 2**20
 """Bytes that a run may send back; of more, the smallest files come and the others are named."""
@@ -69,13 +70,12 @@ def run_point(request: dict[str, Any], threads: int | None = None, devices: tupl
 class _Run(threading.Thread):
     """A run in a thread and an event loop of its own, which another thread can end."""
 
-    reply: dict[str, Any]
-
     def __init__(self, work: Callable[[], dict[str, Any]]) -> None:
         super().__init__(daemon=True)
         self._work = work
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
+        self.reply: dict[str, Any] = {"refused": ["the run ended without a result"]}
 
     def run(self) -> None:
         """Do the work, unless it has been ended already."""
@@ -122,7 +122,7 @@ def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -
     except Refusal as refusal:
         return {"refused": list(refusal.sentences)}
     except Exception as error:
-        return {"refused": [f"{type(error).__name__}: {error}"]}
+        return {"refused": [Secrets().redact(f"{type(error).__name__}: {error}")]}
 
 
 @dataclass(frozen=True)

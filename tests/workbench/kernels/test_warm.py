@@ -467,3 +467,10 @@ def test_libraries_see_that_they_are_imported_into_a_notebook():
     look += "; print(loaded, t.DEFAULT_PROGRESS_CALLBACK.__name__)"
     with cold(), warm_kernels(["transformers"]), contextlib.closing(Kernel()) as started:
         assert started.run(look).splitlines()[-1] == "True NotebookProgressCallback"
+
+
+def test_a_server_whose_folder_is_gone_still_ends_with_the_command(monkeypatch):
+    monkeypatch.delenv(CHOICE, raising=False)
+    with warm_kernels() as server:
+        shutil.rmtree(Path(os.environ[ADDRESS]).parent)
+    assert server.poll() is not None

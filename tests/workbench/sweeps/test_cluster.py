@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -226,3 +227,12 @@ def test_of_files_that_are_too_large_the_smallest_come_and_the_others_are_named(
     files, left_out = worker.files_of(folder, folder / "toy.ipynb")
     assert set(files) == {"small", "models/middle", "toy.ipynb"}
     assert left_out == ["models/large"]
+
+
+def test_a_run_that_ends_without_a_result_is_a_failed_point():
+    def work():
+        raise asyncio.CancelledError
+
+    run = worker._Run(work)
+    assert run.finish_while(lambda: True)
+    assert run.reply == {"refused": ["the run ended without a result"]}

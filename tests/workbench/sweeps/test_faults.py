@@ -100,7 +100,7 @@ def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
     assert err.splitlines()[-1] == "workbench: interrupted"
     assert "Traceback" not in err
     assert all(is_gone(child.pid) for child in family)
-    assert not list(Path(tempfile.gettempdir()).glob(f"workbench-dask-{process.pid}-*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"workbench-{process.pid}-*"))
     records = {run.record["status"] for run in all_runs(project)}
     assert records == {"completed", "interrupted"}, "the record itself says so"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
@@ -133,7 +133,7 @@ def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(pro
     finish(process)
     wait_until(lambda: all(is_gone(child.pid) for child in family), 5)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
-    left = list(Path(tempfile.gettempdir()).glob(f"workbench-dask-{process.pid}-*"))
+    left = list(Path(tempfile.gettempdir()).glob(f"workbench-{process.pid}-*"))
     assert left, "a killed process cannot clean up"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
     assert not any(folder.exists() for folder in left)
