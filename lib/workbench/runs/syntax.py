@@ -23,6 +23,7 @@ STATEMENTS = "(statements)"
 """The name under which the statements of a module that bind nothing stand among its definitions."""
 
 _THIS = __name__.partition(".")[0]
+_CALLED = f"{_THIS}.chapter"
 _HIDES_REACH = ("globals", "locals", "vars", "eval", "exec", "__import__")
 
 
@@ -180,9 +181,9 @@ def _counts(name: str, importer: str) -> bool:
     """Whether the module that imports another one depends on it.
 
     What this tool itself asks of another package (the fingerprint of a data set, say) computes nothing in a chapter,
-    and would make every chapter depend on all that it can ask.
+    and would make every chapter depend on all that it can ask; but for the module that chapters call while they run.
     """
-    return importer.partition(".")[0] != _THIS or name.partition(".")[0] == _THIS
+    return importer.partition(".")[0] != _THIS or name.partition(".")[0] == _THIS or importer == _CALLED
 
 
 def settled(target: Target, seen: frozenset[Target] = frozenset()) -> tuple[Target, ...]:

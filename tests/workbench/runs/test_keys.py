@@ -90,6 +90,17 @@ def test_the_definitions_and_versions_are_those_that_the_chapter_reaches(project
     assert "jinja2" in installed(contract)
 
 
+def test_what_a_chapter_records_through_the_tool_counts_and_what_the_tool_asks_for_itself_does_not(project):
+    dataset = "from workbench.types import Dataset\n\ncorpus: Dataset = 'pydocs'  # to read"
+    code = "from workbench.chapter import begin\nbegin().record_share('a', 1, corpus.count(''))"
+    write_chapter(project.root, code, parameters=dataset, read=False)
+    contract = load_contract(project, "toy")
+    reached = ingredients(contract, contract.resolve({}))["definitions"]
+    assert "largemodels.statistics.intervals:proportion_interval" in reached
+    assert "workbench.parameters.content:dataset_fingerprint" in reached
+    assert "largemodels.data.corpora:fingerprint" not in reached
+
+
 @pytest.mark.parametrize(
     "change", ["definitions", "links", "versions", "data", "checkpoints", "package_data", "code", "parameters"]
 )
