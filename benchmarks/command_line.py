@@ -3,7 +3,7 @@
     python benchmarks/command_line.py
 
 Each figure is the median of five, the two sides interleaved in one run. The chapter does nothing, so what is measured
-is the press.
+is the tool.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A chapter made of a few cells, and a reporter that says nothing: what the tests of the press are made with."""
+"""A chapter made of a few cells, and a reporter that says nothing: what the tests of the tool are made with."""
 
 from __future__ import annotations
 
