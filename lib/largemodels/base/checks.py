@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,11 +65,6 @@ def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> n
     if len(wrong):
         raise ValueError(f"{name}: row {wrong[0]} sums to {sums[wrong[0]]:g}, not to 1")
     return np.minimum(rows, 1.0)
-
-
-def few(names: Sequence[str], most: int = 3) -> str:
-    """The first names of a list, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def described(tensor: Tensor) -> str:

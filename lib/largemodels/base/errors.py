@@ -1,9 +1,9 @@
-"""Errors that are a user's to mend: one sentence, and no traceback in a notebook."""
+"""Errors that are a user's to mend: one sentence, and no traceback in a notebook; and the words for what it names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -27,3 +27,8 @@ def raised_as(kind: type[InputError]) -> Iterator[None]:
         if isinstance(error, kind):
             raise
         raise kind(str(error)) from None
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from largemodels.base.checks import few
-from largemodels.base.errors import InputError
+from largemodels.base.errors import InputError, few
 from largemodels.data import corpora, tasks
 from largemodels.data.deduplication import resembling
 from largemodels.data.texts import joined_texts

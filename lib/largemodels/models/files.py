@@ -14,8 +14,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from largemodels.base.checks import few
-from largemodels.base.errors import InputError
+from largemodels.base.errors import InputError, few
 
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _PICKLES = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|pkl)")

@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from largemodels.base.checks import few
+from largemodels.base.errors import few
 from largemodels.models.checkpoints import CheckpointError, refuse_too_large, resolve
 from largemodels.models.files import parameters_in
 from largemodels.models.memory import FLOAT_BYTES, TRAINING_BYTES

@@ -9,23 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fake_hub import tiny_model
 from largemodels.data.hub import HubId
 from largemodels.models import checkpoints
 from largemodels.models.checkpoints import CheckpointError
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    tiny_model(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(made, tmp_path) -> Path:
-    """A model's folder of the test's own."""
-    return Path(shutil.copytree(made, tmp_path / "model"))
 
 
 @pytest.fixture

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
-from fake_hub import tiny_model
 from largemodels.models import checkpoints, loading
 from largemodels.models.checkpoints import CheckpointError
 from largemodels.models.files import parameters_in
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    tiny_model(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(made, tmp_path) -> Path:
-    """A model's folder of the test's own."""
-    return Path(shutil.copytree(made, tmp_path / "model"))
 
 
 def test_every_shipped_model_is_one_that_loads():
