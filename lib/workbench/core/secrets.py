@@ -1,4 +1,7 @@
-"""Secrets of the environment: kept out of the kernel, and out of the outputs and records that are written."""
+"""What a secret of the environment is, and its redaction: by the names of variables, and by the form of their values.
+
+A secret reaches neither a kernel nor anything that is written: outputs, logs, records, tables, messages.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,69 @@ import html
 import json
 import os
 import re
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _NAME = re.compile(
     r"""
     # The end of a word: PGPASSWORD holds a secret, and MAX_TOKENS, TOKENIZERS_PARALLELISM and SECRETARY do not.
-    (TOKEN | SECRETS? | PASSWORDS? | PASSWD | PASSPHRASE | CREDENTIALS? | (API|ACCESS|PRIVATE)_?KEYS?) (?![A-Z])
+    (TOKEN | SECRETS? | PASSWORDS? | PASSWD | PASSCODE | PASSPHRASE | CREDENTIALS? | (API|ACCESS|PRIVATE)_?KEYS?)
+    (?![A-Z])
     # A whole word: AUTHORIZATION, not PREAUTHORIZATIONS.
     | (?<![A-Z]) (WEBHOOK | AUTHORIZATION | AUTH_CONFIG) (?![A-Z])
     # The last word: REDIS_AUTH, not SSH_AUTH_SOCK; STRIPE_KEY, not KEY_REPEAT or MONKEY; SMTP_PASS, not COMPASS.
     | (?<![A-Z]) (AUTH | KEY | PASS | SSHPASS | PAT) $
+    # MYSQL_PWD, not PWD, which is the working directory.
+    | (?<=_) PWD $
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# Secrets within a value whose variable has an ordinary name. What the group of a pattern matches is secret.
+_FORMS = [
+    re.compile(form, re.IGNORECASE | re.DOTALL | re.VERBOSE)
+    for form in (
+        r"://[^\s:/@]*:([^\s@]+)@",  # https://user:password@host
+        r"://[^\s:/@]*:(\S+)@",  # where the password has an @ itself
+        r"(//[^\s:/@]*:[^\s@]{1,5}@)(?!\S*@)",  # where it is too short to be replaced by itself
+        r"://([^\s:/@]{16,})@",  # https://token@host
+        # password=…;  AccountKey=…;  ?sig=…&
+        r"(?:password | passwd | pwd | secret | token | (?:access|account|api)_?key | \bsig)\s*=\s*([^\s;&,'\"]+)",
+        r"\b(?:bearer | basic)(?:\s | %20)+([\w+/=.~-]{8,})",  # an HTTP header
+        r"(https?://\S*hooks?\S*/[\w-]{12,}\S*)",  # a webhook's address is its password
+        r"(\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",  # a JSON web token
+        r"\b((?:gh[a-z]_ | github_pat_ | glpat- | hf_ | sk[-_] | rk_ | xox[a-z]- | pypi- | npm_ | AKIA | AIza)"
+        r"[\w-]{16,})",
+        r"(-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z))",
+    )
+]
+_JSON_PAIR = re.compile(r'"([^"\\]+)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SHORTEST = 6  # a shorter value is no secret, and replacing it would damage ordinary text
 REDACTED = "[redacted]"
 
 
 class Secrets:
-    """The variables of an environment whose names say that they hold a secret."""
+    """The secrets of an environment: those of this process, or of the variables that are passed."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(os.environ if environment is None else environment)
-        self._names = {name for name in self._environment if _NAME.search(name)}
-        values = {self._environment[name] for name in self._names if len(self._environment[name]) >= _SHORTEST}
-        spellings = {spelling for value in values for spelling in (value, json.dumps(value)[1:-1], html.escape(value))}
-        self._values = sorted(spellings, key=len, reverse=True)
+        self._named = {name for name in self._environment if _NAME.search(name)}
+        found = {name: set(_secrets_in(name, value)) for name, value in self._environment.items()}
+        self._spellings = {name: _spellings(secrets) for name, secrets in found.items() if secrets}
+        self._all = sorted(set().union(*self._spellings.values()), key=len, reverse=True)
 
     def kernel_environment(self) -> dict[str, str]:
         """The environment for a kernel: without secrets, with the settings that make runs repeatable.
 
-        `PYTHONHASHSEED` fixes the order of sets; the kernelspec of this environment wins over one that the user has
-        installed.
+        A variable that is named for a secret is left out; of another one, such as a proxy's address, the secret part is
+        redacted. `PYTHONHASHSEED` fixes the order of sets; the kernelspec of this environment wins over one that the
+        user has installed.
         """
-        kept = {name: value for name, value in self._environment.items() if name not in self._names}
+        kept = {
+            name: self.redact(value) if name in self._spellings else value
+            for name, value in self._environment.items()
+            if name not in self._named
+        }
         return {
             **kept,
             "PYTHONHASHSEED": "0",
@@ -55,6 +86,42 @@ class Secrets:
         if isinstance(value, list):
             return [self.redact(inner) for inner in value]
         if isinstance(value, str):
-            for secret in self._values:
+            for secret in self._all:
                 value = value.replace(secret, REDACTED)
         return value
+
+    def variable_in(self, value: Any) -> str | None:
+        """The variable whose secret is in one of a value's texts, at any depth, or None."""
+        if isinstance(value, list | tuple):
+            return next(filter(None, map(self.variable_in, value)), None)
+        text = str(value)
+        return next((name for name, known in self._spellings.items() if any(each in text for each in known)), None)
+
+
+def _secrets_in(name: str, value: str) -> Iterator[str]:
+    """The secrets in the value of a variable."""
+    if _NAME.search(name):
+        yield value
+    for form in _FORMS:
+        yield from (match[1] for match in form.finditer(value))
+    for key, text in _JSON_PAIR.findall(value):
+        if _NAME.search(key):
+            yield json.loads(text, strict=False)
+
+
+def _spellings(secrets: set[str]) -> set[str]:
+    """Secrets, and each of their lines, as text, JSON, Python, HTML and URLs spell them."""
+    lines = {line.strip() for secret in secrets for line in re.split(r"[\r\n]+|\\r|\\n", secret)}
+    texts = {text for text in secrets | lines if len(text) >= _SHORTEST}
+    texts |= {urllib.parse.unquote(text) for text in texts}
+    return texts | {
+        spelling
+        for text in texts
+        for spelling in (
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            repr(text)[1:-1],
+            html.escape(text),
+            urllib.parse.quote(text, safe=""),
+        )
+    }

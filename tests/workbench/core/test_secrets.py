@@ -46,6 +46,7 @@ SECRET_NAMES = [
     "DOCKER_AUTH_CONFIG",
     "NPM_CONFIG__AUTH",
     "GITHUB_PAT",
+    "MYSQL_PWD",
 ]
 OTHER_NAMES = [
     "LLM_MAX_TOKENS",
@@ -65,6 +66,33 @@ OTHER_NAMES = [
     "PATTERN",
     "PASSENGERS",
     "PWD",
+    "OLDPWD",
+]
+WEBHOOK = "https://hooks.example.com/services/T01/abcdefghijkl"
+WEB_TOKEN = "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"
+# Variables with ordinary names: the value, what of it is secret, and what a kernel gets.
+VALUES = {
+    "a database": ("postgres://app:s3cr3tpw@db:5432/app", "s3cr3tpw", f"postgres://app:{REDACTED}@db:5432/app"),
+    "a cache": ("redis://:hunter22@cache/0", "hunter22", f"redis://:{REDACTED}@cache/0"),
+    "an escaped password": ("https://me:p%40ssw0rd@index/", "p@ssw0rd", f"https://me:{REDACTED}@index/"),
+    "a password with an @": ("amqp://me:pass@word1@queue", "pass@word1", f"amqp://me:{REDACTED}@queue"),
+    "a short password": ("http://me:pw@proxy:8080", "//me:pw@", f"http:{REDACTED}proxy:8080"),
+    "a token before a host": ("https://0123456789abcdef@host/1", "0123456789abcdef", f"https://{REDACTED}@host/1"),
+    "a connection string": ("AccountName=me;AccountKey=ab12cd34==;x=y", "ab12cd34==", None),
+    "a signed address": ("https://store/blob?se=2027&sig=ab12%2Fcd34", "ab12/cd34", None),
+    "an HTTP header": ("Authorization=Bearer abcd1234efgh", "abcd1234efgh", f"Authorization=Bearer {REDACTED}"),
+    "a webhook": (WEBHOOK, WEBHOOK, REDACTED),
+    "a token of GitHub's": (f"ghp_{'a1' * 18}", f"ghp_{'a1' * 18}", REDACTED),
+    "a JSON web token": (WEB_TOKEN, WEB_TOKEN, REDACTED),
+    "a service account": (json.dumps({"id": "me", "client_secret": "ab12\ncd34ef"}), "cd34ef", None),
+}
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMIIEabc/def+gh\nqrst\\uvwx==\n-----END PRIVATE KEY-----\n"
+ORDINARY_VALUES = [
+    "https://example.org/a:b@c/path",
+    "https://example.org:8080/?page=2",
+    "user@example.org",
+    "bash -c 'basic checks'",
+    "skip-ahead_and_read_everything",
 ]
 
 
@@ -101,6 +129,35 @@ def test_secrets_are_redacted_also_as_json_and_html_spell_them():
     secrets = Secrets(ENVIRONMENT)
     for text in ("hf_abcdefghij", json.dumps(ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]), "a&quot;b\\c&lt;d&gt;e"):
         assert REDACTED in secrets.redact(text)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_secret_is_known_by_its_form_whatever_the_name_of_its_variable(kind):
+    value, secret, in_kernel = VALUES[kind]
+    secrets = Secrets({"PLAIN": value, "OTHER": "text"})
+    for text in (value, f"it is {secret}.", json.dumps(value), repr({"value": value})):
+        assert secret not in secrets.redact(text)
+        assert REDACTED in secrets.redact(text)
+    assert secret not in secrets.kernel_environment()["PLAIN"]
+    assert in_kernel is None or secrets.kernel_environment()["PLAIN"] == in_kernel
+    assert secrets.variable_in(["text", f"a {secret}"]) == "PLAIN"
+
+
+@pytest.mark.parametrize("value", ORDINARY_VALUES)
+def test_a_value_of_another_form_is_no_secret(value):
+    secrets = Secrets({"PLAIN": value})
+    assert secrets.redact(value) == value
+    assert secrets.variable_in(value) is None
+
+
+@pytest.mark.parametrize("name", ["DEPLOY_KEY", "PLAIN"])
+def test_each_line_of_a_secret_is_redacted_in_every_spelling(name):
+    secrets = Secrets({name: PRIVATE_KEY})
+    for text in (PRIVATE_KEY, repr(PRIVATE_KEY), json.dumps(PRIVATE_KEY), *PRIVATE_KEY.splitlines()):
+        redacted = secrets.redact(text)
+        assert not any(part in redacted for part in ("MIIEabc", "qrst", "uvwx", "PRIVATE"))
+    escaped = Secrets({name: PRIVATE_KEY.replace("\n", "\\n")})
+    assert "MIIEabc" not in escaped.redact(PRIVATE_KEY)
 
 
 def test_a_very_short_value_is_left_alone():
