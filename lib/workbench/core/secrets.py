@@ -38,7 +38,8 @@ _FORMS = [
         # password=…;  AccountKey=…;  ?sig=…&
         r"(?:password | passwd | pwd | secret | token | (?:access|account|api)_?key | \bsig)\s*=\s*([^\s;&,'\"]+)",
         r"\b(?:bearer | basic)(?:\s | %20)+([\w+/=.~-]{8,})",  # an HTTP header
-        r"(https?://\S*hooks?\S*/[\w-]{12,}\S*)",  # a webhook's address is its password
+        r"(https?://\S*hooks?\S*/[\w-]{12,}\S*)",  # a webhook's address is its password,
+        r"https?://\S*hooks?\S*/([\w-]{12,})",  # and its last part
         r"(\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",  # a JSON web token
         r"\b((?:gh[a-z]_ | github_pat_ | glpat- | hf_ | sk[-_] | rk_ | xox[a-z]- | pypi- | npm_ | AKIA | AIza)"
         r"[\w-]{16,})",

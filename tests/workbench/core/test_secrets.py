@@ -82,6 +82,7 @@ VALUES = {
     "a signed address": ("https://store/blob?se=2027&sig=ab12%2Fcd34", "ab12/cd34", None),
     "an HTTP header": ("Authorization=Bearer abcd1234efgh", "abcd1234efgh", f"Authorization=Bearer {REDACTED}"),
     "a webhook": (WEBHOOK, WEBHOOK, REDACTED),
+    "the end of a webhook": (WEBHOOK, "abcdefghijkl", REDACTED),
     "a token of GitHub's": (f"ghp_{'a1' * 18}", f"ghp_{'a1' * 18}", REDACTED),
     "a JSON web token": (WEB_TOKEN, WEB_TOKEN, REDACTED),
     "a service account": (json.dumps({"id": "me", "client_secret": "ab12\ncd34ef"}), "cd34ef", None),
