@@ -11,7 +11,7 @@ EDITION ?= offline
 # Notebooks run in this environment's kernel, whatever kernels the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help book test lab lint bench recorded clean lock
+.PHONY: help book test lab lint bench faults recorded clean lock
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -33,6 +33,10 @@ lint: $(READY) ## Check style and the direction of imports
 
 bench: $(READY) ## Measure speed beside the alternatives
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+TRIES ?= 500
+faults: $(READY) ## Kill, stop, starve and race the commands TRIES times (500), and see that they keep their promises
+	@$(BIN)/python tests/faults/bench.py --tries $(TRIES)
 
 recorded: $(READY) ## Compute the recorded results that are stale again: hours, and the same line goes on
 	@$(BIN)/workbench recorded --again

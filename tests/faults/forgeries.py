@@ -163,7 +163,7 @@ HOSTILE_ARGUMENTS: dict[str, Callable[[Try], Arguments]] = {
         (2,),
     ),
     "a secret": _secret,
-    "a name of the tree": lambda each: (("run", each.random.choice(["../toy", "/etc/passwd", "toy/../toy", ""])), (2,)),
+    "a name of the tree": lambda each: (("run", each.random.choice(["../toy", "/etc/passwd", "toy/../toy"])), (2,)),
     "a name of a record": lambda each: (("record", "latest", each.random.choice(["../x", "/x", ".", "x/y"])), (2,)),
     "a table as a link": lambda each: (("show", each.random.choice(["../../outside", "/", ".."])), (2,)),
 }
