@@ -51,7 +51,6 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
 
     Args:
         sentences: sentence, document and library, as `largemodels.data.corpora.sentences` gives them.
-        tokenizer: gives the ids of the words and of `[CLS]` and `[SEP]`.
         max_length: tokens at most, `[CLS]` and `[SEP]` included.
 
     Raises:
@@ -169,16 +168,13 @@ class LabelledBatches(LengthBatches):
         token_types: bool = False,
         batches: int | None = None,
     ) -> None:
-        """Plan the batches.
+        """Plan the batches, as `LengthBatches` does.
 
         Args:
             examples: `text`, for pairs `text_pair`, and perhaps `label` (the class, from 0), as tasks have them.
-            tokenizer: the model's.
             max_length: tokens at most, special ones included; the longer text is cut at its end until both fit.
             batch_tokens: tokens in a batch at most, padding included.
-            seed: of the order of batches.
             token_types: whether pairs get `token_type_ids`; see `reads_token_types`.
-            batches: their number; that of one epoch if not given.
 
         Raises:
             InputError: if there are no examples.

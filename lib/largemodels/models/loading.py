@@ -87,7 +87,6 @@ def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed
     A head that the files do not hold, or hold for another number of labels, starts at random.
 
     Args:
-        name: the model.
         labels: the names of the classes; the position is the id.
         seed: of the random head, which leaves other generators alone; None goes on from PyTorch's state.
 

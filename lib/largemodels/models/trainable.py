@@ -27,7 +27,6 @@ def train_only(model: PreTrainedModel, part: Part, *, layers: int = 1, rank: int
 
     Args:
         model: a sequence classifier; it is changed in place.
-        part: the part that is trained.
         layers: blocks that "last" trains.
         rank: r of "lora".
         seed: of A; other generators are left alone.
