@@ -83,7 +83,6 @@ def word_vectors(
 
     Args:
         sentences: lists of words; windows do not cross from one into the next.
-        vector_size: dimensions of a vector.
         window: number of words to each side that count as near.
         min_count: rarer words are left out, and the words around them do not move closer together.
         max_words: at most this many words, the most frequent, which bounds time and memory.

@@ -52,8 +52,6 @@ def kept_table(
         path: the file. Its name changes with whatever decides the table's content.
         stem: what the names of such files begin with; of these the newest few stay.
         columns: that a table in the file must have to be believed.
-        build: makes the table.
-        progress: told where another process is waited for.
     """
     folder = path.parent
     if (frame := _read_table(path, columns)) is not None:

@@ -21,7 +21,7 @@ def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.nd
     Args:
         values: `(n,)`, whole numbers from 0.
         name: what the caller calls them, for the message.
-        classes: how many classes there are, where that is known.
+        classes: their number, where it is known.
 
     Raises:
         ValueError: if there are none, they are not whole numbers, or one is outside the range.
@@ -40,10 +40,6 @@ def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.nd
 
 def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> np.ndarray:
     """Probabilities as float64, `(n, classes)`, after a check that each row is a distribution.
-
-    Args:
-        probabilities: `(n, classes)`.
-        name: what the caller calls them, for the message.
 
     Raises:
         ValueError: if there are none, or a row has not at least two numbers from 0 to 1 that sum to 1.

@@ -76,14 +76,7 @@ class Collapse:
 
 
 def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
-    """What always predicting the most frequent of these labels scores: the least that a classifier has to beat.
-
-    Args:
-        labels: `(n,)`, classes from 0.
-
-    Raises:
-        ValueError: for no labels, or labels that are no classes.
-    """
+    """What always predicting the most frequent of the labels `(n,)` scores: the least that a classifier has to beat."""
     counts = np.bincount(class_ids(labels, "labels"))
     return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()))
 
@@ -116,13 +109,7 @@ def collapsed_class(
 def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
     """How often each class (rows, by name) was taken for each (columns); the diagonal is what was right.
 
-    Args:
-        predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, the true classes.
-        names: of all classes, by number.
-
-    Raises:
-        ValueError: for what are no classes with a name, or unequal lengths.
+    Arguments and errors are those of `collapsed_class`.
     """
     from sklearn.metrics import confusion_matrix
 

@@ -23,11 +23,7 @@ def with_planted(
     Every other one is planted word for word; the rest have one word changed to a word of another test text. They
     keep their labels, as a leak does.
 
-    Args:
-        training: text and label.
-        test: text and label.
-        number: of leaks; only texts with `LONG_ENOUGH` distinct words are taken.
-        seed: of the choice.
+    Both tables have text and label. Only texts with `LONG_ENOUGH` distinct words are planted.
 
     Raises:
         ValueError: if the test examples have not so many texts that are long enough.

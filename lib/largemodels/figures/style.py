@@ -46,11 +46,7 @@ def heatmap(
     """The axes with a matrix as coloured cells with two digits each: row labels on the left, column labels above.
 
     Args:
-        weights: `(len(rows), len(columns))`.
-        rows: labels of the rows, the queries of an attention matrix.
-        columns: labels of the columns, its keys.
-        ax: the axes to draw on.
-        title: above the labels.
+        weights: `(len(rows), len(columns))`; of attention, the queries are the rows and the keys the columns.
         limits: the values at the two ends of the colour scale.
 
     Raises:

@@ -58,10 +58,7 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 def _partners(
     false: np.ndarray, documents: np.ndarray, groups: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """The pair that lends each pair its second sentence, `(pairs,)`: itself, or for a false pair one of its group.
-
-    That one is from another document.
-    """
+    """The pair whose second sentence each takes, `(pairs,)`: itself, or for a false pair one of another document."""
     partner = np.arange(len(documents))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)

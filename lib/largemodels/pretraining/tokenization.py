@@ -31,7 +31,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     give the same vocabulary.
 
     Args:
-        texts: the texts to learn from.
         vocabulary_size: number of tokens, special ones and single characters among them.
         max_length: the tokenizer's `model_max_length`, in tokens.
 
