@@ -124,10 +124,7 @@ def _positions(length: int) -> tuple[Tensor, Tensor]:
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each in its projection of the tokens (Vaswani et al. 2017, section 3.2.2).
 
-    Args:
-        embed_dim: width of a token vector.
-        num_heads: number of heads; each works in `embed_dim / num_heads` dimensions.
-        bias: whether the four projections add a bias.
+    Tokens have `embed_dim` components, and each head works in `embed_dim / num_heads` dimensions.
 
     Raises:
         ValueError: when `embed_dim` is not a multiple of `num_heads`.

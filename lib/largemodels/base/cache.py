@@ -40,11 +40,7 @@ def cache_folder() -> Path:
 
 
 def kept_table(
-    path: Path,
-    stem: str,
-    columns: Sequence[str],
-    build: Callable[[], pd.DataFrame],
-    progress: Progress | None = None,
+    path: Path, stem: str, columns: Sequence[str], build: Callable[[], pd.DataFrame], progress: Progress | None = None
 ) -> pd.DataFrame:
     """The table kept in the file `path`, built first where there is none; one process builds while others wait.
 

@@ -171,12 +171,7 @@ def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed:
 
 
 def calibration_errors_of_the_calibrated(
-    probabilities: ArrayLike,
-    sizes: Sequence[int],
-    *,
-    bins: int = BINS,
-    draws: int = 50,
-    seed: int = 0,
+    probabilities: ArrayLike, sizes: Sequence[int], *, bins: int = BINS, draws: int = 50, seed: int = 0
 ) -> np.ndarray:
     """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`, in bins of equal width: all bias.
 

@@ -88,11 +88,7 @@ def collapsed_class(
 
     A class counts when it is predicted for at least 95% of its own examples and of all others. So a good classifier
     on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
-
-    Args:
-        predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, the true classes.
-        names: of the classes, by number.
+    Predictions and labels are `(n,)`, classes from 0; names are in the order of the classes.
 
     Raises:
         ValueError: for what are no classes, or unequal lengths.

@@ -11,8 +11,7 @@ import pandas as pd
 
 from largemodels.data.texts import WORDS, words
 
-LONG_ENOUGH = 10
-"""The distinct words of a text that still resembles itself with one of them changed: 9 of 11 are in common."""
+LONG_ENOUGH = 10  # distinct words: a text with one of them changed still resembles itself, 9 of 11 are in common
 
 
 def with_planted(

@@ -124,7 +124,6 @@ def run_trial(
     """The trial of training `model`, in place, on some examples, and of judging it on others.
 
     Args:
-        name: of the setting.
         model: a sequence classifier; `trainable.train_only` freezes some of its weights.
         examples: to learn from, with at most `max_length` tokens each.
         judged: held-out examples for the answers.

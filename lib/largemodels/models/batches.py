@@ -48,10 +48,7 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
 
     Consecutive rows of one document go into one sequence while they fit; none is split between two. A single sentence
     that is too long is cut at the end. No sequence holds text of two documents, so nothing has to be kept apart inside.
-
-    Args:
-        sentences: sentence, document and library, as `largemodels.data.corpora.sentences` gives them.
-        max_length: tokens at most, `[CLS]` and `[SEP]` included.
+    The table is as `largemodels.data.corpora.sentences` gives it; `[CLS]` and `[SEP]` count among the tokens.
 
     Raises:
         InputError: if there are no sentences, or no room for a token between `[CLS]` and `[SEP]`.

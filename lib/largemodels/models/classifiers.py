@@ -138,8 +138,8 @@ def word_classifier(examples: pd.DataFrame) -> GridSearchCV:
     """A logistic regression on the TF-IDF of words and pairs of words of a text, fitted; its `predict` takes texts.
 
     Its regularisation is chosen among `STRENGTHS` (scikit-learn's `C`) by three-fold cross-validation on the examples
-    alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has a separate vocabulary and
-    document frequencies. There are two folds where a class has two examples only.
+    alone, each fold with its vocabulary and document frequencies: so the baseline is a tuned one, and no held-out text
+    helps it. There are two folds where a class has two examples only.
 
     Raises:
         InputError: if no class has two examples, so that none can be held out.

@@ -148,10 +148,9 @@ def from_weights(
     gives the same head, whether the network comes from files or from memory.
 
     Args:
-        build: the class with `from_pretrained`.
+        build: the class with `from_pretrained`, which takes the options.
         source: the folder of the files, or None where the options have the `config` and the `state_dict`.
         seed: of the parameters that are drawn, which leaves other generators alone; None goes on from PyTorch's state.
-        **options: of `from_pretrained`.
     """
     with _quiet(), torch.random.fork_rng(enabled=seed is not None):
         if seed is not None:

@@ -25,7 +25,6 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
     Args:
         sentences: as `largemodels.data.corpora.sentences` gives them: sentence, library, document, position.
         same_library: whether false second sentences come from the same library, which is harder to tell.
-        seed: of the choice of false pairs, and of their second sentences.
 
     Returns:
         A table of first, second, label (`IS_NEXT` or `NOT_NEXT`), library, document and second_document, in the order

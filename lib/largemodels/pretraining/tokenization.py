@@ -78,8 +78,5 @@ def _framed(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
     frame = [(token, tokenizer.token_to_id(token)) for token in ("[SEP]", "[CLS]")]
     tokenizer.post_processor = processors.BertProcessing(*frame)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-        **SPECIAL_TOKENS,
+        tokenizer_object=tokenizer, model_max_length=max_length, clean_up_tokenization_spaces=False, **SPECIAL_TOKENS
     )

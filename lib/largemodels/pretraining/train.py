@@ -25,11 +25,7 @@ from largemodels.pretraining.next_sentence import as_texts
 
 @dataclass(frozen=True)
 class PretrainingRecipe(Recipe):
-    """The numbers that a training follows, and the share of tokens that it hides.
-
-    Attributes:
-        masking_rate: the chance of each token to be predicted.
-    """
+    """The numbers that a training follows, and the chance of each token to be predicted."""
 
     masking_rate: float = 0.3
 
