@@ -65,7 +65,6 @@ class AttentionView:
             {"start": self.start, "heads": json.dumps(rounded)},
             Path(__file__).with_name("attention_view.html").read_text(encoding="utf-8"),
             values,
-            content=[list(self.words), rounded, self.caption, self.start],
             caption=self.caption,
             style=Path(__file__).with_name("attention_view.css").read_text(encoding="utf-8"),
             script=Path(__file__).with_name("attention_view.js").read_text(encoding="utf-8"),

@@ -93,7 +93,6 @@ class PowerCalculator:
             {"power": self.power},
             Path(__file__).with_name("power_calculator.html").read_text(encoding="utf-8"),
             values,
-            content=[offered, self.power, self.caption],
             caption=self.caption,
             style=Path(__file__).with_name("power_calculator.css").read_text(encoding="utf-8"),
             script=Path(__file__).with_name("power_calculator.js").read_text("utf-8").replace("MOST", str(MOST)),
