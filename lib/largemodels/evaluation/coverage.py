@@ -69,9 +69,9 @@ def clustered_answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Answers that are right or wrong together: `(right, document)`, both `(n,)`.
 
-    Each document has an accuracy of its own, drawn from a beta distribution around `accuracy`, so that two answers of
-    one document have this correlation and answers of two documents none. Its size is 1 and a geometric number of
-    further examples, `mean_size` on average.
+    The accuracy in each document is drawn from a beta distribution around `accuracy`, so that two answers of one
+    document have this correlation and answers of two documents none. A document has 1 and a geometric number of further
+    examples, `mean_size` on average.
 
     Raises:
         ValueError: for an accuracy that is not between 0 and 1, or a correlation that is not from 0 to below 1.
@@ -134,7 +134,7 @@ def mcnemar_rejections(
     """In how many of `draws` test sets McNemar's test finds a difference, by the kind of its p value: "exact", "mid-p".
 
     With a `difference` of the true accuracies of 0 that is how often it is wrong, its level; otherwise how often it is
-    right, its power. Of the `n` examples of a test set, exactly one of the two models gets `discordant_share` right.
+    right, its power. Exactly one of the two models gets `discordant_share` of the `n` examples of a test set right.
     """
     only_a, only_b = (discordant_share + difference) / 2, (discordant_share - difference) / 2
     shares = np.clip([only_a, only_b, 1 - discordant_share], 0, 1)
@@ -154,7 +154,7 @@ def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed:
     """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
 
     Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most 0.05: as it is
-    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
+    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on each
     of the `n` examples; some are easier than others for all, with chances spread evenly around `accuracy`.
     """
     random = np.random.default_rng(seed)

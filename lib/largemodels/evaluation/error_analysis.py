@@ -42,7 +42,7 @@ class MajorityBaseline:
 
     @property
     def f1(self) -> float:
-        """The F1 of that class: all of it is found, and `accuracy` of what is called so is right."""
+        """The F1 of that class: its recall is 1 and its precision `accuracy`."""
         return 2 * self.accuracy / (1 + self.accuracy)
 
 
@@ -86,7 +86,7 @@ def collapsed_class(
 ) -> Collapse | None:
     """The class that a classifier predicts nearly always, whatever the label; None where there is no such class.
 
-    A class counts when it is predicted for at least 95% of its own examples and of all others. So a good classifier
+    A class counts when it is predicted for at least 95% of its examples and of all others. So a good classifier
     on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
     Predictions and labels are `(n,)`, classes from 0; names are in the order of the classes.
 
@@ -132,7 +132,7 @@ def slices(frame: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
 
     Args:
         frame: one row an example, with the boolean column `right`.
-        by: the column that names the slice, or several; a missing value is a slice of its own.
+        by: the column that names the slice, or several; a missing value is a slice too.
 
     Raises:
         ValueError: for columns that are not there, answers that are not boolean, or an empty table.

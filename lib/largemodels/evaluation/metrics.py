@@ -58,7 +58,7 @@ class _InMemoryMetric(evaluate.Metric):
         return {self.key: float(self._score(*self._checked(predictions, references), **options))}
 
     def _build_data_dir(self) -> str:
-        return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of `evaluate`'s own files
+        return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of the files of `evaluate`
 
     def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> dict[str, float] | None:
         """The scores of these examples, or of those that were added before.
