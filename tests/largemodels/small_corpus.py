@@ -1,4 +1,4 @@
-"""Made-up documents and a tokenizer that knows their words, for the tests of pretraining."""
+"""Made-up documents, a tokenizer that knows their words and networks that read them, for the tests of trainings."""
 
 import functools
 import random
@@ -6,6 +6,9 @@ import random
 import numpy as np
 import pandas as pd
 
+from largemodels.models.batches import join_sentences
+from largemodels.pretraining.encoders import build_encoder
+from largemodels.pretraining.masked_lm import MaskedBatches, Masking
 from largemodels.pretraining.tokenization import train_tokenizer
 
 NOUNS = ["array", "matrix", "vector", "index", "shape", "value", "axis", "tensor", "frame", "column"]
@@ -27,6 +30,22 @@ def corpus(documents=60, seed=0):
 @functools.cache
 def tokenizer():
     return train_tokenizer(corpus()["sentence"], 120)
+
+
+def encoder(architecture="modern", **options):
+    """A masked language model with random weights, small enough to learn in seconds."""
+    sizes = {"hidden_size": 32, "num_layers": 1, "num_heads": 2, "max_length": 64}
+    return build_encoder(architecture, tokenizer(), **sizes | options)
+
+
+def text(**options):
+    """The documents as sequences of at most 32 tokens."""
+    return join_sentences(corpus(**options), tokenizer(), 32)
+
+
+def masked_batch(batch_tokens=256):
+    """The first batch of the documents, with 30% of the tokens hidden."""
+    return MaskedBatches(text(), tokenizer(), Masking(0.3), batch_tokens=batch_tokens, seed=0)[0]
 
 
 def examples(n: int = 200, seed: int = 0) -> pd.DataFrame:

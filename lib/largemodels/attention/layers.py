@@ -57,9 +57,7 @@ def attention(
 def padding_mask(lengths: Tensor, length: int) -> Tensor:
     """True at the real tokens of each row, `(batch, 1, length)`; it broadcasts over queries.
 
-    Args:
-        lengths: `(batch,)` whole numbers, the real tokens of each row; the rest, at the end, is padding.
-        length: the common length of the padded rows.
+    Of the `length` positions in a row the first `lengths`, `(batch,)` whole numbers, are real; the rest is padding.
 
     Raises:
         ValueError: for lengths that are not a vector of whole numbers between 0 and `length`.
@@ -103,11 +101,8 @@ def prefix_mask(length: int, prefix_length: int) -> Tensor:
 def document_mask(documents: Tensor) -> Tensor:
     """True where query and key are of the same document, `(..., length, length)`.
 
-    Several short documents packed into one row must not read one another.
-
-    Args:
-        documents: `(..., length)` whole numbers, the document of each position; negative for padding, which attends to
-            nothing and is attended by nothing.
+    Several short documents packed into one row must not read one another. `documents`, `(..., length)`, are whole
+    numbers; a negative one is padding, which attends to nothing and is attended by nothing.
     """
     if documents.ndim == 0 or not _is_whole(documents):
         raise ValueError(f"documents: {described(documents)} is not whole numbers of shape (..., length)")
@@ -129,10 +124,7 @@ def _positions(length: int) -> tuple[Tensor, Tensor]:
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each in its projection of the tokens (Vaswani et al. 2017, section 3.2.2).
 
-    Args:
-        embed_dim: width of a token vector.
-        num_heads: number of heads; each works in `embed_dim / num_heads` dimensions.
-        bias: whether the four projections add a bias.
+    Tokens have `embed_dim` components, and each head works in `embed_dim / num_heads` dimensions.
 
     Raises:
         ValueError: when `embed_dim` is not a multiple of `num_heads`.
@@ -151,17 +143,14 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Attend from `query` to `key` and `value`; self-attention if they are not given.
+        """The output `(batch, queries, embed_dim)` and the weights of each head `(batch, num_heads, queries, keys)`.
 
         Args:
             query: `(batch, queries, embed_dim)`.
-            key: `(batch, keys, embed_dim)`; the query if not given.
+            key: `(batch, keys, embed_dim)`; the query if not given, which is self-attention.
             value: `(batch, keys, embed_dim)`; the key if not given.
             mask: as for `attention`: `(queries, keys)`, `(batch, queries, keys)` or `(batch, num_heads, queries,
                 keys)`, each axis but the last possibly 1.
-
-        Returns:
-            The output `(batch, queries, embed_dim)` and the weights of each head `(batch, num_heads, queries, keys)`.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -225,9 +214,7 @@ def rotary(x: Tensor, positions: Tensor | None = None) -> Tensor:
 
     After it, q · k depends on the contents and on the *difference* of the two positions only (Su et al. 2021).
 
-    Args:
-        x: `(..., length, dim)` queries or keys, `dim` even. Values are left alone.
-        positions: `(length,)`; 0, 1, 2, … if not given.
+    Positions are `(length,)`; 0, 1, 2, … if not given.
 
     Raises:
         ValueError: for an odd `dim`, or another number of positions.
@@ -294,14 +281,9 @@ def softmax_gradient_norm(weights: Tensor) -> Tensor:
 
 
 def score_study(dim: int, keys: int, draws: int, *, scaled: bool, generator: torch.Generator) -> dict[str, Tensor]:
-    """The scores of one query of independent unit-variance components, over `draws` trials.
+    """The scores of one query with so many keys, of `dim` independent unit-variance components, in `draws` trials.
 
-    Args:
-        dim: width of query and keys.
-        keys: number of keys that the query chooses among.
-        draws: number of independent trials, each with its query and keys.
-        scaled: whether the scores are divided by √dim, as `attention` does, or left as they are.
-        generator: of all random numbers.
+    They are divided by √dim, as `attention` does, or left as they are.
 
     Returns:
         `(draws,)` each: `variance`, of the dot products q · k over the keys; `entropy`, of the weights, as a share of

@@ -83,7 +83,6 @@ def word_vectors(
 
     Args:
         sentences: lists of words; windows do not cross from one into the next.
-        vector_size: dimensions of a vector.
         window: number of words to each side that count as near.
         min_count: rarer words are left out, and the words around them do not move closer together.
         max_words: at most this many words, the most frequent, which bounds time and memory.
@@ -177,7 +176,7 @@ def share_nearer_than_chance(
         return 0, n
     first = model.look_up([a for a, _ in pairs], model.directions)
     second = model.look_up([b for _, b in pairs], model.directions)
-    others = (np.arange(n) + rng.integers(1, n, size=n)) % n  # never its own partner
+    others = (np.arange(n) + rng.integers(1, n, size=n)) % n  # never its partner
     nearer = (first * second).sum(1) > (first * second[others]).sum(1)
     return int(nearer.sum()), n
 

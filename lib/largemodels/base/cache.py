@@ -40,11 +40,7 @@ def cache_folder() -> Path:
 
 
 def kept_table(
-    path: Path,
-    stem: str,
-    columns: Sequence[str],
-    build: Callable[[], pd.DataFrame],
-    progress: Progress | None = None,
+    path: Path, stem: str, columns: Sequence[str], build: Callable[[], pd.DataFrame], progress: Progress | None = None
 ) -> pd.DataFrame:
     """The table kept in the file `path`, built first where there is none; one process builds while others wait.
 
@@ -52,8 +48,6 @@ def kept_table(
         path: the file. Its name changes with whatever decides the table's content.
         stem: what the names of such files begin with; of these the newest few stay.
         columns: that a table in the file must have to be believed.
-        build: makes the table.
-        progress: told where another process is waited for.
     """
     folder = path.parent
     if (frame := _read_table(path, columns)) is not None:

@@ -16,12 +16,7 @@ _ROUNDING = 1e-6  # how far above 1 the exponential of a float32 logarithm may c
 
 
 def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.ndarray:
-    """Classes as int64, `(n,)`, after a check that they are some.
-
-    Args:
-        values: `(n,)`, whole numbers from 0.
-        name: what the caller calls them, for the message.
-        classes: how many classes there are, where that is known.
+    """Classes as int64, `(n,)`, after a check that they are whole numbers from 0, below `classes` where it is known.
 
     Raises:
         ValueError: if there are none, they are not whole numbers, or one is outside the range.
@@ -40,10 +35,6 @@ def class_ids(values: ArrayLike, name: str, classes: int | None = None) -> np.nd
 
 def as_distributions(probabilities: ArrayLike, name: str = "probabilities") -> np.ndarray:
     """Probabilities as float64, `(n, classes)`, after a check that each row is a distribution.
-
-    Args:
-        probabilities: `(n, classes)`.
-        name: what the caller calls them, for the message.
 
     Raises:
         ValueError: if there are none, or a row has not at least two numbers from 0 to 1 that sum to 1.

@@ -93,9 +93,7 @@ def stored_bytes(model: PreTrainedModel | BaseEstimator) -> int:
 def on_the_front(costs: ArrayLike, values: ArrayLike) -> np.ndarray:
     """Whether no other choice beats each, bool, `(n,)`: the Pareto front, on which equal choices stay together.
 
-    Args:
-        costs: `(n,)` or, for several kinds of cost, `(n, kinds)`; less is better.
-        values: `(n,)`, such as accuracies; more is better.
+    Less is better of the costs, `(n,)` or for several kinds `(n, kinds)`, and more of the values, `(n,)`.
     """
     costs, values = np.asarray(costs, dtype=float), np.asarray(values, dtype=float)
     costs = costs.reshape(len(costs), -1)

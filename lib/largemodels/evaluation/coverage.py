@@ -69,18 +69,12 @@ def clustered_answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Answers that are right or wrong together: `(right, document)`, both `(n,)`.
 
-    Each document has an accuracy of its own, drawn from a beta distribution, so that two answers of one document have
-    this correlation and answers of two documents none; its size is 1 and a geometric number of further examples.
-
-    Args:
-        documents: their number.
-        mean_size: examples in a document, on average.
-        accuracy: the true accuracy, over all documents, between 0 and 1.
-        correlation: of two answers of one document, from 0 to below 1.
-        random: the generator of all draws.
+    The accuracy in each document is drawn from a beta distribution around `accuracy`, so that two answers of one
+    document have this correlation and answers of two documents none. A document has 1 and a geometric number of further
+    examples, `mean_size` on average.
 
     Raises:
-        ValueError: for an accuracy or a correlation outside its range.
+        ValueError: for an accuracy that is not between 0 and 1, or a correlation that is not from 0 to below 1.
     """
     if not 0 < accuracy < 1 or not 0 <= correlation < 1:
         raise ValueError(f"accuracy, correlation: {accuracy}, {correlation} are not both shares below 1")
@@ -104,16 +98,8 @@ def clustered_coverage(
 ) -> pd.DataFrame:
     """How often intervals hold the true accuracy where answers come in documents: one row for each kind of interval.
 
-    Columns: `count` of the `draws` test sets whose interval holds the truth, and their mean `length`.
-
-    Args:
-        intervals: by name, called as `interval(right, document)`.
-        documents: in a test set; this and the next three are arguments of `clustered_answers`.
-        mean_size: examples in a document, on average.
-        accuracy: the true accuracy, over all documents.
-        correlation: of two answers of one document.
-        draws: test sets, the same for all kinds of interval.
-        seed: of the draws.
+    Columns: `count` of the `draws` test sets whose interval holds the truth, and their mean `length`. Intervals are
+    called as `interval(right, document)`, all on the same test sets, which `clustered_answers` draws.
     """
     random = np.random.default_rng(seed)
     held, lengths = dict.fromkeys(intervals, 0), dict.fromkeys(intervals, 0.0)
@@ -147,14 +133,8 @@ def mcnemar_rejections(
 ) -> dict[str, int]:
     """In how many of `draws` test sets McNemar's test finds a difference, by the kind of its p value: "exact", "mid-p".
 
-    With a difference of 0 that is how often it is wrong, its level; otherwise how often it is right, its power.
-
-    Args:
-        n: examples in a test set.
-        discordant_share: the share that exactly one of the two models gets right.
-        difference: of the true accuracies.
-        draws: test sets.
-        seed: of the draws.
+    With a `difference` of the true accuracies of 0 that is how often it is wrong, its level; otherwise how often it is
+    right, its power. Exactly one of the two models gets `discordant_share` of the `n` examples of a test set right.
     """
     only_a, only_b = (discordant_share + difference) / 2, (discordant_share - difference) / 2
     shares = np.clip([only_a, only_b, 1 - discordant_share], 0, 1)
@@ -174,15 +154,8 @@ def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed:
     """In how many of `draws` test sets all pairs of equally good models show a difference that is not there.
 
     Counted is a test set in which any pair has a p value of McNemar's test (mid-p) of at most 0.05: as it is
-    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on an
-    example; some examples are easier than others for all, with chances spread evenly around `accuracy`.
-
-    Args:
-        models: their number; each is compared with each.
-        n: examples in a test set.
-        accuracy: the true one, of every model.
-        draws: test sets.
-        seed: of the draws.
+    ("uncorrected"), and adjusted for all pairs ("holm", "benjamini-hochberg"). Every model has the same chance on each
+    of the `n` examples; some are easier than others for all, with chances spread evenly around `accuracy`.
     """
     random = np.random.default_rng(seed)
     reach = min(accuracy, 1 - accuracy)
@@ -198,24 +171,12 @@ def false_discoveries(models: int, *, n: int, accuracy: float, draws: int, seed:
 
 
 def calibration_errors_of_the_calibrated(
-    probabilities: ArrayLike,
-    sizes: Sequence[int],
-    *,
-    bins: int = BINS,
-    draws: int = 50,
-    seed: int = 0,
+    probabilities: ArrayLike, sizes: Sequence[int], *, bins: int = BINS, draws: int = 50, seed: int = 0
 ) -> np.ndarray:
-    """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`: all bias.
+    """The calibration errors of perfectly calibrated forecasts, `(sizes, draws)`, in bins of equal width: all bias.
 
-    Each draw takes so many of the rows, with replacement, and draws the class of each example from the probabilities
-    that forecast it.
-
-    Args:
-        probabilities: `(n, classes)`, the forecasts that are drawn from.
-        sizes: of the test sets.
-        bins: of equal width, as for `calibration.expected_calibration_error`.
-        draws: test sets of each size.
-        seed: of the draws.
+    Each draw takes so many rows of the probabilities, `(n, classes)`, with replacement, and draws the class of each
+    example from the row that forecasts it.
     """
     rows = as_distributions(probabilities)
     random = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ class MajorityBaseline:
 
     @property
     def f1(self) -> float:
-        """The F1 of that class: all of it is found, and `accuracy` of what is called so is right."""
+        """The F1 of that class: its recall is 1 and its precision `accuracy`."""
         return 2 * self.accuracy / (1 + self.accuracy)
 
 
@@ -76,14 +76,7 @@ class Collapse:
 
 
 def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
-    """What always predicting the most frequent of these labels scores: the least that a classifier has to beat.
-
-    Args:
-        labels: `(n,)`, classes from 0.
-
-    Raises:
-        ValueError: for no labels, or labels that are no classes.
-    """
+    """What always predicting the most frequent of the labels `(n,)` scores: the least that a classifier has to beat."""
     counts = np.bincount(class_ids(labels, "labels"))
     return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()))
 
@@ -93,13 +86,9 @@ def collapsed_class(
 ) -> Collapse | None:
     """The class that a classifier predicts nearly always, whatever the label; None where there is no such class.
 
-    A class counts when it is predicted for at least 95% of its own examples and of all others. So a good classifier
+    A class counts when it is predicted for at least 95% of its examples and of all others. So a good classifier
     on labels of which nearly all are one class has not collapsed, and labels of one class alone show nothing.
-
-    Args:
-        predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, the true classes.
-        names: of the classes, by number.
+    Predictions and labels are `(n,)`, classes from 0; names are in the order of the classes.
 
     Raises:
         ValueError: for what are no classes, or unequal lengths.
@@ -116,13 +105,7 @@ def collapsed_class(
 def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
     """How often each class (rows, by name) was taken for each (columns); the diagonal is what was right.
 
-    Args:
-        predictions: `(n,)`, classes from 0.
-        labels: `(n,)`, the true classes.
-        names: of all classes, by number.
-
-    Raises:
-        ValueError: for what are no classes with a name, or unequal lengths.
+    Arguments and errors are those of `collapsed_class`.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -149,7 +132,7 @@ def slices(frame: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
 
     Args:
         frame: one row an example, with the boolean column `right`.
-        by: the column that names the slice, or several; a missing value is a slice of its own.
+        by: the column that names the slice, or several; a missing value is a slice too.
 
     Raises:
         ValueError: for columns that are not there, answers that are not boolean, or an empty table.

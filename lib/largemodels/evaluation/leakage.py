@@ -11,8 +11,7 @@ import pandas as pd
 
 from largemodels.data.texts import WORDS, words
 
-LONG_ENOUGH = 10
-"""The distinct words of a text that still resembles itself with one of them changed: 9 of 11 are in common."""
+LONG_ENOUGH = 10  # distinct words: a text with one of them changed still resembles itself, 9 of 11 are in common
 
 
 def with_planted(
@@ -23,11 +22,7 @@ def with_planted(
     Every other one is planted word for word; the rest have one word changed to a word of another test text. They
     keep their labels, as a leak does.
 
-    Args:
-        training: text and label.
-        test: text and label.
-        number: of leaks; only texts with `LONG_ENOUGH` distinct words are taken.
-        seed: of the choice.
+    Both tables have text and label. Only texts with `LONG_ENOUGH` distinct words are planted.
 
     Raises:
         ValueError: if the test examples have not so many texts that are long enough.

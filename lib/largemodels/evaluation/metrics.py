@@ -58,7 +58,7 @@ class _InMemoryMetric(evaluate.Metric):
         return {self.key: float(self._score(*self._checked(predictions, references), **options))}
 
     def _build_data_dir(self) -> str:
-        return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of `evaluate`'s own files
+        return "" if self.keep_in_memory else super()._build_data_dir()  # the folder of the files of `evaluate`
 
     def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> dict[str, float] | None:
         """The scores of these examples, or of those that were added before.
@@ -147,6 +147,8 @@ class _AveragedMetric(_ClassMetric):
     never predicted, the recall of one that never occurs. `compute` takes `average` too, as the metrics of the Hub do.
     """
 
+    source = "van Rijsbergen 1979, Information retrieval"
+
     def __init__(self, *, average: str = "binary", **options: Any) -> None:
         super().__init__(**options)
         self.average = _known_average(average)
@@ -170,21 +172,18 @@ def _known_average(average: str) -> str:
 class Precision(_AveragedMetric):
     """Of the examples that are called a class, the share that is of it: `precision`."""
 
-    source = "van Rijsbergen 1979, Information retrieval"
     key = "precision"
 
 
 class Recall(_AveragedMetric):
     """Of the examples of a class, the share that is called so: `recall`."""
 
-    source = "van Rijsbergen 1979, Information retrieval"
     key = "recall"
 
 
 class F1(_AveragedMetric):
     """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1."""
 
-    source = "van Rijsbergen 1979, Information retrieval"
     key = "f1"
 
 

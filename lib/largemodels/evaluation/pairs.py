@@ -34,9 +34,8 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({f"{LOG_P}{name}": np.float64 for name in classes})  # they are kept with three digits
     if not np.isfinite(log_probabilities_in(table)).all():
         raise InputError("predictions: not all log-probabilities are finite numbers")
-    defaults = {} if "seed" in table else {"seed": 0}
-    table = table.assign(**defaults, right=table["right"].astype(bool))
-    table = table if "document" in table else table.assign(document=table["example"])
+    seed, document = table.get("seed", 0), table.get("document", table["example"])
+    table = table.assign(seed=seed, document=document, right=table["right"].astype(bool))
     run = ["model", "seed"]
     table = table.drop_duplicates([*run, "example", "answer"])
     if (twice := table.duplicated([*run, "example"])).any():
@@ -73,12 +72,8 @@ def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> p
     Columns: `better` and `other`, by accuracy; `difference` of the accuracies, with the ends `low` and `high` of its
     interval by paired bootstrap over documents; the p values `mcnemar` (mid-p; examples taken as independent),
     `bootstrap` and `permutation` (documents drawn, or flipped, as a whole); and `holm` and `bh`, those of the
-    permutation test adjusted for all pairs (`comparisons.adjusted_p`). Smallest p first.
-
-    Args:
-        table: as `judged` gives it.
-        resamples: of the bootstrap and of the permutation test.
-        seed: of the draws.
+    permutation test adjusted for all pairs (`comparisons.adjusted_p`). Smallest p first. The table is as `judged` gives
+    it; bootstrap and permutation test take as many resamples.
     """
     answers = {model: answers_of(table, model) for model in table["model"].unique()}
     names = sorted(answers, key=lambda model: -answers[model]["right"].mean())

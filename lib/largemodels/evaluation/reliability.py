@@ -13,10 +13,7 @@ from largemodels.figures.style import error_bars
 def reliability_figure(tables: Mapping[str, pd.DataFrame], *, ax: Axes, title: str = "") -> Axes:
     """The axes with accuracy drawn against confidence and the accuracies' intervals; the diagonal is calibration.
 
-    Args:
-        tables: `calibration.reliability_table` of each name, such as "raw" and "scaled".
-        ax: the axes to draw on.
-        title: above them.
+    Tables are those of `calibration.reliability_table`, by a name such as "raw" or "scaled".
     """
     ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", marker="", linewidth=1, label="calibrated")
     for place, (name, table) in enumerate(tables.items()):

@@ -6,7 +6,6 @@ tables for readers without script or sight.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,52 +59,13 @@ class AttentionView:
 
     def _repr_html_(self) -> str:
         rounded = {name: np.asarray(weights, dtype=float).round(3).tolist() for name, weights in self.heads.items()}
-        body = [
-            _head_buttons(list(rounded)),
-            _word_buttons(self.words, next(iter(rounded.values()))[self.start], self.start),
-            '<p class="says" role="status"></p>',
-            '<details><summary>All weights as tables</summary><div class="scroll">',
-            *(_table(name, self.words, weights) for name, weights in rounded.items()),
-            "</div></details>",
-        ]
+        values = {"words": self.words, "heads": rounded, "first": next(iter(rounded.values())), "start": self.start}
         return figure_html(
             "attention-view",
             {"start": self.start, "heads": json.dumps(rounded)},
-            body,
-            content=[list(self.words), rounded, self.caption, self.start],
+            Path(__file__).with_name("attention_view.html").read_text(encoding="utf-8"),
+            values,
             caption=self.caption,
             style=Path(__file__).with_name("attention_view.css").read_text(encoding="utf-8"),
             script=Path(__file__).with_name("attention_view.js").read_text(encoding="utf-8"),
         )
-
-
-def _head_buttons(names: Sequence[str]) -> str:
-    buttons = (
-        f'<button type="button" aria-pressed="{str(place == 0).lower()}">{html.escape(name)}</button>'
-        for place, name in enumerate(names)
-    )
-    return f'<div class="heads" role="group" aria-label="Head">{"".join(buttons)}</div>'
-
-
-def _word_buttons(words: Sequence[str], weights: Sequence[float], start: int) -> str:
-    buttons = []
-    for place, (word, weight) in enumerate(zip(words, weights, strict=True)):
-        state = f'class="{"looks" if place == start else ""}" aria-pressed="{str(place == start).lower()}"'
-        shown = html.escape(word)
-        buttons.append(
-            f'<button type="button" {state} data-word="{shown}" style="--weight:{weight}">{shown}'
-            f'<small aria-hidden="true">{weight:.0%}</small></button>'
-        )
-    return f'<div class="words" role="group" aria-label="The word that looks">{"".join(buttons)}</div>'
-
-
-def _table(name: str, words: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
-    header = "".join(f'<th scope="col">{html.escape(word)}</th>' for word in words)
-    rows = []
-    for word, row in zip(words, weights, strict=True):
-        cells = "".join(f"<td>{weight:.2f}</td>" for weight in row)
-        rows.append(f'<tr><th scope="row">{html.escape(word)}</th>{cells}</tr>')
-    return (
-        f"<table><caption>{html.escape(name)}</caption><thead><tr><td></td>{header}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )

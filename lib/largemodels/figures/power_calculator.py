@@ -6,8 +6,6 @@ follows the page's light or dark colours, and carries the designs that it offers
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,20 +79,20 @@ class PowerCalculator:
         )
 
     def _repr_html_(self) -> str:
-        values = {name: self._values(design) for name, design in self.designs.items()}
+        offered = {name: self._values(design) for name, design in self.designs.items()}
         first = next(iter(self.designs))
-        body = [
-            _buttons(values),
-            _fields(values[first]),
-            f'<p class="says" role="status">{html.escape(self._sentence(self.designs[first]))}</p>',
-            "<details><summary>What is offered, as a table</summary>",
-            f'<div class="scroll">{self._table()}</div></details>',
-        ]
+        values = {
+            "values": offered,
+            "first": offered[first],
+            "says": self._sentence(self.designs[first]),
+            "rows": {name: self._row(design) for name, design in self.designs.items()},
+            "most": MOST,
+        }
         return figure_html(
             "power-calculator",
             {"power": self.power},
-            body,
-            content=[values, self.power, self.caption],
+            Path(__file__).with_name("power_calculator.html").read_text(encoding="utf-8"),
+            values,
             caption=self.caption,
             style=Path(__file__).with_name("power_calculator.css").read_text(encoding="utf-8"),
             script=Path(__file__).with_name("power_calculator.js").read_text("utf-8").replace("MOST", str(MOST)),
@@ -108,45 +106,6 @@ class PowerCalculator:
             "alpha": self.alpha,
         }
 
-    def _table(self) -> str:
-        header = ("comparison", "examples", "discordant", "difference", "power", "smallest difference")
-        rows = []
-        for name, design in self.designs.items():
-            cells = (
-                f"{design.n:,}",
-                f"{design.discordant_share:.1%}",
-                f"{100 * design.difference:.2f} points",
-                *self._results(design),
-            )
-            shown = "".join(f"<td>{cell}</td>" for cell in cells)
-            rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{shown}</tr>')
-        columns = "".join(f'<th scope="col">{name}</th>' for name in header)
-        return f"<table><thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _buttons(values: Mapping[str, Mapping[str, float]]) -> str:
-    buttons = (
-        f'<button type="button" data-values="{html.escape(json.dumps(filled))}">{html.escape(name)}</button>'
-        for name, filled in values.items()
-    )
-    return f'<div class="offered" role="group" aria-label="Fill in">{"".join(buttons)}</div>'
-
-
-def _fields(values: Mapping[str, float]) -> str:
-    described = {
-        "n": ("examples in the test set", f'min="1" max="{MOST}" step="1"'),
-        "discordant": ("discordant pairs, % of them", 'min="0" max="100" step="any"'),
-        "difference": ("difference of accuracy, points", 'min="0" max="100" step="any"'),
-        "alpha": ("level of the test, α", 'min="0" max="1" step="any"'),
-    }
-    fields = (
-        f'<label>{label}<input type="number" name="{name}" value="{_without_zeros(values[name])}" {limits} required>'
-        "</label>"
-        for name, (label, limits) in described.items()
-    )
-    return f'<div class="fields">{"".join(fields)}</div>'
-
-
-def _without_zeros(value: float) -> str:
-    """A number as people write it: 5, not 5.0."""
-    return str(value).removesuffix(".0")
+    def _row(self, design: PairedDesign) -> tuple[str, ...]:
+        difference = f"{100 * design.difference:.2f} points"
+        return f"{design.n:,}", f"{design.discordant_share:.1%}", difference, *self._results(design)

@@ -6,6 +6,7 @@ Figures keep a white ground in dark mode too, so that every colour means the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -21,31 +22,10 @@ WIDTH = 7.2  # inches; every figure is as wide, so that a page scales all of the
 
 
 def use_style() -> None:
-    """Set Matplotlib's defaults for the book: sharp at twice the usual resolution, thin frames, its palette."""
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (WIDTH, 3.4),
-            "figure.dpi": 200,
-            "figure.facecolor": "white",
-            "figure.constrained_layout.use": True,
-            "savefig.facecolor": "white",
-            "savefig.bbox": "standard",
-            "font.size": 10,
-            "axes.titlesize": 10.5,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": "#dddddd",
-            "grid.linewidth": 0.6,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "legend.frameon": False,
-            "image.cmap": "viridis",
-            "axes.prop_cycle": mpl.cycler(color=PALETTE, marker=MARKERS),
-        }
-    )
+    """Set Matplotlib's defaults for the book: its style sheet, width and palette."""
+    plt.style.use(Path(__file__).with_name("book.mplstyle"))
+    mpl.rcParams["figure.figsize"] = (WIDTH, 3.4)
+    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=PALETTE, marker=MARKERS)
 
 
 def panels(columns: int, *, height: float = 3.0, rows: int = 1, **options: object) -> tuple[Figure, np.ndarray]:
@@ -66,11 +46,7 @@ def heatmap(
     """The axes with a matrix as coloured cells with two digits each: row labels on the left, column labels above.
 
     Args:
-        weights: `(len(rows), len(columns))`.
-        rows: labels of the rows, the queries of an attention matrix.
-        columns: labels of the columns, its keys.
-        ax: the axes to draw on.
-        title: above the labels.
+        weights: `(len(rows), len(columns))`; of attention, the queries are the rows and the keys the columns.
         limits: the values at the two ends of the colour scale.
 
     Raises:

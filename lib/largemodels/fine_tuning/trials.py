@@ -67,11 +67,7 @@ class Trial:
 
 
 def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Refuse a limit that is beyond the model's, or that leaves no room for text.
-
-    Raises:
-        InputError: with the limit that the model has.
-    """
+    """Raise `InputError` for a limit that is beyond the model's, or that leaves no room for text."""
     if max_length > (longest := longest_text(tokenizer, model)):
         raise InputError(f"max_length: {max_length} is more than the {longest} tokens that the model reads")
     if max_length <= (special := tokenizer.num_special_tokens_to_add()):
@@ -79,11 +75,7 @@ def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Pre
 
 
 def check_classes(labels: Sequence[str]) -> None:
-    """Refuse labels that are measurements, which in a file of text look like the names of classes.
-
-    Raises:
-        InputError: if all labels are numbers and one has a fraction.
-    """
+    """Raise `InputError` for measurements, which in a file look like names of classes: numbers, some with fractions."""
     try:
         numbers = [float(label) for label in labels]
     except ValueError:
@@ -127,22 +119,17 @@ def run_trial(
     max_length: int,
     validation: pd.DataFrame | None = None,
     folder: str | None = None,
-    callbacks: Sequence[TrainerCallback] = (),
     **recipe: object,
 ) -> Trial:
     """The trial of training `model`, in place, on some examples, and of judging it on others.
 
     Args:
-        name: of the setting.
         model: a sequence classifier; `trainable.train_only` freezes some of its weights.
-        tokenizer: the model's.
-        examples: to learn from.
+        examples: to learn from, with at most `max_length` tokens each.
         judged: held-out examples for the answers.
         epochs: passes; the model is evaluated on `validation` after each.
-        max_length: tokens of an example at most.
         validation: held-out examples, other than the judged ones.
         folder: for checkpoints, as for `training.train`.
-        callbacks: of the `Trainer`.
         **recipe: rates, batch_tokens, seed and the rest of `training.Recipe`.
     """
     trained, clock, start = trained_parameters(model), _StepClock(), time.perf_counter()
@@ -155,7 +142,7 @@ def run_trial(
         validation=validation,
         evaluations=epochs,
         folder=folder,
-        callbacks=[clock, *callbacks],
+        callbacks=[clock],
     )
     seconds = time.perf_counter() - start
     log_probabilities = predict(model, tokenizer, judged, max_length=max_length)
@@ -177,7 +164,6 @@ class _StepClock(TrainerCallback):
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self._start = 0.0
 
     def on_step_begin(self, *arguments, **options) -> None:
         self._start = time.perf_counter()

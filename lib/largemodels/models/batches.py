@@ -48,11 +48,7 @@ def join_sentences(sentences: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
 
     Consecutive rows of one document go into one sequence while they fit; none is split between two. A single sentence
     that is too long is cut at the end. No sequence holds text of two documents, so nothing has to be kept apart inside.
-
-    Args:
-        sentences: sentence, document and library, as `largemodels.data.corpora.sentences` gives them.
-        tokenizer: gives the ids of the words and of `[CLS]` and `[SEP]`.
-        max_length: tokens at most, `[CLS]` and `[SEP]` included.
+    The table is as `largemodels.data.corpora.sentences` gives it; `[CLS]` and `[SEP]` count among the tokens.
 
     Raises:
         InputError: if there are no sentences, or no room for a token between `[CLS]` and `[SEP]`.
@@ -169,16 +165,13 @@ class LabelledBatches(LengthBatches):
         token_types: bool = False,
         batches: int | None = None,
     ) -> None:
-        """Plan the batches.
+        """Plan the batches, as `LengthBatches` does.
 
         Args:
             examples: `text`, for pairs `text_pair`, and perhaps `label` (the class, from 0), as tasks have them.
-            tokenizer: the model's.
             max_length: tokens at most, special ones included; the longer text is cut at its end until both fit.
             batch_tokens: tokens in a batch at most, padding included.
-            seed: of the order of batches.
             token_types: whether pairs get `token_type_ids`; see `reads_token_types`.
-            batches: their number; that of one epoch if not given.
 
         Raises:
             InputError: if there are no examples.

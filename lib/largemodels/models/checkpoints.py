@@ -6,15 +6,14 @@ The command line checks and fingerprints names, so all of it goes without PyTorc
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from largemodels.base.cache import Progress
+from largemodels.base.errors import raised_as
 from largemodels.data import hub
 from largemodels.models.files import CheckpointError, files_in, is_loaded, is_weights, refuse_programs, refuse_unsafe
 from largemodels.models.memory import free_memory
@@ -55,8 +54,7 @@ def check_name(name: str | os.PathLike[str]) -> None:
     """Refuse what cannot be a model, by what the name and this machine's disk show, in milliseconds.
 
     Raises:
-        CheckpointError: for a name that is neither shipped, nor a folder with a model's files, nor of the form of a Hub
-            id.
+        CheckpointError: for what is neither shipped, nor a folder with a model's files, nor of the form of a Hub id.
     """
     text = str(name)
     path = Path(text).expanduser()
@@ -86,7 +84,7 @@ def fingerprint(name: str | os.PathLike[str]) -> str:
     """
     check_name(name)
     if on_hub := hub_id(name):
-        with _as_checkpoint_error():
+        with raised_as(CheckpointError):
             return str(on_hub.at(hub.commit_of("model", on_hub)))
     digest = hashlib.sha256()
     try:
@@ -107,7 +105,7 @@ def resolve(name: str | os.PathLike[str], *, progress: Progress | None = None) -
     """
     check_name(name)
     if on_hub := hub_id(name):
-        with _as_checkpoint_error():
+        with raised_as(CheckpointError):
             return _downloaded(str(name), on_hub, progress)
     folder = _local_folder(name)
     refuse_programs(str(name), folder)
@@ -146,11 +144,3 @@ def _downloaded(name: str, on_hub: hub.HubId, progress: Progress | None) -> Chec
     refuse_too_large(name, sum(listing[file] for file in weights), training=False)
     hub.download("model", pinned, [*beside, *weights], progress)
     return Checkpoint(name, folder, on_hub.unpinned, commit)
-
-
-@contextlib.contextmanager
-def _as_checkpoint_error() -> Iterator[None]:
-    try:
-        yield
-    except hub.HubError as error:
-        raise CheckpointError(str(error)) from None

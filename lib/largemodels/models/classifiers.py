@@ -44,15 +44,10 @@ def fine_tune(
 
     Args:
         model: a sequence classifier, such as `loading.load_classifier` gives; `trainable.train_only` freezes weights.
-        tokenizer: the model's.
         examples: to learn from: text, for pairs text_pair, and label (the class, from 0).
-        recipe: steps, rates and seed.
         max_length: tokens of a text at most, special ones included; longer ones are cut at the end.
         validation: held-out examples.
-        **options: evaluations, folder, saves and callbacks, as for `training.train`.
-
-    Returns:
-        The table that `training.train` gives.
+        **options: evaluations, folder, saves and callbacks, as for `training.train`, whose table comes back.
     """
     batches = partial(LabelledBatches, examples, tokenizer, max_length=max_length, token_types=reads_token_types(model))
     evaluate = partial(held_out_metrics, tokenizer=tokenizer, examples=validation, max_length=max_length)
@@ -68,15 +63,9 @@ def recipe_for(
     batch_tokens: int = 512,
     **options: Any,
 ) -> Recipe:
-    """The recipe that passes over these examples so many times, with at least one step.
+    """The recipe that passes over these examples for so many epochs, with at least one step.
 
-    Args:
-        tokenizer: gives their lengths.
-        examples: to learn from: text and, for pairs, text_pair.
-        epochs: passes.
-        max_length: tokens of an example at most; what the tokenizer states if not given.
-        batch_tokens: tokens in a batch at most.
-        **options: the rest of the recipe: rates, schedule, seed.
+    Examples are cut to `max_length` tokens, or to what the tokenizer states; `options` are the rest of the recipe.
     """
     longest = max_length or tokenizer.model_max_length
     in_an_epoch = len(LabelledBatches(examples, tokenizer, max_length=longest, batch_tokens=batch_tokens))
@@ -95,9 +84,7 @@ def predict(
 
     Args:
         model: a sequence classifier; it is left in evaluation mode.
-        tokenizer: the model's.
-        examples: text and, for pairs, text_pair.
-        max_length: tokens of an example at most.
+        examples: text and, for pairs, text_pair, cut to `max_length` tokens.
         batch_tokens: tokens that are computed at a time; the results do not depend on it.
     """
     return class_log_probabilities(model, unlabelled_batches(model, tokenizer, examples, max_length, batch_tokens))
@@ -151,8 +138,8 @@ def word_classifier(examples: pd.DataFrame) -> GridSearchCV:
     """A logistic regression on the TF-IDF of words and pairs of words of a text, fitted; its `predict` takes texts.
 
     Its regularisation is chosen among `STRENGTHS` (scikit-learn's `C`) by three-fold cross-validation on the examples
-    alone: so the baseline is a tuned one, and no held-out text helps it. Each fold has a separate vocabulary and
-    document frequencies. There are two folds where a class has two examples only.
+    alone, each fold with its vocabulary and document frequencies: so the baseline is a tuned one, and no held-out text
+    helps it. There are two folds where a class has two examples only.
 
     Raises:
         InputError: if no class has two examples, so that none can be held out.
@@ -196,7 +183,6 @@ def classifier_on(
     starts at random, with the numbers that `loading.load_classifier` gives it for the same seed.
 
     Args:
-        encoder: gives the configuration and, unless told not to, the weights.
         labels: names of the classes; the position is the id.
         pretrained: whether the network gets the encoder's weights; if not, they are drawn, as from scratch, and the
             rest of the head is the same as with them.

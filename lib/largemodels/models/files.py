@@ -45,11 +45,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def refuse_unsafe(name: str, files: Iterable[str]) -> None:
-    """Refuse a folder of such files that is no model, or has weights only in a form that can run code when read.
-
-    Raises:
-        CheckpointError: about the model called `name`.
-    """
+    """Raise `CheckpointError` for files that are no model, or whose weights can run code when they are read."""
     files = list(files)
     if "config.json" not in files:
         raise CheckpointError(f"{name}: holds no config.json, so it is no model that Transformers can read")
@@ -61,11 +57,7 @@ def refuse_unsafe(name: str, files: Iterable[str]) -> None:
 
 
 def refuse_programs(name: str, folder: Path) -> None:
-    """Refuse a model that Transformers itself does not know and that brings a program instead.
-
-    Raises:
-        CheckpointError: about the model called `name`.
-    """
+    """Raise `CheckpointError` for a model that Transformers does not know and that brings a program instead."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind, brings_program = config.get("model_type"), bool(config.get("auto_map"))

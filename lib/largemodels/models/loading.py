@@ -87,7 +87,6 @@ def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed
     A head that the files do not hold, or hold for another number of labels, starts at random.
 
     Args:
-        name: the model.
         labels: the names of the classes; the position is the id.
         seed: of the random head, which leaves other generators alone; None goes on from PyTorch's state.
 
@@ -149,10 +148,9 @@ def from_weights(
     gives the same head, whether the network comes from files or from memory.
 
     Args:
-        build: the class with `from_pretrained`.
+        build: the class with `from_pretrained`, which takes the options.
         source: the folder of the files, or None where the options have the `config` and the `state_dict`.
         seed: of the parameters that are drawn, which leaves other generators alone; None goes on from PyTorch's state.
-        **options: of `from_pretrained`.
     """
     with _quiet(), torch.random.fork_rng(enabled=seed is not None):
         if seed is not None:

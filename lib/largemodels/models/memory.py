@@ -44,11 +44,7 @@ def training_memory(model: nn.Module, batch: dict[str, Tensor], rows: int = 8) -
 
 
 def check_memory(model: nn.Module, batch: dict[str, Tensor]) -> None:
-    """Refuse a training that the free memory does not hold.
-
-    Raises:
-        InputError: with the memory that it needs and that is free.
-    """
+    """Refuse a training that the free memory does not hold, by an `InputError` that says what it needs."""
     needed, free = training_memory(model, batch), free_memory(training=True)
     if needed > free:
         raise InputError(

@@ -21,16 +21,10 @@ def train_only(model: PreTrainedModel, part: Part, *, layers: int = 1, rank: int
     """The same model with the weights outside of `part` frozen; the head, which starts at random, always learns.
 
     "all" is full fine-tuning. "head" leaves the encoder as it is, and only its pooler, where there is one, learns with
-    the head. "last" trains the last blocks too, with all that comes after them. "lora" freezes every matrix W of the
-    encoder and learns B and A in W + (α/r)·BA, with r columns and rows and α = 2r; B starts at zero, so that nothing
-    has changed before the first step (Hu et al. 2022). All linear layers get such a pair (Dettmers et al. 2023).
-
-    Args:
-        model: a sequence classifier; it is changed in place.
-        part: the part that is trained.
-        layers: blocks that "last" trains.
-        rank: r of "lora".
-        seed: of A; other generators are left alone.
+    the head. "last" trains the last `layers` blocks too, with all that comes after them. "lora" freezes every matrix W
+    of the encoder and learns B and A in W + (α/r)·BA, with r = `rank` columns and rows and α = 2r. B starts at zero, so
+    that nothing has changed before the first step (Hu et al. 2022), and A at random by the seed alone. All linear
+    layers get such a pair (Dettmers et al. 2023).
 
     Raises:
         InputError: for more layers than there are, or layers that share their weights, of which none is the last.

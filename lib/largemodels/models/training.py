@@ -86,12 +86,9 @@ def train(
         model: its forward pass gives a loss for a batch.
         tokenizer: saved with the checkpoints.
         batches: makes the batches, from `batch_tokens`, `seed` and their number, `batches`.
-        recipe: steps, rates and seed.
         evaluate: takes the model and gives its "loss" and "accuracy" on held-out text.
         evaluations: their number in a training, the last at its end.
-        folder: for checkpoints.
         saves: the number of checkpoints in a training; the two latest are kept.
-        callbacks: of the `Trainer`, such as one that reports progress.
 
     Returns:
         A table with a row for each logged step: step, tokens (read so far, by all devices, without padding), loss (the

@@ -65,13 +65,10 @@ def build_encoder(
     every layer: ModernBERT's local windows save nothing on texts this short.
 
     Args:
-        architecture: "modern" or "bert".
         tokenizer: gives the size of the vocabulary and the ids of `[PAD]`, `[CLS]` and `[SEP]`.
         hidden_size: numbers a token; a multiple of `num_heads`, for "modern" of twice that, since positions turn pairs.
         num_layers: blocks of attention and feed-forward layer.
-        num_heads: attention heads.
         max_length: the longest text, in tokens, that has a position.
-        seed: of the random weights.
 
     Raises:
         InputError: for sizes that do not fit each other or the free memory, or an unknown architecture.

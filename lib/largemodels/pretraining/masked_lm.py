@@ -58,13 +58,9 @@ def mask_tokens(
     something of every token and not of `[MASK]` alone.
 
     Args:
-        input_ids: `(batch, length)`, int64; not changed.
+        input_ids: `(batch, length)`, int64; not changed. Both results are of the same shape and type.
         tokenizer: gives the vocabulary and its special tokens.
-        masking: the shares.
         generator: of all random numbers; the same state gives the same masks.
-
-    Returns:
-        Two tensors `(batch, length)`, int64.
     """
     special = torch.tensor(tokenizer.all_special_ids)
     chosen = torch.rand(input_ids.shape, generator=generator) < masking.rate
@@ -136,12 +132,10 @@ def masked_tokens(
     Args:
         model: a masked language model; it is left in evaluation mode.
         tokenizer: the one that the sequences were made with.
-        sequences: held-out text.
         masking: the shares of hidden tokens; 15% as in BERT if not given.
         context: whether the model sees the other tokens. Without them each becomes `[MASK]`, and all that is left to go
             by is the place in the sequence and its length.
         seed: of the masks.
-        batch_tokens: tokens at once.
 
     Returns:
         A table of document, library, token (as text), loss (−log p of the token, in nats) and correct (whether no other

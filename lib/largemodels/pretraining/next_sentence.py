@@ -25,7 +25,6 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
     Args:
         sentences: as `largemodels.data.corpora.sentences` gives them: sentence, library, document, position.
         same_library: whether false second sentences come from the same library, which is harder to tell.
-        seed: of the choice of false pairs, and of their second sentences.
 
     Returns:
         A table of first, second, label (`IS_NEXT` or `NOT_NEXT`), library, document and second_document, in the order
@@ -58,10 +57,7 @@ def sentence_pairs(sentences: pd.DataFrame, *, same_library: bool = False, seed:
 def _partners(
     false: np.ndarray, documents: np.ndarray, groups: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """The pair that lends each pair its second sentence, `(pairs,)`: itself, or for a false pair one of its group.
-
-    That one is from another document.
-    """
+    """The pair whose second sentence each takes, `(pairs,)`: itself, or for a false pair one of another document."""
     partner = np.arange(len(documents))
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)

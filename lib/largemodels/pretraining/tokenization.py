@@ -31,7 +31,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, *, max_length: i
     give the same vocabulary.
 
     Args:
-        texts: the texts to learn from.
         vocabulary_size: number of tokens, special ones and single characters among them.
         max_length: the tokenizer's `model_max_length`, in tokens.
 
@@ -79,8 +78,5 @@ def _framed(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
     frame = [(token, tokenizer.token_to_id(token)) for token in ("[SEP]", "[CLS]")]
     tokenizer.post_processor = processors.BertProcessing(*frame)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-        **SPECIAL_TOKENS,
+        tokenizer_object=tokenizer, model_max_length=max_length, clean_up_tokenization_spaces=False, **SPECIAL_TOKENS
     )

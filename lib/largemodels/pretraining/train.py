@@ -25,11 +25,7 @@ from largemodels.pretraining.next_sentence import as_texts
 
 @dataclass(frozen=True)
 class PretrainingRecipe(Recipe):
-    """The numbers that a training follows, and the share of tokens that it hides.
-
-    Attributes:
-        masking_rate: the chance of each token to be predicted.
-    """
+    """The numbers that a training follows, and the chance of each token to be predicted."""
 
     masking_rate: float = 0.3
 
@@ -48,13 +44,8 @@ def pretrain(
     Args:
         model: a masked language model, such as `build_encoder` gives.
         tokenizer: the one that the sequences were made with.
-        sequences: the text to learn from.
-        recipe: steps, rates and seed.
         validation: held-out text, evaluated with the same masks each time: 15%, whatever the recipe hides.
-        **options: evaluations, folder, saves and callbacks, as for `train`.
-
-    Returns:
-        The table that `train` gives.
+        **options: evaluations, folder, saves and callbacks, as for `train`, whose table comes back.
     """
 
     def evaluate(model: PreTrainedModel) -> dict[str, float]:

@@ -9,8 +9,7 @@ from largemodels.data import tasks
 from largemodels.data.predictions import predictions_table
 from largemodels.fine_tuning.trials import draw, run_trial, trial_table, word_trial
 from largemodels.models.classifiers import classifier_on
-from largemodels.pretraining.encoders import build_encoder
-from small_corpus import examples, tokenizer
+from small_corpus import encoder, examples, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -96,7 +95,7 @@ def test_a_task_is_learnt_and_judged(form, tmp_path):
     task = tasks.load(form(tmp_path))
     judged = task.frames[task.evaluation_split]
     learnt = draw(task.frames["train"], 1000, 0)
-    network = build_encoder("bert", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64)
+    network = encoder("bert")
     trials = [
         run_trial(
             "network",

@@ -22,10 +22,9 @@ from largemodels.domain_adaptation.remedies import (
 from largemodels.models.batches import join_sentences
 from largemodels.models.classifiers import mean_cross_entropy
 from largemodels.models.loading import load_masked_lm
-from largemodels.pretraining.encoders import build_encoder
 from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import save_encoder
-from small_corpus import corpus, examples, tokenizer
+from small_corpus import corpus, encoder, examples, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,8 +36,7 @@ KNOWS_LABELS = ("few labels", "ceiling")  # of the target, as they say
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     """A tiny checkpoint with a head for masked words, and a training of a few steps."""
-    encoder = build_encoder("modern", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64)
-    folder = save_encoder(encoder, tokenizer(), tmp_path_factory.mktemp("remedies") / "model")
+    folder = save_encoder(encoder(), tokenizer(), tmp_path_factory.mktemp("remedies") / "model")
     steps = {"epochs": 2, "batch_tokens": 128, "reading_steps": 4, "reading_tokens": 128}
     return Setting(str(folder), tokenizer(), 32, learning_rate=3e-3, **steps)
 

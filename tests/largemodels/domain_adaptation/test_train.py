@@ -15,9 +15,8 @@ from largemodels.domain_adaptation.train import AlignedClassifier, TwoDomainBatc
 from largemodels.models.batches import LabelledBatches
 from largemodels.models.classifiers import classifier_on, fine_tune, predict
 from largemodels.models.training import Recipe
-from largemodels.pretraining.encoders import build_encoder
 from small_checkpoints import FAMILIES, checkpoint
-from small_corpus import examples, tokenizer
+from small_corpus import encoder, examples, tokenizer
 
 METHODS = ("dann", "coral", "mmd")
 
@@ -25,8 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def classifier(seed=0):
-    encoder = build_encoder("modern", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
-    return classifier_on(encoder, ("array", "other"), seed=seed)
+    return classifier_on(encoder(seed=seed), ("array", "other"), seed=seed)
 
 
 def other_domain(n=150, seed=4):

@@ -23,9 +23,8 @@ from largemodels.fine_tuning.trials import (
 )
 from largemodels.models.classifiers import classifier_on
 from largemodels.models.trainable import train_only, trained_parameters
-from largemodels.pretraining.encoders import build_encoder
 from largemodels.statistics.comparisons import mcnemar
-from small_corpus import examples, tokenizer
+from small_corpus import encoder, examples, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,8 +32,7 @@ LABELS = ("array", "other")
 
 
 def classifier(seed=0):
-    network = build_encoder("modern", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
-    return classifier_on(network, LABELS, seed=seed)
+    return classifier_on(encoder(seed=seed), LABELS, seed=seed)
 
 
 def trial(name, right, labels):

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from largemodels.base.errors import InputError
 from largemodels.models.batches import LabelledBatches, join_sentences, pad, plan_batches, reads_token_types
 from largemodels.models.classifiers import classifier_on
-from largemodels.pretraining.encoders import build_encoder
 from largemodels.pretraining.masked_lm import MaskedBatches, Masking
-from small_corpus import NOUNS, corpus, tokenizer
+from small_corpus import NOUNS, corpus, encoder, tokenizer
 
 
 @given(st.integers(3, 80), st.integers(0, 50))
@@ -125,12 +124,8 @@ def test_of_a_pair_the_longer_text_is_cut_and_the_tokens_of_the_second_are_marke
 
 
 def test_a_model_gets_what_it_reads():
-    bert, modern = (
-        build_encoder(name, tokenizer(), hidden_size=16, num_layers=1, num_heads=2, max_length=40)
-        for name in ("bert", "modern")
-    )
-    assert reads_token_types(classifier_on(bert, ("a", "b")))
-    assert not reads_token_types(classifier_on(modern, ("a", "b")))
+    assert reads_token_types(classifier_on(encoder("bert"), ("a", "b")))
+    assert not reads_token_types(classifier_on(encoder("modern"), ("a", "b")))
     assert (
         "token_type_ids" not in LabelledBatches(FRAME, tokenizer(), max_length=20, batch_tokens=60, token_types=True)[0]
     )

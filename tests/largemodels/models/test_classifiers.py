@@ -22,16 +22,11 @@ from largemodels.models.classifiers import (
 )
 from largemodels.models.loading import load_classifier
 from largemodels.models.training import Recipe
-from largemodels.pretraining.encoders import build_encoder
-from small_corpus import examples, tokenizer
+from small_corpus import encoder, examples, tokenizer
 
 LABELS = ("array", "other")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def encoder(architecture="modern", seed=0):
-    return build_encoder(architecture, tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
 
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])

@@ -20,8 +20,7 @@ from interruptions import Interrupted, PullThePlug
 from largemodels.models.batches import LabelledBatches
 from largemodels.models.classifiers import classifier_on, fine_tune, held_out_metrics
 from largemodels.models.training import Recipe, train
-from largemodels.pretraining.encoders import build_encoder
-from small_corpus import examples, tokenizer
+from small_corpus import encoder, examples, tokenizer
 
 LABELS = ("array", "other")
 PROCESSES = 2
@@ -33,8 +32,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def classifier(seed: int = 0):
-    network = build_encoder("modern", tokenizer(), hidden_size=32, num_layers=1, num_heads=2, max_length=64, seed=seed)
-    return classifier_on(network, LABELS)
+    return classifier_on(encoder(seed=seed), LABELS)
 
 
 def of_one_length() -> pd.DataFrame:

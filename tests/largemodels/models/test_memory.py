@@ -5,29 +5,17 @@ import pytest
 import torch
 
 from largemodels.base.errors import InputError
-from largemodels.models.batches import join_sentences
 from largemodels.models.memory import check_memory, training_memory
-from largemodels.pretraining.encoders import build_encoder
-from largemodels.pretraining.masked_lm import MaskedBatches, Masking
-from small_corpus import corpus, tokenizer
+from small_corpus import encoder, masked_batch
 
 ARCHITECTURES = ["modern", "bert"]
 
 
-def encoder(architecture):
-    return build_encoder(architecture, tokenizer(), hidden_size=16, num_layers=2, num_heads=2, max_length=64).eval()
-
-
-def batch():
-    sequences = join_sentences(corpus(), tokenizer(), 32)
-    return MaskedBatches(sequences, tokenizer(), Masking(0.3), batch_tokens=256, seed=0)[0]
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_memory_grows_with_the_batch_and_covers_weights_gradients_and_averages(architecture):
-    model = encoder(architecture)
+    model = encoder(architecture).eval()
     parameters = sum(p.numel() for p in model.parameters())
-    once = batch()
+    once = masked_batch()
     four_times = {name: torch.cat([tensor] * 4) for name, tensor in once.items()}
     small, large = training_memory(model, once, rows=100), training_memory(model, four_times, rows=100)
     assert small > 16 * parameters
@@ -39,10 +27,10 @@ def test_a_training_that_does_not_fit_is_refused_before_it_starts(monkeypatch):
     class Full:
         available = 1000
 
-    model = encoder("modern")
+    model = encoder()
     monkeypatch.setattr(psutil, "virtual_memory", Full)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
         InputError, match=r"batch_tokens: \d+ tokens at once need about .* GiB of memory and 0.0 are free"
     ):
-        check_memory(model, batch())
+        check_memory(model, masked_batch())

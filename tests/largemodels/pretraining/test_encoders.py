@@ -12,30 +12,24 @@ from transformers import (
     ModernBertForMaskedLM,
 )
 
+import small_corpus
 from largemodels.base.errors import InputError
-from largemodels.models.batches import join_sentences
 from largemodels.models.cost import count_flops
 from largemodels.models.losses import IGNORED
-from largemodels.pretraining.encoders import build_encoder, matrix_parameters
-from largemodels.pretraining.masked_lm import MaskedBatches, Masking, masked_language_loss
-from small_corpus import corpus, tokenizer
+from largemodels.pretraining.encoders import matrix_parameters
+from largemodels.pretraining.masked_lm import masked_language_loss
+from small_corpus import masked_batch, tokenizer
 
-SIZES = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "max_length": 64}
 ARCHITECTURES = ["modern", "bert"]
 
 
 def encoder(architecture, **options):
-    return build_encoder(architecture, tokenizer(), **{**SIZES, **options}).eval()
-
-
-def batch(batch_tokens=256):
-    sequences = join_sentences(corpus(), tokenizer(), 32)
-    return MaskedBatches(sequences, tokenizer(), Masking(0.3), batch_tokens=batch_tokens, seed=0)[0]
+    return small_corpus.encoder(architecture, **{"hidden_size": 16, "num_layers": 2} | options).eval()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_loss_of_a_model_is_the_loss_that_the_book_writes_out(architecture):
-    model, inputs = encoder(architecture), batch()
+    model, inputs = encoder(architecture), masked_batch()
     labels = inputs.pop("labels")
     everything = model(**inputs).logits
     assert everything.shape == (*labels.shape, len(tokenizer()))
@@ -47,14 +41,14 @@ def test_the_loss_of_a_model_is_the_loss_that_the_book_writes_out(architecture):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_loss_of_a_model_does_not_change_when_padding_is_added(architecture):
-    model, inputs = encoder(architecture), batch()
+    model, inputs = encoder(architecture), masked_batch()
     fillers = {"input_ids": tokenizer().pad_token_id, "attention_mask": 0, "labels": IGNORED}
     padded = {name: torch.nn.functional.pad(inputs[name], (0, 9), value=fillers[name]) for name in inputs}
     torch.testing.assert_close(model(**padded).loss, model(**inputs).loss)
 
 
 def test_sparse_bert_is_bert():
-    ours, inputs = encoder("bert"), batch()
+    ours, inputs = encoder("bert"), masked_batch()
     theirs = BertForMaskedLM(ours.config).eval()
     theirs.load_state_dict(ours.state_dict())
     torch.testing.assert_close(ours(**inputs).loss, theirs(**inputs).loss)

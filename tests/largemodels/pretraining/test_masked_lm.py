@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from transformers import DataCollatorForLanguageModeling
 
-from largemodels.models.batches import join_sentences
 from largemodels.models.losses import IGNORED
-from largemodels.pretraining.encoders import build_encoder
 from largemodels.pretraining.masked_lm import (
     MaskedBatches,
     Masking,
@@ -26,7 +24,7 @@ from largemodels.pretraining.masked_lm import (
     uniform_entropy,
     unigram_entropy,
 )
-from small_corpus import corpus, tokenizer
+from small_corpus import encoder, text, tokenizer
 
 SPECIAL = 5  # ids 0 to 4
 CERTAIN = 1e-6  # how rarely a test of shares may fail by chance
@@ -165,7 +163,7 @@ def test_a_mean_of_means_is_told_apart_by_the_division_into_rows():
 
 
 def batches(seed=0, **options):
-    sequences = join_sentences(corpus(), tokenizer(), 32)
+    sequences = text()
     return sequences, MaskedBatches(sequences, tokenizer(), Masking(0.3), batch_tokens=128, seed=seed, **options)
 
 
@@ -197,14 +195,6 @@ def test_every_epoch_reads_every_sequence_once_and_hides_other_tokens():
 
 
 # Guesses on held-out text
-
-
-def encoder():
-    return build_encoder("modern", tokenizer(), hidden_size=16, num_layers=2, num_heads=2, max_length=64)
-
-
-def text(**options):
-    return join_sentences(corpus(**options), tokenizer(), 32)
 
 
 def test_the_table_of_hidden_tokens_has_the_models_losses_and_depends_on_the_seed_alone():

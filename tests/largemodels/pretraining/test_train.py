@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
+import small_corpus
 from interruptions import Interrupted, PullThePlug
-from largemodels.models.batches import join_sentences
-from largemodels.pretraining.encoders import build_encoder
 from largemodels.pretraining.masked_lm import masked_tokens, unigram_entropy
 from largemodels.pretraining.next_sentence import IS_NEXT, judged_pairs, sentence_pairs
 from largemodels.pretraining.train import PretrainingRecipe, pretrain, pretrain_pairs, save_encoder
-from small_corpus import NOUNS, corpus, tokenizer
+from small_corpus import NOUNS, corpus, text, tokenizer
 
 RECIPE = PretrainingRecipe(steps=12, batch_tokens=256, learning_rate=5e-3)
 
@@ -24,12 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def encoder(architecture="modern", **options):
-    sizes = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "max_length": 64, "seed": 0}
-    return build_encoder(architecture, tokenizer(), **{**sizes, **options})
-
-
-def text(**options):
-    return join_sentences(corpus(**options), tokenizer(), 32)
+    return small_corpus.encoder(architecture, **{"hidden_size": 16, "num_layers": 2} | options)
 
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])

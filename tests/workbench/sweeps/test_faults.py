@@ -51,6 +51,26 @@ def kernel_of(project, size: int) -> int:
     return next(line[2] for line in trace(project) if line[0] == size)
 
 
+def hanging_sweep(project):
+    """A sweep whose third point hangs while the others are done, and all its processes."""
+    write_traced_chapter(project, hanging(project, 3))
+    process = start(project, *SIZES)
+    kernel = kernel_of(project, 3)
+    wait_until(lambda: len(completed(project)) == 3)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert kernel in {child.pid for child in family}
+    return process, family
+
+
+def sweep_here(project, monkeypatch) -> Sweep:
+    """A sweep of four sizes that this process can execute."""
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner")
+    write_traced_chapter(project)
+    mend(project)
+    contract = load_contract(project, "toy")
+    return Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
+
+
 def assert_the_same_line_does_the_rest(project, done_before: set[int], sizes=range(1, 5)) -> None:
     """Run the line again: what was completed is not run again, and then every point is completed once."""
     mend(project)
@@ -88,12 +108,7 @@ def test_a_killed_kernel_is_a_failed_point(project):
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
-    write_traced_chapter(project, hanging(project, 3))
-    process = start(project, *SIZES)
-    kernel = kernel_of(project, 3)
-    wait_until(lambda: len(completed(project)) == 3)
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert kernel in {child.pid for child in family}
+    process, family = hanging_sweep(project)
     process.send_signal(getattr(signal, sent))
     code, _, err = finish(process)
     assert code == 130
@@ -123,12 +138,7 @@ def test_an_interrupt_before_a_chapter_has_begun_leaves_no_process(project, mome
 
 
 def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(project):
-    write_traced_chapter(project, hanging(project, 3))
-    process = start(project, *SIZES)
-    kernel = kernel_of(project, 3)
-    wait_until(lambda: len(completed(project)) == 3)
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert kernel in {child.pid for child in family}
+    process, family = hanging_sweep(project)
     process.kill()
     finish(process)
     wait_until(lambda: all(is_gone(child.pid) for child in family), 5)
@@ -140,9 +150,7 @@ def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(pro
 
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner")
-    write_traced_chapter(project)
-    mend(project)
+    asked = sweep_here(project, monkeypatch)
     real, written = execute.write_atomically, []
 
     def on_a_full_disk(path, content, **options):
@@ -151,8 +159,6 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content, **options)
 
-    contract = load_contract(project, "toy")
-    asked = Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
     with monkeypatch.context() as patched:
         patched.setattr(execute, "write_atomically", on_a_full_disk)
         with pytest.raises(RunError, match="No space left on device; 2 of 4 points are done, and the same line does"):
@@ -162,16 +168,12 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
 
 
 def test_an_interrupt_between_a_point_s_end_and_what_follows_does_not_undo_the_point(project, monkeypatch):
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner")
-    write_traced_chapter(project)
-    mend(project)
+    asked = sweep_here(project, monkeypatch)
 
     class Impatient(Mute):
         def ended(self, label, outcome):
             os.kill(os.getpid(), signal.SIGINT)
 
-    contract = load_contract(project, "toy")
-    asked = Sweep.of(project, contract, points_of(contract, ["size=1:5"], [], []))
     with pytest.raises(KeyboardInterrupt):
         execute.run_sweeps([asked], Impatient(), workers=1)
     assert "completed" in statuses(project)
