@@ -39,23 +39,16 @@ class TaskError(InputError):
 
 @dataclass(frozen=True)
 class Task:
-    """Labelled texts by split.
+    """Labelled texts by split."""
 
-    Attributes:
-        name: of the task, file, folder or Hub data set, as in `load`.
-        frames: by split ("train", "validation" and, unless the data come with an evaluation split, "test")
-            a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
-        labels: the labels' names; a label's position is its id.
-        overlaps: what the splits share, counted before anything was dropped.
-        dropped: how many training rows were dropped because a row of another split resembles them.
-        provenance: what to record: the fingerprint, the columns, and where the splits come from.
-    """
-
-    name: str
+    name: str  # of the task, file, folder or Hub data set, as in `load`
+    # by split ("train", "validation" and, unless the data come with an evaluation split, "test") a table with
+    # the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`
     frames: dict[str, pd.DataFrame]
-    labels: tuple[str, ...]
-    overlaps: tuple[Overlap, ...] = ()
-    dropped: int = 0
+    labels: tuple[str, ...]  # the labels' names; a label's position is its id
+    overlaps: tuple[Overlap, ...] = ()  # what the splits share, counted before anything was dropped
+    dropped: int = 0  # how many training rows were dropped because a row of another split resembles them
+    # what to record: the fingerprint, the columns, and where the splits come from
     provenance: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -23,25 +23,15 @@ FOLDS = 5  # of every cross-validation between domains
 
 @dataclass(frozen=True)
 class ADistance:
-    """How well a classifier tells two domains apart.
+    """How well a classifier tells two domains apart."""
 
-    Attributes:
-        distance: 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0.
-        low: the lower end of its interval.
-        high: the upper end.
-        error: the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares.
-        n: examples.
-        by_chance: distances with the domains permuted, `(permutations,)`: of no difference at all.
-        p: of the permutation test that there is no difference, never 0; NaN without permutations.
-    """
-
-    distance: float
-    low: float
-    high: float
-    error: float
-    n: int
-    by_chance: np.ndarray
-    p: float
+    distance: float  # 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0
+    low: float  # the lower end of its interval
+    high: float  # the upper end
+    error: float  # the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares
+    n: int  # examples
+    by_chance: np.ndarray  # distances with the domains permuted, `(permutations,)`: of no difference at all
+    p: float  # of the permutation test that there is no difference, never 0; NaN without permutations
 
     @property
     def near_zero(self) -> bool:
@@ -197,15 +187,10 @@ def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class VocabularyOverlap:
-    """The words of the target that the source does not have.
+    """The words of the target that the source does not have."""
 
-    Attributes:
-        target_tokens: running words of the target.
-        unseen_tokens: those of them that the source does not have.
-    """
-
-    target_tokens: int
-    unseen_tokens: int
+    target_tokens: int  # running words of the target
+    unseen_tokens: int  # those of them that the source does not have
 
     @property
     def unseen_tokens_share(self) -> float:
@@ -236,18 +221,14 @@ def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> Vocabula
 
 @dataclass(frozen=True)
 class BoundTerms:
-    """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010).
+    """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010)."""
 
-    Attributes:
-        source_error: ε_S, the classifier's error on held-out source examples.
-        half_distance: ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier,
-            fitted to a sample, and so more likely too small than too large.
-        joint_error: λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN
-            where it is unknown, since it takes labels of the target.
-    """
-
-    source_error: float
+    source_error: float  # ε_S, the classifier's error on held-out source examples
+    # ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier, fitted
+    # to a sample, and so more likely too small than too large
     half_distance: float
+    # λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN where
+    # it is unknown, since it takes labels of the target.
     joint_error: float = math.nan
 
     @property

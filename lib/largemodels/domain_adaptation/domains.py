@@ -22,26 +22,17 @@ from largemodels.fine_tuning.trials import draw, fixed
 
 @dataclass(frozen=True)
 class Domain:
-    """A task's examples in one domain.
+    """A task's examples in one domain."""
 
-    Attributes:
-        name: of the domain, for people.
-        train: text and label, with document where the data have it.
-        validation: the same columns; settings are chosen by them, in the source alone.
-        test: the same columns; results are about them.
-        labels: names of the classes.
-        reading: sentence, document and library: all text of the domain that may be read without a label, which is that
-            of the training examples or, for the documentation, every sentence of the training documents.
-        held_out: the same columns: text that nothing reads, of the validation examples or documents.
-    """
-
-    name: str
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    labels: tuple[str, ...]
+    name: str  # of the domain, for people
+    train: pd.DataFrame  # text and label, with document where the data have it
+    validation: pd.DataFrame  # the same columns; settings are chosen by them, in the source alone
+    test: pd.DataFrame  # the same columns; results are about them
+    labels: tuple[str, ...]  # names of the classes
+    # sentence, document and library: all text of the domain that may be read without a label, which is that
+    # of the training examples or, for the documentation, every sentence of the training documents
     reading: pd.DataFrame
-    held_out: pd.DataFrame
+    held_out: pd.DataFrame  # the same columns: text that nothing reads, of the validation examples or documents
 
 
 def load_domain(
@@ -137,33 +128,20 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
 
 @dataclass(frozen=True)
 class Draw:
-    """The examples and texts that one seed learns from, and those that judge it.
+    """The examples and texts that one seed learns from, and those that judge it."""
 
-    Attributes:
-        labels: names of the classes.
-        labelled: source examples to learn from.
-        validation: source examples that settings are chosen by, the same for every seed.
-        unlabelled: target texts without a label: `remedies` never asks for one.
-        few: target examples with their labels, for the remedy that has some.
-        ceiling: as many target examples with their labels as the source has, for the comparison that knows them.
-        judged: target examples that answers are counted on, the same for every seed.
-        target_text: sentence, document and library of all text of the target that may be read.
-        task_text: the same columns, of the texts of `labelled` and `unlabelled` alone.
-        control_text: the same columns, of a domain that has nothing to do with the target.
-        held_text: the same columns, of target text that nothing reads: reading is judged by it.
-    """
-
-    labels: tuple[str, ...]
-    labelled: pd.DataFrame
-    validation: pd.DataFrame
-    unlabelled: pd.DataFrame
-    few: pd.DataFrame
+    labels: tuple[str, ...]  # names of the classes
+    labelled: pd.DataFrame  # source examples to learn from
+    validation: pd.DataFrame  # source examples that settings are chosen by, the same for every seed
+    unlabelled: pd.DataFrame  # target texts without a label: `remedies` never asks for one
+    few: pd.DataFrame  # target examples with their labels, for the remedy that has some
+    # as many target examples with their labels as the source has, for the comparison that knows them
     ceiling: pd.DataFrame
-    judged: pd.DataFrame
-    target_text: pd.DataFrame
-    task_text: pd.DataFrame
-    control_text: pd.DataFrame
-    held_text: pd.DataFrame
+    judged: pd.DataFrame  # target examples that answers are counted on, the same for every seed
+    target_text: pd.DataFrame  # sentence, document and library of all text of the target that may be read
+    task_text: pd.DataFrame  # the same columns, of the texts of `labelled` and `unlabelled` alone
+    control_text: pd.DataFrame  # the same columns, of a domain that has nothing to do with the target
+    held_text: pd.DataFrame  # the same columns, of target text that nothing reads: reading is judged by it
 
 
 def draw_pair(

@@ -67,51 +67,31 @@ LARGEST_WEIGHT = 10.0  # of a source example in importance weighting
 
 @dataclass(frozen=True)
 class Setting:
-    """The training that all remedies share.
+    """The training that all remedies share."""
 
-    Attributes:
-        model: the checkpoint to start from.
-        tokenizer: the model's.
-        max_length: tokens of a text at most.
-        epochs: passes over the labelled source examples; their steps are those of every remedy.
-        learning_rate: of learning from labels, its peak.
-        batch_tokens: of a batch of labelled texts.
-        warmup: share of the steps in which a rate rises.
-        reading_steps: optimizer steps of masked language modelling, for remedies that read.
-        reading_rate: of reading, its peak.
-        reading_tokens: of a batch that is read.
-        seed: of everything random.
-        weights: of the losses that make features alike, by method.
-    """
-
-    model: str
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int
-    epochs: int = 3
-    learning_rate: float = 1e-3
-    batch_tokens: int = 512
-    warmup: float = 0.1
-    reading_steps: int = 100
-    reading_rate: float = 1e-3
-    reading_tokens: int = 1024
-    seed: int = 0
+    model: str  # the checkpoint to start from
+    tokenizer: PreTrainedTokenizerBase  # the model's
+    max_length: int  # tokens of a text at most
+    epochs: int = 3  # passes over the labelled source examples; their steps are those of every remedy
+    learning_rate: float = 1e-3  # of learning from labels, its peak
+    batch_tokens: int = 512  # of a batch of labelled texts
+    warmup: float = 0.1  # share of the steps in which a rate rises
+    reading_steps: int = 100  # optimizer steps of masked language modelling, for remedies that read
+    reading_rate: float = 1e-3  # of reading, its peak
+    reading_tokens: int = 1024  # of a batch that is read
+    seed: int = 0  # of everything random
+    # of the losses that make features alike, by method
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
 
 @dataclass(frozen=True)
 class AdaptedClassifier:
-    """A remedy's answers about the target, and the classifier that gave them.
+    """A remedy's answers about the target, and the classifier that gave them."""
 
-    Attributes:
-        trial: the answers to `Draw.judged`, with the seconds of the whole remedy.
-        classifier: None for remedies whose answers are not those of a network.
-        note: a remark on this training, in words; "" for none.
-        reading_loss: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats.
-    """
-
-    trial: Trial
-    classifier: PreTrainedModel | None = None
-    note: str = ""
+    trial: Trial  # the answers to `Draw.judged`, with the seconds of the whole remedy
+    classifier: PreTrainedModel | None = None  # None for remedies whose answers are not those of a network
+    note: str = ""  # a remark on this training, in words; "" for none
+    # of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats
     reading_loss: float = math.nan
 
 

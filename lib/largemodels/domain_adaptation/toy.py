@@ -42,21 +42,13 @@ _STEPS = 600  # of a network's training
 
 @dataclass(frozen=True)
 class ToyDomains:
-    """Points of two domains.
+    """Points of two domains."""
 
-    Attributes:
-        name: what has changed from one to the other.
-        source: `(n, 2)`.
-        source_labels: 0 or 1, `(n,)`.
-        target: `(n, 2)`.
-        target_labels: 0 or 1, `(n,)`, for judging alone.
-    """
-
-    name: str
-    source: np.ndarray
-    source_labels: np.ndarray
-    target: np.ndarray
-    target_labels: np.ndarray
+    name: str  # what has changed from one to the other
+    source: np.ndarray  # `(n, 2)`
+    source_labels: np.ndarray  # 0 or 1, `(n,)`
+    target: np.ndarray  # `(n, 2)`
+    target_labels: np.ndarray  # 0 or 1, `(n,)`, for judging alone
 
 
 def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:

@@ -25,21 +25,13 @@ Correction = Literal["holm", "benjamini-hochberg"]
 
 @dataclass(frozen=True)
 class McNemar:
-    """The result of McNemar's test of two classifiers.
+    """The result of McNemar's test of two classifiers."""
 
-    Attributes:
-        n: examples.
-        only_a: examples that only the first gets right.
-        only_b: examples that only the second gets right.
-        p: the exact two-sided p value, never above its nominal level and often far below it.
-        mid_p: the same with half the weight on outcomes as extreme as this one, which comes closer to its level.
-    """
-
-    n: int
-    only_a: int
-    only_b: int
-    p: float
-    mid_p: float
+    n: int  # examples
+    only_a: int  # examples that only the first gets right
+    only_b: int  # examples that only the second gets right
+    p: float  # the exact two-sided p value, never above its nominal level and often far below it
+    mid_p: float  # the same with half the weight on outcomes as extreme as this one, which comes closer to its level
 
     @property
     def difference(self) -> float:
@@ -54,19 +46,12 @@ class McNemar:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A difference of two means over the same examples, first less second, and the result of a test.
+    """A difference of two means over the same examples, first less second, and the result of a test."""
 
-    Attributes:
-        difference: the mean of the first scores less that of the second.
-        p: two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010).
-        low: the lower end of the interval, where the test has one.
-        high: the upper end.
-    """
-
-    difference: float
-    p: float
-    low: float | None = None
-    high: float | None = None
+    difference: float  # the mean of the first scores less that of the second
+    p: float  # two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
+    low: float | None = None  # the lower end of the interval, where the test has one
+    high: float | None = None  # the upper end
 
 
 def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
