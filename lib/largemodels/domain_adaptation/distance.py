@@ -1,6 +1,7 @@
 """How far are two domains apart? By a classifier between them, by their words, and by a bound on the error.
 
-The part of a difference that lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`.
+The part of a difference that lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`. Features or
+documents that do not fit each other are a `ValueError`.
 """
 
 from __future__ import annotations
@@ -67,7 +68,6 @@ def proxy_a_distance(
 
     Raises:
         InputError: if a domain has fewer documents than there are folds.
-        ValueError: for features or documents that do not fit each other.
     """
     features = _features(source, target)
     sizes = [np.shape(domain)[0] for domain in (source, target)]
@@ -199,13 +199,9 @@ class VocabularyOverlap:
 
 
 def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> VocabularyOverlap:
-    """The new words of the target, in small letters and without punctuation.
+    """The new words of the target's texts, in small letters and without punctuation.
 
     Compare samples of one size: the fewer the texts of the source, the more words are new.
-
-    Args:
-        source: texts.
-        target: texts.
 
     Raises:
         InputError: for a domain without any word.
@@ -239,9 +235,7 @@ class BoundTerms:
 
 
 def bound_terms(
-    source_right: ArrayLike,
-    distance: ADistance,
-    joint_right: tuple[ArrayLike, ArrayLike] | None = None,
+    source_right: ArrayLike, distance: ADistance, joint_right: tuple[ArrayLike, ArrayLike] | None = None
 ) -> BoundTerms:
     """The terms of ε_T ≤ ε_S + ½ d_HΔH + λ that samples give; it holds for two classes and large samples.
 
@@ -249,9 +243,6 @@ def bound_terms(
         source_right: whether the classifier gets held-out source examples right, `(n,)`, bool.
         distance: of the domains, in the features that the classifier reads; below 0 it counts as 0.
         joint_right: whether a classifier that learnt from both gets held-out examples of source and of target right.
-
-    Raises:
-        ValueError: if there are no examples.
     """
     for right in (source_right, *(joint_right or ())):
         if not np.size(right):

@@ -2,7 +2,8 @@
 
 The shares of the target can be estimated without a label there from the answers of a source classifier, if a class
 looks the same in both domains: p(x | y) stays, p(y) changes. What else may shift is in
-`largemodels.domain_adaptation.distance`.
+`largemodels.domain_adaptation.distance`. Labels that are no classes, rows or shares that are no distributions of the
+same classes, and inputs of other lengths are a `ValueError` that names the argument.
 """
 
 from __future__ import annotations
@@ -61,9 +62,6 @@ def label_shift(
         documents: of the source's and of the target's examples.
         resamples: permutations; p is at least 1 / (resamples + 1).
         seed: of the permutations.
-
-    Raises:
-        ValueError: for labels that are no classes, or documents that do not fit them.
     """
     counts = _class_counts((source, target), documents)
     of_source, of_target = (domain.sum(0) for domain in counts)
@@ -117,8 +115,7 @@ def explain_drop(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: for labels that are no classes, inputs of different lengths, or a class of the target that the
-            source has no example of.
+        ValueError: for a class of the target that the source has no example of.
     """
     of_all = _class_counts((source_labels, target_labels), documents)
     rights = (np.asarray(source_right, dtype=bool), np.asarray(target_right, dtype=bool))
@@ -163,9 +160,6 @@ def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: Array
     Args:
         target_probabilities: a source classifier's, `(m, classes)`, each row a distribution.
         source_shares: the classes' in the classifier's training data, `(classes,)`.
-
-    Raises:
-        ValueError: for rows that are no distributions, or shares of other classes.
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
     source_shares = shares = _shares_for(rows, source_shares, "source_shares")
@@ -180,10 +174,8 @@ def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: Array
 def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_shares: ArrayLike) -> np.ndarray:
     """A source classifier's probabilities where the classes have other shares, `(m, classes)`: Bayes' rule.
 
-    Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002).
-
-    Raises:
-        ValueError: for rows or shares that are no distributions of the same classes, or a share of 0 in the source.
+    Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002). No
+    class has a share of 0 in the source.
     """
     rows = as_distributions(probabilities)
     before = _shares_for(rows, source_shares, "source_shares")

@@ -18,11 +18,7 @@ def portion(width: int) -> int:
 
 
 def portions(resamples: int, width: int) -> Iterator[int]:
-    """How many resamples of `width` numbers to draw at a time, one portion after the other until all are drawn.
-
-    Raises:
-        ValueError: unless there is a resample to draw.
-    """
+    """The sizes of the portions, each a `portion` at most, in which so many resamples are drawn."""
     if resamples < 1:
         raise ValueError(f"resamples: {resamples} is not at least 1")
     for start in range(0, resamples, portion(width)):

@@ -1,7 +1,7 @@
 """What a number on a test set is worth: exact and bootstrap intervals, and the spread over seeds and test sets.
 
-The other intervals of the book are in `largemodels.statistics.intervals`, comparisons of two models in
-`largemodels.statistics.comparisons`.
+What does not fit (too few rows, other lengths) is a `ValueError` that names the argument. The other intervals of the
+book are in `largemodels.statistics.intervals`, comparisons of two models in `largemodels.statistics.comparisons`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ def exact_interval(count: int, n: int) -> tuple[float, float, float]:
 
     It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
     Wilson interval (`intervals.proportion_interval`) is shorter and right on average (Clopper and Pearson 1934).
-
-    Raises:
-        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
     proportion, tail = proportion_of(count, n), (1 - CONFIDENCE) / 2
     # SciPy's `proportion_ci` searches for the same ends, a thousand times as long.
@@ -141,10 +138,7 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
     persons × items in Brennan 2001; why to tell the two apart: Bouthillier et al. 2021).
 
     Args:
-        right: `(seeds, examples)`, bool: whether the model of a seed gets an example right.
-
-    Raises:
-        ValueError: unless it is boolean with at least two seeds and two examples.
+        right: `(seeds, examples)`, bool, at least two of each: whether the model of a seed gets an example right.
     """
     right = np.asarray(right)
     if right.dtype != bool or right.ndim != 2 or min(right.shape) < 2:
@@ -173,11 +167,8 @@ def seed_and_test_interval(differences: ArrayLike, clusters: ArrayLike | None = 
     freedom less than there are seeds, or clusters if these are fewer.
 
     Args:
-        differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
-        clusters: `(examples,)`, such as the document of each; without them each example is its own.
-
-    Raises:
-        ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
+        differences: `(seeds, examples)`, at least two of each: first less second, each right (1) or wrong (0), say.
+        clusters: `(examples,)`, such as the document of each, at least two; without them each example is its own.
     """
     differences = np.asarray(differences, dtype=float)
     if differences.ndim != 2 or min(differences.shape) < 2:
