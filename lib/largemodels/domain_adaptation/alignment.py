@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from largemodels.base.checks import as_distributions
 from largemodels.domain_adaptation.distance import FOLDS, domain_log_odds
+from largemodels.domain_adaptation.label_shift import shares_for
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""
@@ -214,9 +215,7 @@ def confident_pseudo_labels(
     answers, confidence = rows.argmax(1), rows.max(1)
     if shares is None:
         shares = np.bincount(answers, minlength=rows.shape[1]) / len(rows)
-    shares = as_distributions([shares], "shares")[0]
-    if len(shares) != rows.shape[1]:
-        raise ValueError(f"shares: {len(shares)} for {rows.shape[1]} classes")
+    shares = shares_for(rows, shares, "shares")
     order = np.argsort(-confidence, kind="stable")
     taken = [order[answers[order] == label][: round(number * share)] for label, share in enumerate(shares)]
     places = np.sort(np.concatenate(taken))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions
 
 _TOLERANCE = 1e-6  # the estimate of the shares ends when no share moves by more,
 _MOST_ROUNDS = 10_000  # or after so many rounds
@@ -162,7 +162,7 @@ def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: Array
         source_shares: the classes' in the classifier's training data, `(classes,)`.
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
-    source_shares = shares = _shares_for(rows, source_shares, "source_shares")
+    source_shares = shares = shares_for(rows, source_shares, "source_shares")
     for _ in range(_MOST_ROUNDS):
         moved = with_shares(rows, source_shares, shares).mean(0)
         if np.abs(moved - shares).max() <= _TOLERANCE:
@@ -178,15 +178,15 @@ def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_share
     class has a share of 0 in the source.
     """
     rows = as_distributions(probabilities)
-    before = _shares_for(rows, source_shares, "source_shares")
-    after = _shares_for(rows, target_shares, "target_shares")
+    before = shares_for(rows, source_shares, "source_shares")
+    after = shares_for(rows, target_shares, "target_shares")
     if not before.all():
         raise ValueError(f"source_shares: class {int(before.argmin())} has none, so nothing is known of it")
     moved = rows * (after / before)
     return moved / np.maximum(moved.sum(1, keepdims=True), np.finfo(float).tiny)
 
 
-def _shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:
+def shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:
     """The shares as float64, `(classes,)`, after a check that they are a distribution of the classes of the rows."""
     shares = as_distributions([shares], name)[0]
     if len(shares) != rows.shape[1]:

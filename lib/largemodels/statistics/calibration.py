@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.intervals import proportion_intervals
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions, proportion_intervals
 
 BINS = 15
 """Bins of Guo et al. 2017, and of most after them."""

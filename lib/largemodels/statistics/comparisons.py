@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions
 
 ALPHA = 0.05
 """The p value at which a test of the book rejects."""

@@ -1,4 +1,4 @@
-"""95% intervals for the numbers that chapters show: of a mean over draws or over clusters, and of a proportion.
+"""95% intervals for the numbers that chapters show: of a mean, over clusters too, of a proportion, and of resamples.
 
 Fewer than two values or clusters, and a count that is no part of its total, are a `ValueError`.
 """
@@ -6,7 +6,7 @@ Fewer than two values or clusters, and a count that is no part of its total, are
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,8 @@ from scipy import special
 
 CONFIDENCE = 0.95
 """The share of intervals that hold the truth, for all intervals of the book."""
+AT_ONCE = 2_000_000
+"""Numbers drawn at a time, so that memory does not grow with the resamples."""
 
 
 def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
@@ -78,3 +80,21 @@ def proportion_of(count: float, n: float) -> float:
     if n < 1 or not 0 <= count <= n:
         raise ValueError(f"count: {count} of {n} is not a proportion")
     return count / n
+
+
+def portion(width: int) -> int:
+    """How many resamples of `width` numbers to draw at a time."""
+    return max(1, AT_ONCE // max(1, width))
+
+
+def portions(resamples: int, width: int) -> Iterator[int]:
+    """The sizes of the portions, each a `portion` at most, in which so many resamples are drawn."""
+    if resamples < 1:
+        raise ValueError(f"resamples: {resamples} is not at least 1")
+    for start in range(0, resamples, portion(width)):
+        yield min(portion(width), resamples - start)
+
+
+def percentile_interval(values: np.ndarray) -> np.ndarray:
+    """The ends between which 95% of the resampled values lie, `(2, ...)`, along the first axis."""
+    return np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)

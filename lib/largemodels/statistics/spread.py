@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from largemodels.statistics.comparisons import PairedDifference
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_of, student_interval
-from largemodels.statistics.resampling import portion
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, portion, proportion_of, student_interval
 
 
 def exact_interval(count: int, n: int) -> tuple[float, float, float]:
