@@ -38,19 +38,13 @@ class Domain:
 def load_domain(
     dataset: str, libraries: Sequence[str] = (), *, text_column: str | None = None, label_column: str | None = None
 ) -> Domain:
-    """A domain from a data set; of the documentation, from some of its libraries.
+    """A domain from a data set, as for `tasks.load`; of `pydocs-sections`, from some of its libraries, or from all.
 
     Data whose test labels are secret are judged by their validation split, and settings are chosen by some of the
     training examples.
 
-    Args:
-        dataset: as for `tasks.load`.
-        libraries: keys of `corpora.LIBRARIES`, for `pydocs-sections` alone; all without any.
-        text_column: as for `tasks.load`.
-        label_column: as for `tasks.load`.
-
     Raises:
-        InputError: for data that are no task, or libraries of other data.
+        InputError: for data that are no task.
     """
     shipped = dataset in tasks.SHIPPED
     task = tasks.load(
@@ -74,15 +68,9 @@ def load_domain(
 
 
 def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train") -> pd.DataFrame:
-    """The sentences of a corpus that stand in one split: sentence, document and library.
+    """The sentences of a corpus that stand in one split: sentence, document and library; an `InputError` for none.
 
-    Args:
-        corpus: as for `corpora.sentences`.
-        libraries: of the documentation alone, some of its libraries; all without any.
-        split: "train", "validation" or "test".
-
-    Raises:
-        InputError: if there are none.
+    Of `pydocs` those of some libraries, or of all.
     """
     everything = corpora.sentences(corpus)
     kept = everything["split"] == split
@@ -161,14 +149,11 @@ def draw_pair(
         source: the domain that has labels.
         target: the other, with the source's classes, see `with_labels_of`.
         control_text: sentence, document and library.
-        labelled: source examples.
+        labelled: source examples, at least two classes of them.
         unlabelled: target texts.
         few: target labels.
         judged: test examples of the target, and validation examples of the source.
         seed: of the draw.
-
-    Raises:
-        InputError: if too few of two classes are drawn.
     """
     learnt, texts = draw(source.train, labelled, seed), _sample(target.train, unlabelled, seed)
     return Draw(

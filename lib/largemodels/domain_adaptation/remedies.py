@@ -98,12 +98,8 @@ class AdaptedClassifier:
 def adapted(method: Method, draw: Draw, setting: Setting, base: AdaptedClassifier | None = None) -> AdaptedClassifier:
     """The result of a remedy.
 
-    Args:
-        method: the remedy.
-        draw: the examples and texts to learn from.
-        setting: of the training.
-        base: the result of "nothing" with the same draw and setting, for remedies that start from its answers; trained
-            here if missing. Its seconds count as theirs.
+    Remedies that start from the answers of "nothing" take its result with the same draw and setting, `base`, which is
+    trained here if missing; its seconds count as theirs.
 
     Raises:
         InputError: for a checkpoint without masked-language head and a remedy that reads.
@@ -190,9 +186,9 @@ def answers(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) 
 
 
 def _reader(texts: Sequence[pd.DataFrame], setting: Setting) -> PreTrainedModel:
-    """The checkpoint's masked language model after it has read the texts, one after the other.
+    """The checkpoint's masked language model after it has read the texts, each for an equal part of `reading_steps`.
 
-    Together they get `reading_steps`, in equal parts (DAPT and TAPT: Gururangan et al. 2020).
+    Reading text of the domain is DAPT, and that of the task TAPT (Gururangan et al. 2020).
     """
     network = load_masked_lm(setting.model)
     for place, text in enumerate(texts):
@@ -269,15 +265,14 @@ def _aligned(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedCl
     """
     from sklearn.linear_model import LogisticRegression
 
-    def features(examples: pd.DataFrame) -> np.ndarray:
-        return features_of(base.classifier, setting.tokenizer, examples, max_length=setting.max_length)
-
-    source, target = features(draw.validation), features(draw.unlabelled)
+    source, target, judged = (
+        _features(base.classifier, examples, setting) for examples in (draw.validation, draw.unlabelled, draw.judged)
+    )
     scale = source.std(0) + 1e-6
     moved = coral(source / scale, target / scale)
     head = LogisticRegression(max_iter=1000).fit(moved, draw.validation["label"])
     logs = np.full((len(draw.judged), len(draw.labels)), np.log(NEVER))
-    logs[:, head.classes_] = head.predict_log_proba(features(draw.judged) / scale).clip(np.log(NEVER))
+    logs[:, head.classes_] = head.predict_log_proba(judged / scale).clip(np.log(NEVER))
     return AdaptedClassifier(Trial("", logs))
 
 
@@ -291,23 +286,19 @@ _AFTER: dict[str, Callable[[Draw, Setting, AdaptedClassifier], AdaptedClassifier
 
 def distance_of_features(network: PreTrainedModel, draw: Draw, setting: Setting) -> float:
     """The proxy A-distance of labelled source and unlabelled target texts in the features of the network."""
-    features = [
-        features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
-        for examples in (draw.labelled, draw.unlabelled)
-    ]
+    features = [_features(network, examples, setting) for examples in (draw.labelled, draw.unlabelled)]
     return proxy_a_distance(*features, seed=setting.seed).distance
 
 
+def _features(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) -> np.ndarray:
+    return features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
+
+
 def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """The weights of the alignment losses judged without a label of the target: a row each.
+    """The weights to be tried for each alignment loss, judged without a label of the target: a row each.
 
     Columns: method, weight, source_accuracy (on the source's validation examples) and distance
     (`distance_of_features`). The first row is "nothing", of weight 0.
-
-    Args:
-        draw: the examples and texts to learn from.
-        setting: of the training.
-        tried: weights by method.
     """
     trials = [("nothing", 0.0), *((name, weight) for name, weights in tried.items() for weight in weights)]
     rows = []
@@ -323,13 +314,9 @@ def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[flo
 def answers_across(
     domains: dict[str, pd.DataFrame], judged: dict[str, pd.DataFrame], labels: Sequence[str], setting: Setting
 ) -> dict[str, np.ndarray]:
-    """The log-probabilities of a classifier for each domain about the test examples of all, `(examples, classes)`.
+    """The answers of a classifier trained on each domain: log-probabilities, `(examples, classes)`, by domain.
 
-    Args:
-        domains: for each name, examples to learn from.
-        judged: for each name, test examples; answers are to all of them, one domain after the other.
-        labels: names of the classes.
-        setting: of the training.
+    All are about the test examples of all domains, one domain after the other.
     """
     test, logs = pd.concat(judged.values()), {}
     for name, examples in domains.items():
