@@ -121,11 +121,7 @@ def load(
 
 
 def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
-    """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id.
-
-    Raises:
-        TaskError: for what is missing, or what only the Hub could show.
-    """
+    """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id."""
     if name in SHIPPED:
         return hashlib.sha256(f"{name} {corpora.fingerprint()}".encode()).hexdigest()
     _check_exists(name)
@@ -147,15 +143,9 @@ def _check_exists(name: str | os.PathLike[str]) -> None:
 
 
 def _sections(
-    name: str,
-    library: str | Sequence[str] | None,
-    style: str | Sequence[str] | None,
-    progress: Progress | None,
+    name: str, library: str | Sequence[str] | None, style: str | Sequence[str] | None, progress: Progress | None
 ) -> Task:
-    """The sentences of the documentation with their sections, in the corpus's splits.
-
-    The corpus holds no two look-alikes, so the splits share nothing. Labels keep their ids in every selection.
-    """
+    """The sentences of the documentation with their sections; labels keep their ids in every selection."""
     with raised_as(TaskError):
         frame = corpora.sentences(progress=progress)
     frame = frame[frame["section"].isin(corpora.LABELS)]
@@ -168,6 +158,7 @@ def _sections(
     table = frame.assign(text=frame["sentence"], label=frame["section"].map(ids).astype("int64"))
     kept = table[["text", "label", "library", "style", "document", "split"]]
     frames = {split: kept[kept["split"] == split].drop(columns="split").reset_index(drop=True) for split in SPLITS}
+    # The corpus holds no two look-alikes, so its splits share nothing.
     overlaps = tuple(Overlap(first, second, 0, 0) for first, second in combinations(SPLITS, 2))
     return Task(name, frames, corpora.LABELS, overlaps, 0, {"fingerprint": fingerprint(name), "splits": "the corpus's"})
 
@@ -286,11 +277,7 @@ def _plain(value: Any) -> Any:
 def _ids(
     values: Sequence[Any], class_names: Sequence[str] | None, name: object
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """The labels' names in the order of their ids, and the id of each value.
-
-    The order is the one that the data give, or else that of the numbers or of the alphabet: it does not depend on the
-    order of rows.
-    """
+    """The labels' names in the order of their ids (the data's, or of numbers or the alphabet), and each value's id."""
     kinds = {
         "number" if type(value) is int else "text" if type(value) is str else type(value).__name__ for value in values
     }
