@@ -86,8 +86,6 @@ def sentences(
     Raises:
         CorpusError: if the source is missing, empty or not text, or a library is not installed.
     """
-    if source not in SHIPPED:
-        _check_exists(source)
     stem = str(source) if source in SHIPPED else "text"
 
     def build() -> pd.DataFrame:
@@ -129,12 +127,15 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     For `pydocs` it is that of its sentences, whatever code has read them, and kept beside them: the corpus is built
     where it is not in the cache yet. For files it is that of their names and bytes. Errors are those of `sentences`.
     """
-    if source not in SHIPPED:
-        _check_exists(source)
-        with raised_as(CorpusError):
-            return sources.fingerprint(source)
-    path = _cache_file(source, str(source))
-    return kept_digest(path) or table_digest(sentences(source))
+    if source in SHIPPED:
+        return kept_digest(_cache_file(source, str(source))) or table_digest(sentences(source))
+    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
+        raise CorpusError(
+            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
+            "or a Hub id (organisation/name)"
+        )
+    with raised_as(CorpusError):
+        return sources.fingerprint(source)
 
 
 def _code_digest(*more: str) -> str:
@@ -245,14 +246,6 @@ def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
 
 
 # Other text
-
-
-def _check_exists(source: str | os.PathLike[str]) -> None:
-    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
-        raise CorpusError(
-            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
-            "or a Hub id (organisation/name)"
-        )
 
 
 def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:

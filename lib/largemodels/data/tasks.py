@@ -107,7 +107,7 @@ def load(
         return _sections(str(name), library, style, progress)
     if library or style:
         raise TaskError(f"{name}: library and style choose among the sentences of {SHIPPED[0]} only")
-    _check_exists(name)
+    data = fingerprint(name)
     with raised_as(TaskError):
         parts = sources.read(name, progress)
         columns = _columns(parts, text_column, label_column, pair_column, name)
@@ -116,7 +116,7 @@ def load(
         frames, made = splits.complete_splits(frames, name)
         overlaps, shared = splits.overlaps(frames)
         kept = splits.without_shared(frames, shared, labels, name) if drop else frames
-        provenance = {"fingerprint": sources.fingerprint(name), **columns, "splits": made, **notes}
+        provenance = {"fingerprint": data, **columns, "splits": made, **notes}
     return Task(str(name), kept, labels, overlaps, len(frames["train"]) - len(kept["train"]), provenance)
 
 
@@ -124,12 +124,6 @@ def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
     """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id."""
     if name in SHIPPED:
         return hashlib.sha256(f"{name} {corpora.fingerprint()}".encode()).hexdigest()
-    _check_exists(name)
-    with raised_as(TaskError):
-        return sources.fingerprint(name)
-
-
-def _check_exists(name: str | os.PathLike[str]) -> None:
     if name in corpora.SHIPPED:
         raise TaskError(f"{name} is a corpus without labels; the task made of it is {SHIPPED[0]}")
     if sources.hub_id(name) is None and not Path(name).expanduser().exists():
@@ -137,6 +131,8 @@ def _check_exists(name: str | os.PathLike[str]) -> None:
             f"{name}: no such task; give a shipped one ({', '.join(SHIPPED)}), a file or folder of labelled texts, or "
             "a Hub id (organisation/name)"
         )
+    with raised_as(TaskError):
+        return sources.fingerprint(name)
 
 
 # The shipped task
