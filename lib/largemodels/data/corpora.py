@@ -69,7 +69,7 @@ def sentences(
             Parquet file, where every row is a document; a folder of either, or of `save_to_disk`; or a Hub id
             `organisation/name[:config][@revision]`.
         text_column: the column that is the text, where a table's own names do not tell.
-        progress: called as `progress(done, total, message)` while a corpus is built. One in the cache needs none.
+        progress: called as `progress(done, total, message)` while a corpus is built.
 
     Returns:
         A table with these columns.
@@ -86,17 +86,12 @@ def sentences(
     Raises:
         CorpusError: if the source is missing, empty or not text, or a library is not installed.
     """
-    if source in SHIPPED:
-        stem = str(source)
+    stem = str(source) if source in SHIPPED else "text"
 
-        def build() -> pd.DataFrame:
-            return _table(_docstring_rows(LIBRARIES, progress), progress)
-    else:
-        _check_exists(source)
-        stem = "text"
-
-        def build() -> pd.DataFrame:
-            return _table(_source_rows(source, text_column, progress), progress)
+    def build() -> pd.DataFrame:
+        shipped = source in SHIPPED
+        rows = _docstring_rows(LIBRARIES, progress) if shipped else _source_rows(source, text_column, progress)
+        return _table(rows, progress)
 
     with raised_as(CorpusError):
         frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
@@ -130,25 +125,17 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     """A hexadecimal SHA-256 of the corpus's content; for a Hub id the commit that it stands for, `id@commit`.
 
     For `pydocs` it is that of its sentences, whatever code has read them, and kept beside them: the corpus is built
-    where it is not in the cache yet. For files it is that of their names and bytes.
-
-    Raises:
-        CorpusError: as `sentences` does for a missing source.
+    where it is not in the cache yet. For files it is that of their names and bytes. Errors are those of `sentences`.
     """
-    if source not in SHIPPED:
-        _check_exists(source)
-        with raised_as(CorpusError):
-            return sources.fingerprint(source)
-    path = _cache_file(source, str(source))
-    return kept_digest(path) or table_digest(sentences(source))
-
-
-def _version(distribution: str) -> str:
-    try:
-        # Builds of one version, such as 2.13.0+cpu, carry the same documentation.
-        return metadata.version(distribution).partition("+")[0]
-    except metadata.PackageNotFoundError:
-        raise CorpusError(f"{distribution} is not installed, and the corpus pydocs reads its documentation") from None
+    if source in SHIPPED:
+        return kept_digest(_cache_file(source, str(source))) or table_digest(sentences(source))
+    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
+        raise CorpusError(
+            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
+            "or a Hub id (organisation/name)"
+        )
+    with raised_as(CorpusError):
+        return sources.fingerprint(source)
 
 
 def _code_digest(*more: str) -> str:
@@ -162,8 +149,17 @@ def _code_digest(*more: str) -> str:
 def _versions_digest() -> str:
     digest = hashlib.sha256()
     for distribution in sorted({name for packages in LIBRARIES.values() for name in packages.values()}):
-        digest.update(f"{distribution}=={_version(distribution)}\n".encode())
+        try:
+            # Builds of one version, such as 2.13.0+cpu, carry the same documentation.
+            version = metadata.version(distribution).partition("+")[0]
+        except metadata.PackageNotFoundError:
+            raise _not_installed(distribution) from None
+        digest.update(f"{distribution}=={version}\n".encode())
     return digest.hexdigest()
+
+
+def _not_installed(package: str | None) -> CorpusError:
+    return CorpusError(f"{package} is not installed, and the corpus pydocs reads its documentation")
 
 
 # Rows
@@ -197,11 +193,11 @@ def _docstring_rows(
             for path, module in docstrings.package_sources(package)
         ]
     except ModuleNotFoundError as error:
-        raise CorpusError(f"{error.name} is not installed, and the corpus pydocs reads its documentation") from None
+        raise _not_installed(error.name) from None
     chunks = [files[start : start + 50] for start in range(0, len(files), 50)]
     documents: list[Document] = []
     done = 0
-    for chunk, read in zip(chunks, _read_all(chunks, workers or _workers(len(chunks))), strict=True):
+    for chunk, read in zip(chunks, _read_all(chunks, workers), strict=True):
         documents += read
         done += len(chunk)
         if progress:
@@ -211,43 +207,31 @@ def _docstring_rows(
     return list(_numbered(documents))
 
 
-def _workers(chunks: int) -> int:
-    if chunks < 4:
-        return 1
-    import joblib
-
-    return min(joblib.cpu_count(), 8)  # all cores that this process may use
-
-
-def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int) -> Iterable[list]:
-    """What `_read` returns for each chunk, in order.
+def _read_all(chunks: list[list[tuple[str, str, str]]], workers: int | None) -> Iterable[list[Document]]:
+    """What `_read` returns for each chunk, in order; by default on all cores that this process may use.
 
     The processes are loky's: unlike multiprocessing's they never import `__main__`, so a notebook, or a script
     without a main guard, can call this; and unlike forked ones they are safe beside threads that hold locks.
     """
-    if workers == 1:
+    if workers == 1 or (workers is None and len(chunks) < 4):
         yield from map(_read, chunks)
         return
+    import joblib
     from joblib.externals.loky import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(max_workers=workers) as pool:
+    # Syntax trees hold no cycles, and to look for some again and again costs a sixth of the time.
+    with ProcessPoolExecutor(workers or min(joblib.cpu_count(), 8), initializer=gc.disable) as pool:
         yield from pool.map(_read, chunks)
 
 
 def _read(chunk: list[tuple[str, str, str]]) -> list[Document]:
     """For each docstring of the files (library, path, module): library, document, style and sentences."""
     documents: list[Document] = []
-    collecting = gc.isenabled()
-    gc.disable()  # syntax trees hold no cycles, and walking them again and again costs a sixth of the time
-    try:
-        for library, path, module in chunk:
-            for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
-                style, read = sections.labelled_sentences(docstring.text)
-                if read:
-                    documents.append((library, f"{library}:{docstring.name}", style, read))
-    finally:
-        if collecting:
-            gc.enable()
+    for library, path, module in chunk:
+        for docstring in docstrings.read_docstrings(Path(path).read_bytes(), module):
+            style, read = sections.labelled_sentences(docstring.text)
+            if read:
+                documents.append((library, f"{library}:{docstring.name}", style, read))
     return documents
 
 
@@ -262,14 +246,6 @@ def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
 
 
 # Other text
-
-
-def _check_exists(source: str | os.PathLike[str]) -> None:
-    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
-        raise CorpusError(
-            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
-            "or a Hub id (organisation/name)"
-        )
 
 
 def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:

@@ -39,8 +39,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class HubError(InputError):
     """Something that the Hub does not have, does not give or did not answer, in one sentence.
 
-    The sentence is made here, from the id and the kind of failure: a client's own message may quote an address, and
-    an address may hold a password.
+    The sentence is made here: a client's own message may quote an address, and an address may hold a password.
     """
 
 
@@ -80,37 +79,25 @@ def parse(text: str) -> HubId | None:
 
 
 def commit_of(kind: Kind, hub_id: HubId) -> str:
-    """The commit (40 hexadecimal digits) that an id stands for.
+    """The commit (40 hexadecimal digits) that an id stands for; a `HubError` for an unknown id or revision.
 
     A revision that is a commit stands for itself. Otherwise the Hub is asked, once in a process, so that one process
     sees one commit; where it cannot be reached, the answer it gave last time still holds.
-
-    Raises:
-        HubError: for an unknown id or revision, or where the Hub cannot be reached and was never asked before.
     """
     revision = hub_id.revision or "main"
     return revision if _COMMIT.fullmatch(revision) else _description(kind, hub_id.repository, revision)["commit"]
 
 
 def files(kind: Kind, hub_id: HubId) -> dict[str, int]:
-    """The sizes in bytes of a repository's files, by their paths in it, at the commit that the id stands for.
-
-    Raises:
-        HubError: as `commit_of`.
-    """
+    """The sizes in bytes of a repository's files, by their paths in it, at the commit that the id stands for."""
     return _description(kind, hub_id.repository, commit_of(kind, hub_id))["sizes"]
 
 
 def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress | None = None) -> dict[str, Path]:
     """The local paths of these files of a repository, by their names, each compared with its digest.
 
-    What lies in the cache is read from there without a question to the Hub.
-
-    Args:
-        kind: "model" or "dataset".
-        hub_id: the repository.
-        names: paths in the repository, out of `files`.
-        progress: called with the bytes done, the bytes in all, and what is going on, while bytes come and at the end.
+    What lies in the cache is read from there without a question to the Hub. `progress` is told the bytes done and in
+    all, while they come and at the end.
 
     Raises:
         HubError: for a file that is not given out, does not arrive, or arrives damaged; a damaged one does not stay.
@@ -124,9 +111,8 @@ def download(kind: Kind, hub_id: HubId, names: Sequence[str], progress: Progress
     for name in names:
         bar = _progress_bar(progress, done, total, f"downloading {hub_id.unpinned}")
         with _sentences(kind, hub_id, name):
-            paths[name] = Path(
-                hf_hub_download(hub_id.repository, name, repo_type=kind, revision=commit, tqdm_class=bar)
-            )
+            path = hf_hub_download(hub_id.repository, name, repo_type=kind, revision=commit, tqdm_class=bar)
+        paths[name] = Path(path)
         _check(f"{hub_id.unpinned}: {name}", paths[name], digests.get(name))
         done += sizes[name]
     if progress:
@@ -148,20 +134,18 @@ def _progress_bar(progress: Progress | None, done: int, total: int, what: str) -
             if progress:
                 progress(min(done + int(self.n), total), total, what, unit="bytes")
 
-        def update_transfer(self, n: float | None = 1) -> None:
-            """Bytes that came and are not written yet; `update` counts them once they are."""
+        def update_transfer(self, *args: Any, **options: Any) -> None:
+            """Bytes that came and are not written yet; `update` counts them once they are. Nor is their speed told."""
 
-        def set_transfer_postfix_str(self, *args: Any, **options: Any) -> None:
-            """Their speed, which is not shown."""
+        set_transfer_postfix_str = update_transfer
 
     return ProgressBar
 
 
 def _check(what: str, path: Path, digest: str | None) -> None:
-    """Compare a file with its digest, once; a wrong one is removed, so that the next attempt fetches it again.
+    """Compare a file with its SHA-256 or git blob id; a wrong one is removed, so that it is fetched again next time.
 
-    The digest is a SHA-256 (of large files) or a git blob id. An empty note in our cache that is named by it, and newer
-    than the file, says that it was right.
+    An empty note in our cache that is named by the digest, and newer than the file, says that it was right.
     """
     if not digest:
         return
@@ -184,10 +168,10 @@ def _check(what: str, path: Path, digest: str | None) -> None:
 
 @cache
 def _description(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
-    """The commit that a revision stands for, and the sizes in bytes and the digests of its files, by their paths.
+    """A revision's `commit`, and the `sizes` in bytes and the `digests` of its files, by their paths.
 
-    It is `{"commit": …, "sizes": {…}, "digests": {…}}`. What a commit holds never changes, so the Hub is asked about it
-    once. What another revision stands for it is asked in every process, and the last answer holds where none comes.
+    What a commit holds never changes, so the Hub is asked about it once. What another revision stands for it is asked
+    in every process, and the last answer holds where none comes.
     """
     from huggingface_hub import HfApi, constants
 
@@ -195,13 +179,10 @@ def _description(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
     if noted and _COMMIT.fullmatch(revision):
         return noted
     try:
+        timeout = constants.HF_HUB_ETAG_TIMEOUT  # the client has none for this question
         with _sentences(kind, HubId(repository, revision=revision)):
             info = HfApi().repo_info(
-                repository,
-                repo_type=kind,
-                revision=revision,
-                files_metadata=True,
-                timeout=constants.HF_HUB_ETAG_TIMEOUT,  # the client's other questions have none
+                repository, repo_type=kind, revision=revision, files_metadata=True, timeout=timeout
             )
     except Unreachable:
         if known := noted or _left_by_another_library(kind, repository, revision):
@@ -269,60 +250,42 @@ def _sentences(kind: Kind, hub_id: HubId, file: str | None = None) -> Iterator[N
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
         shown = hub_id.unpinned if file or hub_id.revision == "main" else str(hub_id)
         what = shown + (f": {file}" if file else "")
-        if silence := _silence(cause):
-            raise Unreachable(f"{what}: {silence}") from None
-        raise HubError(f"{what}: {_refusal(cause, NOUNS[kind], hub_id.revision)}") from None
+        failure, sentence = _failure(cause, NOUNS[kind], hub_id.revision)
+        raise failure(f"{what}: {sentence}") from None
 
 
-def _silence(cause: BaseException) -> str | None:
-    """Why there was no answer, and what to do; None where there was one."""
+def _failure(cause: BaseException, noun: str, revision: str | None) -> tuple[type[HubError], str]:
+    """The kind of a failure; and what the Hub answered, why there was no answer, or what else went wrong."""
     from huggingface_hub import errors
 
-    if isinstance(cause, errors.OfflineModeIsEnabled):
-        return (
-            "not in the cache, and HF_HUB_OFFLINE forbids asking the Hub; unset it, or give a shipped name or a local "
-            "file or folder"
-        )
-    status = _status(cause)
-    if status is not None and (status >= 500 or status == 429):
-        return f"the Hub answered with an error ({status}); try again later, or give a local file or folder"
+    status = getattr(getattr(cause, "response", None), "status_code", None)
     slow = "Timeout" in type(cause).__name__
-    if slow or (status is None and isinstance(cause, errors.HTTPError)):
-        said = "did not answer in time" if slow else "cannot be reached"
-        return (
-            f"not in the cache, and the Hub {said}; check the network, or give a shipped name or a local file or folder"
-        )
-    return None
-
-
-def _refusal(cause: BaseException, noun: str, revision: str | None) -> str:
-    """What the Hub answered, or what else went wrong."""
-    from huggingface_hub import errors
-
+    local = "give a shipped name or a local file or folder"
     match cause:
+        case errors.OfflineModeIsEnabled():
+            return Unreachable, f"not in the cache, and HF_HUB_OFFLINE forbids asking the Hub; unset it, or {local}"
+        case _ if status is not None and (status >= 500 or status == 429):
+            remedy = "try again later, or give a local file or folder"
+            return Unreachable, f"the Hub answered with an error ({status}); {remedy}"
+        case _ if slow or (status is None and isinstance(cause, errors.HTTPError)):
+            said = "did not answer in time" if slow else "cannot be reached"
+            return Unreachable, f"not in the cache, and the Hub {said}; check the network, or {local}"
         case errors.GatedRepoError():
-            return (
-                f"the Hub gives this {noun} only to those who accepted its terms; accept them on its page and set "
-                "HF_TOKEN, or choose another one"
-            )
+            remedy = "accept them on its page and set HF_TOKEN, or choose another one"
+            return HubError, f"the Hub gives this {noun} only to those who accepted its terms; {remedy}"
         case errors.RevisionNotFoundError():
-            return f"the Hub knows this {noun}, but no revision {revision}"
+            return HubError, f"the Hub knows this {noun}, but no revision {revision}"
         case errors.RepositoryNotFoundError():
-            return (
-                f"neither an existing file or folder nor a {noun} that the Hub knows (a private one needs HF_TOKEN); "
-                "check the spelling"
-            )
+            known = f"a {noun} that the Hub knows (a private one needs HF_TOKEN)"
+            return HubError, f"neither an existing file or folder nor {known}; check the spelling"
         case errors.RemoteEntryNotFoundError():
-            return "the Hub lists this file and does not have it; choose another revision"
-        case _ if status := _status(cause):
-            return f"the Hub refused with an error ({status}); choose another one, or give a local file or folder"
+            return HubError, "the Hub lists this file and does not have it; choose another revision"
+        case _ if status:
+            remedy = "choose another one, or give a local file or folder"
+            return HubError, f"the Hub refused with an error ({status}); {remedy}"
         case _ if "Consistency check failed" in str(cause):
-            return "arrived incomplete, and nothing of it is used; run it again"
+            return HubError, "arrived incomplete, and nothing of it is used; run it again"
         case OSError():
             reason = "the disk is full" if cause.errno == errno.ENOSPC else cause.strerror or type(cause).__name__
-            return f"could not be downloaded ({reason})"
-    return f"could not be read from the Hub ({type(cause).__name__})"
-
-
-def _status(cause: BaseException) -> int | None:
-    return getattr(getattr(cause, "response", None), "status_code", None)
+            return HubError, f"could not be downloaded ({reason})"
+    return HubError, f"could not be read from the Hub ({type(cause).__name__})"

@@ -71,11 +71,7 @@ def save_predictions(table: pd.DataFrame, name: str, folder: Path | str = "predi
 
 
 def read_predictions(path: Path | str) -> pd.DataFrame:
-    """A table of predictions from its file, or those of all files of a folder, one after the other.
-
-    Raises:
-        InputError: for what holds no predictions.
-    """
+    """A table of predictions from its file, or those of all files of a folder; an `InputError` where there are none."""
     files = [Path(path)] if Path(path).is_file() else sorted(Path(path).glob("*.parquet"))
     if not files:
         raise InputError(f"{path}: there are no predictions (*.parquet)")
@@ -122,9 +118,7 @@ def label_ids_in(table: pd.DataFrame) -> np.ndarray:
 
 
 def right_by(table: pd.DataFrame, by: str = "seed") -> np.ndarray:
-    """Which examples one model got right in each of several runs, bool, `(runs, examples)`.
-
-    Only examples that every run answered are in it, in the order of their names.
+    """Which of the examples that all runs answered one model got right in each run, bool, `(runs, examples)` by name.
 
     Args:
         table: predictions of one model, an example once in each run.

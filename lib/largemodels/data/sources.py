@@ -50,9 +50,8 @@ class Part:
 def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     """The parts of a name that means data on the Hub, and None for any other; the Hub is not asked.
 
-    That is `organisation/name[:config][@revision]`, or the bare name of an old data set with its configuration
-    (`glue:sst2`). A bare name alone is none, because it is more likely a misspelt shipped one; nor is the name of
-    something that exists here, or one that ends like a data file.
+    That is `organisation/name[:config][@revision]`, or an old data set with its configuration (`glue:sst2`). A bare
+    name is more likely a misspelt shipped one; and what exists here, or ends like a data file, is a file.
     """
     text = str(name)
     parsed = hub.parse(text)
@@ -64,17 +63,14 @@ def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
 
 
 def fingerprint(name: str | os.PathLike[str]) -> str:
-    """What changes when the data do.
-
-    For local data a hexadecimal SHA-256 of the files' names and bytes; for the Hub `id@commit`.
+    """What changes when the data do: a hexadecimal SHA-256 of the files' names and bytes; for the Hub `id@commit`.
 
     Raises:
         InputError: for what is missing or cannot be read, or what only the Hub could show.
     """
     if repository := hub_id(name):
         return str(repository.at(hub.commit_of("dataset", repository)))
-    path = _existing(name)
-    digest = hashlib.sha256()
+    path, digest = Path(name).expanduser(), hashlib.sha256()
     saved = sorted(file for file in path.rglob("*") if file.suffix in (".arrow", ".json")) if _is_saved(path) else []
     for file in saved or local_files(name):
         digest.update(f"{file.relative_to(path) if saved else file.name}\0{_sha256(file)}\n".encode())
@@ -82,11 +78,7 @@ def fingerprint(name: str | os.PathLike[str]) -> str:
 
 
 def prepare(name: str | os.PathLike[str], progress: Progress | None = None) -> None:
-    """Download what `read` would need. Local data need nothing.
-
-    Raises:
-        InputError: for a repository without readable files, an unknown configuration, or what the Hub does not give.
-    """
+    """Download what `read` would need, and refuse what it would refuse of the Hub. Local data need nothing."""
     if repository := hub_id(name):
         _downloaded(repository, progress)
 
@@ -101,7 +93,7 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
         stem = repository.repository.rpartition("/")[2]
         files, names = _downloaded(repository, progress)
         return [Part(stem, split, read_table(path), {**names, **label_names(path)}) for path, split in files]
-    path = _existing(name)
+    path = Path(name).expanduser()
     if _is_saved(path):
         return _saved_parts(path)
     files = local_files(name)
@@ -112,26 +104,20 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
 
 
 def text_column(frame: pd.DataFrame, named: str | None, name: object) -> str:
-    """The column that is the text: the named one, one that is called so, or the only one of texts.
-
-    Raises:
-        InputError: for a named column that is missing, or where several could be it.
-    """
+    """The column that is the text: the named one, one that is called so, or the only one of texts."""
     columns = [str(column) for column in frame.columns]
     if named is not None:
         if named not in columns:
             raise InputError(f"{name}: there is no column {named}; there is {', '.join(columns)}")
         return named
     called = [known for column in TEXT_NAMES for known in columns if known.lower() == column]
-    texts = called or [column for column in columns if _is_text(frame[column])]
+    texts = called or [
+        column for column in columns if len(frame) and all(isinstance(value, str) for value in frame[column])
+    ]
     if len(texts) == 1 or called:
         return texts[0]
     which = f"which of {', '.join(texts)} is the text" if texts else f"none of {', '.join(columns)} is text"
     raise InputError(f"{name}: {which}? name it with text_column")
-
-
-def _is_text(column: pd.Series) -> bool:
-    return len(column) > 0 and all(isinstance(value, str) for value in column)
 
 
 def split_in(path: str) -> str | None:
@@ -144,12 +130,8 @@ def split_in(path: str) -> str | None:
 
 
 def local_files(name: str | os.PathLike[str]) -> list[Path]:
-    """The files that a local name stands for: itself, or the files of one kind directly in a folder.
-
-    Raises:
-        InputError: where there are none, or those of a folder are of several kinds.
-    """
-    path = _existing(name)
+    """The files that a local name stands for: itself, or the files of one kind directly in a folder."""
+    path = Path(name).expanduser()
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
             raise InputError(f"{name}: not a file of a known kind ({FORMS})")
@@ -166,13 +148,6 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
 def _is_data(file: str) -> bool:
     beside = _BESIDE_DATA.match(file) or file.startswith(".") or file in ("dataset_infos.json", *_SAVED)
     return file.lower().endswith(SUFFIXES) and not beside
-
-
-def _existing(name: str | os.PathLike[str]) -> Path:
-    path = Path(name).expanduser()
-    if not path.exists():
-        raise InputError(f"{name}: there is no such file or folder")
-    return path
 
 
 def _sha256(path: Path) -> str:
@@ -238,11 +213,7 @@ def _card(path: Path) -> dict[str, Any]:
 def _chosen_files(
     repository: hub.HubId, names: Sequence[str], card: dict[str, Any]
 ) -> tuple[str | None, list[tuple[str, str | None]]]:
-    """The configuration and its files with their splits, as the card or else the files' names tell.
-
-    Raises:
-        InputError: where no file can be read, or the configuration is unknown or has to be named.
-    """
+    """The configuration and its files with their splits, as the card or else the files' names tell."""
     from datasets.utils.metadata import MetadataConfigs
 
     readable = [name for name in names if _is_data(name.rpartition("/")[2])]

@@ -1,4 +1,7 @@
-"""A task's training, validation and test split: missing ones are made, and what they share is counted."""
+"""A task's training, validation and test split: missing ones are made, and what they share is counted.
+
+What cannot be split, or not be learnt from, is an `InputError` that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,7 @@ class Overlap:
 
 
 def check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: object) -> None:
-    """Refuse a split that came without rows, and one with a label that cannot be learnt.
-
-    Args:
-        frames: text and label by split; "" where the data name none.
-        labels: the labels' names.
-        name: the data's, for the message.
-    """
+    """Refuse a split (its name is "" where the data name none) without rows, or with a label that cannot be learnt."""
     for split, frame in frames.items():
         if frame.empty:
             raise InputError(
@@ -51,11 +48,7 @@ def check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: o
 
 
 def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], str]:
-    """The frames by the names of `SPLITS`, missing ones made, and where they come from in words.
-
-    Raises:
-        InputError: where there is no training split, or too few rows to make others of.
-    """
+    """The frames by the names of `SPLITS`, missing ones made, and where they come from in words."""
     import pandas as pd
 
     whole = [frames[split] for split in ("", "train") if split in frames]
@@ -90,11 +83,7 @@ def overlaps(frames: dict[str, pd.DataFrame]) -> tuple[tuple[Overlap, ...], dict
 def without_shared(
     frames: dict[str, pd.DataFrame], shared: dict[str, set[int]], labels: Sequence[str], name: object
 ) -> dict[str, pd.DataFrame]:
-    """The frames without the rows that stand in a later split.
-
-    Raises:
-        InputError: where that leaves a split without rows, or a label without training rows.
-    """
+    """The frames without the rows that stand in a later split; each keeps some, and training some of each label."""
     kept = {split: frame.drop(index=list(shared[split])).reset_index(drop=True) for split, frame in frames.items()}
     for split, frame in kept.items():
         if frame.empty:

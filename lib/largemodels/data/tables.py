@@ -25,10 +25,9 @@ FORMS = ", ".join(SUFFIXES)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The rows of a file, read as its suffix says.
+    """The rows of a file, read as its suffix says; a text file has one column, `text`, with a row a line.
 
-    A text file has one column, `text`, with a row for each line that is not blank. CSV is read with quotes, TSV
-    without them, as the format has it; every value of both is text.
+    CSV is read with quotes, TSV without them, as the format has it; every value of both is text.
 
     Raises:
         InputError: for a file that is empty, binary, not UTF-8 or not of its format.

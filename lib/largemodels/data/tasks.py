@@ -39,23 +39,16 @@ class TaskError(InputError):
 
 @dataclass(frozen=True)
 class Task:
-    """Labelled texts by split.
+    """Labelled texts by split."""
 
-    Attributes:
-        name: of the task, file, folder or Hub data set, as in `load`.
-        frames: by split ("train", "validation" and, unless the data come with an evaluation split, "test")
-            a table with the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`.
-        labels: the labels' names; a label's position is its id.
-        overlaps: what the splits share, counted before anything was dropped.
-        dropped: how many training rows were dropped because a row of another split resembles them.
-        provenance: what to record: the fingerprint, the columns, and where the splits come from.
-    """
-
-    name: str
+    name: str  # of the task, file, folder or Hub data set, as in `load`
+    # by split ("train", "validation" and, unless the data come with an evaluation split, "test") a table with
+    # the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`
     frames: dict[str, pd.DataFrame]
-    labels: tuple[str, ...]
-    overlaps: tuple[Overlap, ...] = ()
-    dropped: int = 0
+    labels: tuple[str, ...]  # the labels' names; a label's position is its id
+    overlaps: tuple[Overlap, ...] = ()  # what the splits share, counted before anything was dropped
+    dropped: int = 0  # how many training rows were dropped because a row of another split resembles them
+    # what to record: the fingerprint, the columns, and where the splits come from
     provenance: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -114,7 +107,7 @@ def load(
         return _sections(str(name), library, style, progress)
     if library or style:
         raise TaskError(f"{name}: library and style choose among the sentences of {SHIPPED[0]} only")
-    _check_exists(name)
+    data = fingerprint(name)
     with raised_as(TaskError):
         parts = sources.read(name, progress)
         columns = _columns(parts, text_column, label_column, pair_column, name)
@@ -123,24 +116,14 @@ def load(
         frames, made = splits.complete_splits(frames, name)
         overlaps, shared = splits.overlaps(frames)
         kept = splits.without_shared(frames, shared, labels, name) if drop else frames
-        provenance = {"fingerprint": sources.fingerprint(name), **columns, "splits": made, **notes}
+        provenance = {"fingerprint": data, **columns, "splits": made, **notes}
     return Task(str(name), kept, labels, overlaps, len(frames["train"]) - len(kept["train"]), provenance)
 
 
 def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
-    """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id.
-
-    Raises:
-        TaskError: for what is missing, or what only the Hub could show.
-    """
+    """What changes when the task's data do: a hexadecimal SHA-256, or `id@commit` for a Hub id."""
     if name in SHIPPED:
         return hashlib.sha256(f"{name} {corpora.fingerprint()}".encode()).hexdigest()
-    _check_exists(name)
-    with raised_as(TaskError):
-        return sources.fingerprint(name)
-
-
-def _check_exists(name: str | os.PathLike[str]) -> None:
     if name in corpora.SHIPPED:
         raise TaskError(f"{name} is a corpus without labels; the task made of it is {SHIPPED[0]}")
     if sources.hub_id(name) is None and not Path(name).expanduser().exists():
@@ -148,21 +131,17 @@ def _check_exists(name: str | os.PathLike[str]) -> None:
             f"{name}: no such task; give a shipped one ({', '.join(SHIPPED)}), a file or folder of labelled texts, or "
             "a Hub id (organisation/name)"
         )
+    with raised_as(TaskError):
+        return sources.fingerprint(name)
 
 
 # The shipped task
 
 
 def _sections(
-    name: str,
-    library: str | Sequence[str] | None,
-    style: str | Sequence[str] | None,
-    progress: Progress | None,
+    name: str, library: str | Sequence[str] | None, style: str | Sequence[str] | None, progress: Progress | None
 ) -> Task:
-    """The sentences of the documentation with their sections, in the corpus's splits.
-
-    The corpus holds no two look-alikes, so the splits share nothing. Labels keep their ids in every selection.
-    """
+    """The sentences of the documentation with their sections; labels keep their ids in every selection."""
     with raised_as(TaskError):
         frame = corpora.sentences(progress=progress)
     frame = frame[frame["section"].isin(corpora.LABELS)]
@@ -175,6 +154,7 @@ def _sections(
     table = frame.assign(text=frame["sentence"], label=frame["section"].map(ids).astype("int64"))
     kept = table[["text", "label", "library", "style", "document", "split"]]
     frames = {split: kept[kept["split"] == split].drop(columns="split").reset_index(drop=True) for split in SPLITS}
+    # The corpus holds no two look-alikes, so its splits share nothing.
     overlaps = tuple(Overlap(first, second, 0, 0) for first, second in combinations(SPLITS, 2))
     return Task(name, frames, corpora.LABELS, overlaps, 0, {"fingerprint": fingerprint(name), "splits": "the corpus's"})
 
@@ -293,11 +273,7 @@ def _plain(value: Any) -> Any:
 def _ids(
     values: Sequence[Any], class_names: Sequence[str] | None, name: object
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """The labels' names in the order of their ids, and the id of each value.
-
-    The order is the one that the data give, or else that of the numbers or of the alphabet: it does not depend on the
-    order of rows.
-    """
+    """The labels' names in the order of their ids (the data's, or of numbers or the alphabet), and each value's id."""
     kinds = {
         "number" if type(value) is int else "text" if type(value) is str else type(value).__name__ for value in values
     }

@@ -1,9 +1,9 @@
 """Adaptation without a label of the target domain: features made alike, examples weighted, answers trusted.
 
 Each remedy rests on an assumption about the change between the domains, which its docstring names; where that does not
-hold, it may do harm. Changed shares of the labels and their correction are in
-`largemodels.domain_adaptation.label_shift`, the training of a classifier with these losses in
-`largemodels.domain_adaptation.train`.
+hold, it may do harm. Source features are `(n, features)`, target features `(m, features)`; what does not fit is a
+`ValueError` that names the argument. Changed shares of the labels and their correction are in
+`largemodels.domain_adaptation.label_shift`, the training of a classifier with these losses in `.train`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from largemodels.base.checks import as_distributions
 from largemodels.domain_adaptation.distance import FOLDS, domain_log_odds
+from largemodels.domain_adaptation.label_shift import shares_for
 
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Variances of the Gaussian kernels, as multiples of the median squared distance."""
@@ -43,11 +44,8 @@ class _Reversal(torch.autograd.Function):
 def reverse_gradient(features: Tensor, strength: float = 1.0) -> Tensor:
     """The features as they are, whose gradient is multiplied by −strength on the way back.
 
-    Layers above learn to lower a loss, and layers below learn to raise the same loss (Ganin et al. 2016).
-
-    Args:
-        features: of any shape.
-        strength: λ, at least 0; with 0 no layer below learns from this loss.
+    Layers above learn to lower a loss, and layers below learn to raise the same loss (Ganin et al. 2016). With a
+    strength of 0 no layer below learns from it.
     """
     return _Reversal.apply(features, strength)
 
@@ -57,12 +55,6 @@ def reversal_schedule(progress: float) -> float:
 
     It rises from 0 towards 1, so that a domain classifier that knows nothing yet has no influence (Ganin et al. 2016,
     whose γ is 10 too).
-
-    Args:
-        progress: from 0 to 1.
-
-    Raises:
-        ValueError: for a progress outside 0 to 1.
     """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress: {progress} is not between 0 and 1")
@@ -79,25 +71,14 @@ class DomainCritic(nn.Module):
     """
 
     def __init__(self, features: int, seed: int = 0) -> None:
-        """Draw the weights.
-
-        Args:
-            features: numbers in a feature vector.
-            seed: of the weights; the global generator is left alone.
-        """
+        """Draw the weights for vectors of so many features; the global generator is left alone."""
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.layers = nn.Sequential(nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, source: Tensor, target: Tensor, strength: float = 1.0) -> Tensor:
-        """The domain classifier's cross-entropy, a scalar in nats; both domains count alike, whatever their sizes.
-
-        Args:
-            source: `(n, features)`.
-            target: `(m, features)`.
-            strength: of the reversal.
-        """
+        """The domain classifier's cross-entropy, a scalar in nats; both domains count alike, whatever their sizes."""
         of_source, of_target = (
             self.layers(reverse_gradient(domain, strength)).squeeze(-1) for domain in (source, target)
         )
@@ -113,15 +94,6 @@ def coral(source: ArrayLike, target: ArrayLike, ridge: float = 1.0) -> np.ndarra
     labels. With a ridge of 0 the covariances become equal. It assumes that the domains differ by a symmetric linear
     map, such as a stretch of each feature; a rotation it cannot undo, and where the labels' shares differ, it moves
     the classes for the wrong reason.
-
-    Args:
-        source: `(n, features)`.
-        target: `(m, features)`.
-        ridge: added to the diagonal of both covariances.
-
-    Raises:
-        ValueError: for features that do not fit each other, fewer than two rows, or a source covariance without
-            inverse.
     """
     source, target = _pair(np.asarray(source, dtype=float), np.asarray(target, dtype=float))
     identity = ridge * np.eye(source.shape[1])
@@ -144,13 +116,6 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
 
     Follows Sun and Saenko 2016. It is a loss on features that learn, under the assumptions of `coral`, except that the
     map may be any that the network can compute. Means are left alone.
-
-    Args:
-        source: `(n, features)`.
-        target: `(m, features)`.
-
-    Raises:
-        ValueError: for features that do not fit each other, or fewer than two rows.
     """
     source, target = _pair(source, target)
     first, second = (torch.cov(domain.T).reshape(source.shape[1], -1) for domain in (source, target))
@@ -163,15 +128,8 @@ def mmd_squared(source: Tensor, target: Tensor, variance: float | Tensor | None 
     Its expectation is 0 if and only if the distributions are the same: with k the mean of Gaussian kernels
     exp(−‖x − y‖² / 2σ²), it is the mean of k within the source, without a point's own, plus that within the target,
     less twice the mean between them (Gretton et al. 2012, lemma 6). Variances σ² are `BANDWIDTHS` times the median
-    squared distance of all pairs. As a loss it makes features alike, under the assumption of `DomainCritic`.
-
-    Args:
-        source: `(n, features)`.
-        target: `(m, features)`.
-        variance: the scale in place of the median; no gradient passes through either.
-
-    Raises:
-        ValueError: for features that do not fit each other, or fewer than two rows.
+    squared distance of all pairs, or `variance` where it is not None; no gradient passes through either. As a loss it
+    makes features alike, under the assumption of `DomainCritic`.
     """
     source, target = _pair(source, target)
     n, m = len(source), len(target)
@@ -199,11 +157,7 @@ def _squared_distances(rows: Tensor) -> Tensor:
 
 
 def importance_weights(
-    source: ArrayLike,
-    target: ArrayLike,
-    *,
-    largest: float | None = None,
-    seed: int = 0,
+    source: ArrayLike, target: ArrayLike, *, largest: float | None = None, seed: int = 0
 ) -> np.ndarray:
     """The weights with which the source looks like the target: `(n,)`, of mean 1.
 
@@ -217,9 +171,6 @@ def importance_weights(
         target: `(m, features)`, sparse or not.
         largest: the weight, before scaling, that larger ones are cut to: less variance, some bias.
         seed: of the folds.
-
-    Raises:
-        ValueError: for features that do not fit each other, or fewer rows than folds.
     """
     from scipy import sparse
     from sklearn.model_selection import StratifiedKFold
@@ -237,11 +188,7 @@ def importance_weights(
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
-    """The number of equally weighted examples that weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965).
-
-    Raises:
-        ValueError: for weights below 0, or none above.
-    """
+    """The number of equally weighted examples that weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965)."""
     weights = np.asarray(weights, dtype=float)
     if not (weights >= 0).all() or not weights.any():
         raise ValueError("weights: they are not numbers of at least 0, one of them above")
@@ -263,17 +210,12 @@ def confident_pseudo_labels(
         number: of examples to take, over all classes.
         shares: of each class, `(classes,)`, such as the source's labels have or `label_shift` estimates of the
             target's; without them, those of the answers.
-
-    Raises:
-        ValueError: for rows that are no distributions, or shares that do not fit the classes.
     """
     rows = as_distributions(probabilities)
     answers, confidence = rows.argmax(1), rows.max(1)
     if shares is None:
         shares = np.bincount(answers, minlength=rows.shape[1]) / len(rows)
-    shares = as_distributions([shares], "shares")[0]
-    if len(shares) != rows.shape[1]:
-        raise ValueError(f"shares: {len(shares)} for {rows.shape[1]} classes")
+    shares = shares_for(rows, shares, "shares")
     order = np.argsort(-confidence, kind="stable")
     taken = [order[answers[order] == label][: round(number * share)] for label, share in enumerate(shares)]
     places = np.sort(np.concatenate(taken))

@@ -1,6 +1,7 @@
 """How far are two domains apart? By a classifier between them, by their words, and by a bound on the error.
 
-The part of a difference that lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`.
+The part of a difference that lies in the labels' shares is in `largemodels.domain_adaptation.label_shift`. Features or
+documents that do not fit each other are a `ValueError`.
 """
 
 from __future__ import annotations
@@ -23,25 +24,15 @@ FOLDS = 5  # of every cross-validation between domains
 
 @dataclass(frozen=True)
 class ADistance:
-    """How well a classifier tells two domains apart.
+    """How well a classifier tells two domains apart."""
 
-    Attributes:
-        distance: 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0.
-        low: the lower end of its interval.
-        high: the upper end.
-        error: the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares.
-        n: examples.
-        by_chance: distances with the domains permuted, `(permutations,)`: of no difference at all.
-        p: of the permutation test that there is no difference, never 0; NaN without permutations.
-    """
-
-    distance: float
-    low: float
-    high: float
-    error: float
-    n: int
-    by_chance: np.ndarray
-    p: float
+    distance: float  # 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0
+    low: float  # the lower end of its interval
+    high: float  # the upper end
+    error: float  # the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares
+    n: int  # examples
+    by_chance: np.ndarray  # distances with the domains permuted, `(permutations,)`: of no difference at all
+    p: float  # of the permutation test that there is no difference, never 0; NaN without permutations
 
     @property
     def near_zero(self) -> bool:
@@ -77,7 +68,6 @@ def proxy_a_distance(
 
     Raises:
         InputError: if a domain has fewer documents than there are folds.
-        ValueError: for features or documents that do not fit each other.
     """
     features = _features(source, target)
     sizes = [np.shape(domain)[0] for domain in (source, target)]
@@ -197,15 +187,10 @@ def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class VocabularyOverlap:
-    """The words of the target that the source does not have.
+    """The words of the target that the source does not have."""
 
-    Attributes:
-        target_tokens: running words of the target.
-        unseen_tokens: those of them that the source does not have.
-    """
-
-    target_tokens: int
-    unseen_tokens: int
+    target_tokens: int  # running words of the target
+    unseen_tokens: int  # those of them that the source does not have
 
     @property
     def unseen_tokens_share(self) -> float:
@@ -214,13 +199,9 @@ class VocabularyOverlap:
 
 
 def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> VocabularyOverlap:
-    """The new words of the target, in small letters and without punctuation.
+    """The new words of the target's texts, in small letters and without punctuation.
 
     Compare samples of one size: the fewer the texts of the source, the more words are new.
-
-    Args:
-        source: texts.
-        target: texts.
 
     Raises:
         InputError: for a domain without any word.
@@ -236,18 +217,14 @@ def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> Vocabula
 
 @dataclass(frozen=True)
 class BoundTerms:
-    """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010).
+    """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010)."""
 
-    Attributes:
-        source_error: ε_S, the classifier's error on held-out source examples.
-        half_distance: ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier,
-            fitted to a sample, and so more likely too small than too large.
-        joint_error: λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN
-            where it is unknown, since it takes labels of the target.
-    """
-
-    source_error: float
+    source_error: float  # ε_S, the classifier's error on held-out source examples
+    # ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier, fitted
+    # to a sample, and so more likely too small than too large
     half_distance: float
+    # λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN where
+    # it is unknown, since it takes labels of the target.
     joint_error: float = math.nan
 
     @property
@@ -258,9 +235,7 @@ class BoundTerms:
 
 
 def bound_terms(
-    source_right: ArrayLike,
-    distance: ADistance,
-    joint_right: tuple[ArrayLike, ArrayLike] | None = None,
+    source_right: ArrayLike, distance: ADistance, joint_right: tuple[ArrayLike, ArrayLike] | None = None
 ) -> BoundTerms:
     """The terms of ε_T ≤ ε_S + ½ d_HΔH + λ that samples give; it holds for two classes and large samples.
 
@@ -268,9 +243,6 @@ def bound_terms(
         source_right: whether the classifier gets held-out source examples right, `(n,)`, bool.
         distance: of the domains, in the features that the classifier reads; below 0 it counts as 0.
         joint_right: whether a classifier that learnt from both gets held-out examples of source and of target right.
-
-    Raises:
-        ValueError: if there are no examples.
     """
     for right in (source_right, *(joint_right or ())):
         if not np.size(right):

@@ -22,44 +22,29 @@ from largemodels.fine_tuning.trials import draw, fixed
 
 @dataclass(frozen=True)
 class Domain:
-    """A task's examples in one domain.
+    """A task's examples in one domain."""
 
-    Attributes:
-        name: of the domain, for people.
-        train: text and label, with document where the data have it.
-        validation: the same columns; settings are chosen by them, in the source alone.
-        test: the same columns; results are about them.
-        labels: names of the classes.
-        reading: sentence, document and library: all text of the domain that may be read without a label, which is that
-            of the training examples or, for the documentation, every sentence of the training documents.
-        held_out: the same columns: text that nothing reads, of the validation examples or documents.
-    """
-
-    name: str
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    labels: tuple[str, ...]
+    name: str  # of the domain, for people
+    train: pd.DataFrame  # text and label, with document where the data have it
+    validation: pd.DataFrame  # the same columns; settings are chosen by them, in the source alone
+    test: pd.DataFrame  # the same columns; results are about them
+    labels: tuple[str, ...]  # names of the classes
+    # sentence, document and library: all text of the domain that may be read without a label, which is that
+    # of the training examples or, for the documentation, every sentence of the training documents
     reading: pd.DataFrame
-    held_out: pd.DataFrame
+    held_out: pd.DataFrame  # the same columns: text that nothing reads, of the validation examples or documents
 
 
 def load_domain(
     dataset: str, libraries: Sequence[str] = (), *, text_column: str | None = None, label_column: str | None = None
 ) -> Domain:
-    """A domain from a data set; of the documentation, from some of its libraries.
+    """A domain from a data set, as for `tasks.load`; of `pydocs-sections`, from some of its libraries, or from all.
 
     Data whose test labels are secret are judged by their validation split, and settings are chosen by some of the
     training examples.
 
-    Args:
-        dataset: as for `tasks.load`.
-        libraries: keys of `corpora.LIBRARIES`, for `pydocs-sections` alone; all without any.
-        text_column: as for `tasks.load`.
-        label_column: as for `tasks.load`.
-
     Raises:
-        InputError: for data that are no task, or libraries of other data.
+        InputError: for data that are no task.
     """
     shipped = dataset in tasks.SHIPPED
     task = tasks.load(
@@ -83,15 +68,9 @@ def load_domain(
 
 
 def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train") -> pd.DataFrame:
-    """The sentences of a corpus that stand in one split: sentence, document and library.
+    """The sentences of a corpus that stand in one split: sentence, document and library; an `InputError` for none.
 
-    Args:
-        corpus: as for `corpora.sentences`.
-        libraries: of the documentation alone, some of its libraries; all without any.
-        split: "train", "validation" or "test".
-
-    Raises:
-        InputError: if there are none.
+    Of `pydocs` those of some libraries, or of all.
     """
     everything = corpora.sentences(corpus)
     kept = everything["split"] == split
@@ -137,33 +116,20 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
 
 @dataclass(frozen=True)
 class Draw:
-    """The examples and texts that one seed learns from, and those that judge it.
+    """The examples and texts that one seed learns from, and those that judge it."""
 
-    Attributes:
-        labels: names of the classes.
-        labelled: source examples to learn from.
-        validation: source examples that settings are chosen by, the same for every seed.
-        unlabelled: target texts without a label: `remedies` never asks for one.
-        few: target examples with their labels, for the remedy that has some.
-        ceiling: as many target examples with their labels as the source has, for the comparison that knows them.
-        judged: target examples that answers are counted on, the same for every seed.
-        target_text: sentence, document and library of all text of the target that may be read.
-        task_text: the same columns, of the texts of `labelled` and `unlabelled` alone.
-        control_text: the same columns, of a domain that has nothing to do with the target.
-        held_text: the same columns, of target text that nothing reads: reading is judged by it.
-    """
-
-    labels: tuple[str, ...]
-    labelled: pd.DataFrame
-    validation: pd.DataFrame
-    unlabelled: pd.DataFrame
-    few: pd.DataFrame
+    labels: tuple[str, ...]  # names of the classes
+    labelled: pd.DataFrame  # source examples to learn from
+    validation: pd.DataFrame  # source examples that settings are chosen by, the same for every seed
+    unlabelled: pd.DataFrame  # target texts without a label: `remedies` never asks for one
+    few: pd.DataFrame  # target examples with their labels, for the remedy that has some
+    # as many target examples with their labels as the source has, for the comparison that knows them
     ceiling: pd.DataFrame
-    judged: pd.DataFrame
-    target_text: pd.DataFrame
-    task_text: pd.DataFrame
-    control_text: pd.DataFrame
-    held_text: pd.DataFrame
+    judged: pd.DataFrame  # target examples that answers are counted on, the same for every seed
+    target_text: pd.DataFrame  # sentence, document and library of all text of the target that may be read
+    task_text: pd.DataFrame  # the same columns, of the texts of `labelled` and `unlabelled` alone
+    control_text: pd.DataFrame  # the same columns, of a domain that has nothing to do with the target
+    held_text: pd.DataFrame  # the same columns, of target text that nothing reads: reading is judged by it
 
 
 def draw_pair(
@@ -183,14 +149,11 @@ def draw_pair(
         source: the domain that has labels.
         target: the other, with the source's classes, see `with_labels_of`.
         control_text: sentence, document and library.
-        labelled: source examples.
+        labelled: source examples, at least two classes of them.
         unlabelled: target texts.
         few: target labels.
         judged: test examples of the target, and validation examples of the source.
         seed: of the draw.
-
-    Raises:
-        InputError: if too few of two classes are drawn.
     """
     learnt, texts = draw(source.train, labelled, seed), _sample(target.train, unlabelled, seed)
     return Draw(

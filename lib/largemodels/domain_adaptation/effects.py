@@ -49,10 +49,8 @@ def effects(answers: pd.DataFrame) -> pd.DataFrame:
 
     `targets_of` tells targets apart; where there are several, a last one, "all", has the examples of all of them.
     Columns: target, method, seeds, n (examples), base_accuracy and accuracy (means over seeds), difference with low and
-    high (95%, over seeds and documents: `spread.seed_and_test_interval`), p, and p_holm, corrected for all rows.
-
-    Args:
-        answers: predictions whose model is the method, with a seed in each row.
+    high (95%, over seeds and documents: `spread.seed_and_test_interval`), p, and p_holm, corrected for all rows. The
+    model of the answers is the method.
 
     Raises:
         InputError: for answers without "nothing" or of "nothing" alone, of fewer than two seeds, or of a method that
@@ -86,11 +84,7 @@ def _by_target(answers: pd.DataFrame) -> dict[str, dict[str, pd.DataFrame]]:
 
 
 def _right_answers(answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Whether each method was right with each seed (rows) about each example and its document (columns): 0 or 1.
-
-    Raises:
-        InputError: for a method that did not answer the same examples with every seed.
-    """
+    """Whether each method was right with each seed (rows) about each example and its document (columns): 0 or 1."""
     table = answers.assign(
         occurrence=answers.groupby(["seed", "model", "example"]).cumcount(),
         document=answers["document" if "document" in answers else "example"].fillna(answers["example"]).astype(str),
@@ -158,10 +152,6 @@ def effects_figure(table: pd.DataFrame, *, axes: Sequence[Axes]) -> None:
     """Draw the differences of `effects` with their intervals, one panel a target; filled where they survive correction.
 
     A difference below `LOWEST` is written at the edge.
-
-    Args:
-        table: the result of `effects`.
-        axes: as many as there are targets, side by side.
     """
     methods = list(dict.fromkeys(table["method"]))[::-1]
     heights = np.arange(len(methods))

@@ -2,7 +2,8 @@
 
 The shares of the target can be estimated without a label there from the answers of a source classifier, if a class
 looks the same in both domains: p(x | y) stays, p(y) changes. What else may shift is in
-`largemodels.domain_adaptation.distance`.
+`largemodels.domain_adaptation.distance`. Labels that are no classes, rows or shares that are no distributions of the
+same classes, and inputs of other lengths are a `ValueError` that names the argument.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions
 
 _TOLERANCE = 1e-6  # the estimate of the shares ends when no share moves by more,
 _MOST_ROUNDS = 10_000  # or after so many rounds
@@ -21,42 +22,25 @@ _MOST_ROUNDS = 10_000  # or after so many rounds
 
 @dataclass(frozen=True)
 class LabelShift:
-    """How the shares of the classes differ.
+    """How the shares of the classes differ."""
 
-    Attributes:
-        source: share of each class, `(classes,)`.
-        target: share of each class, `(classes,)`.
-        total_variation: half the sum of their absolute differences, from 0 (equal) to 1 (no class in common).
-        by_chance: its mean if both were drawn from one distribution, which is not 0.
-        p: of the permutation test of no shift, never 0.
-    """
-
-    source: np.ndarray
-    target: np.ndarray
-    total_variation: float
-    by_chance: float
-    p: float
+    source: np.ndarray  # share of each class, `(classes,)`
+    target: np.ndarray  # share of each class, `(classes,)`
+    total_variation: float  # half the sum of their absolute differences, from 0 (equal) to 1 (no class in common)
+    by_chance: float  # its mean if both were drawn from one distribution, which is not 0
+    p: float  # of the permutation test of no shift, never 0
 
 
 @dataclass(frozen=True)
 class AccuracyDrop:
-    """The part of a fall in accuracy that the shares of the labels explain; every number is `(value, low, high)`.
+    """The part of a fall in accuracy that the shares of the labels explain; every number is `(value, low, high)`."""
 
-    Attributes:
-        source: the accuracy on the source's test examples.
-        target: the accuracy on the target's.
-        reweighted: the accuracy on the source with the target's shares of the classes.
-        total: source less target, the sum of the next two.
-        by_labels: source less reweighted, which the shares explain.
-        rest: reweighted less target, where a class looks different or means something else.
-    """
-
-    source: tuple[float, float, float]
-    target: tuple[float, float, float]
-    reweighted: tuple[float, float, float]
-    total: tuple[float, float, float]
-    by_labels: tuple[float, float, float]
-    rest: tuple[float, float, float]
+    source: tuple[float, float, float]  # the accuracy on the source's test examples
+    target: tuple[float, float, float]  # the accuracy on the target's
+    reweighted: tuple[float, float, float]  # the accuracy on the source with the target's shares of the classes
+    total: tuple[float, float, float]  # source less target, the sum of the next two
+    by_labels: tuple[float, float, float]  # source less reweighted, which the shares explain
+    rest: tuple[float, float, float]  # reweighted less target, where a class looks different or means something else
 
 
 def label_shift(
@@ -78,9 +62,6 @@ def label_shift(
         documents: of the source's and of the target's examples.
         resamples: permutations; p is at least 1 / (resamples + 1).
         seed: of the permutations.
-
-    Raises:
-        ValueError: for labels that are no classes, or documents that do not fit them.
     """
     counts = _class_counts((source, target), documents)
     of_source, of_target = (domain.sum(0) for domain in counts)
@@ -134,8 +115,7 @@ def explain_drop(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: for labels that are no classes, inputs of different lengths, or a class of the target that the
-            source has no example of.
+        ValueError: for a class of the target that the source has no example of.
     """
     of_all = _class_counts((source_labels, target_labels), documents)
     rights = (np.asarray(source_right, dtype=bool), np.asarray(target_right, dtype=bool))
@@ -180,12 +160,9 @@ def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: Array
     Args:
         target_probabilities: a source classifier's, `(m, classes)`, each row a distribution.
         source_shares: the classes' in the classifier's training data, `(classes,)`.
-
-    Raises:
-        ValueError: for rows that are no distributions, or shares of other classes.
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
-    source_shares = shares = _shares_for(rows, source_shares, "source_shares")
+    source_shares = shares = shares_for(rows, source_shares, "source_shares")
     for _ in range(_MOST_ROUNDS):
         moved = with_shares(rows, source_shares, shares).mean(0)
         if np.abs(moved - shares).max() <= _TOLERANCE:
@@ -197,21 +174,19 @@ def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: Array
 def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_shares: ArrayLike) -> np.ndarray:
     """A source classifier's probabilities where the classes have other shares, `(m, classes)`: Bayes' rule.
 
-    Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002).
-
-    Raises:
-        ValueError: for rows or shares that are no distributions of the same classes, or a share of 0 in the source.
+    Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002). No
+    class has a share of 0 in the source.
     """
     rows = as_distributions(probabilities)
-    before = _shares_for(rows, source_shares, "source_shares")
-    after = _shares_for(rows, target_shares, "target_shares")
+    before = shares_for(rows, source_shares, "source_shares")
+    after = shares_for(rows, target_shares, "target_shares")
     if not before.all():
         raise ValueError(f"source_shares: class {int(before.argmin())} has none, so nothing is known of it")
     moved = rows * (after / before)
     return moved / np.maximum(moved.sum(1, keepdims=True), np.finfo(float).tiny)
 
 
-def _shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:
+def shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:
     """The shares as float64, `(classes,)`, after a check that they are a distribution of the classes of the rows."""
     shares = as_distributions([shares], name)[0]
     if len(shares) != rows.shape[1]:

@@ -67,63 +67,39 @@ LARGEST_WEIGHT = 10.0  # of a source example in importance weighting
 
 @dataclass(frozen=True)
 class Setting:
-    """The training that all remedies share.
+    """The training that all remedies share."""
 
-    Attributes:
-        model: the checkpoint to start from.
-        tokenizer: the model's.
-        max_length: tokens of a text at most.
-        epochs: passes over the labelled source examples; their steps are those of every remedy.
-        learning_rate: of learning from labels, its peak.
-        batch_tokens: of a batch of labelled texts.
-        warmup: share of the steps in which a rate rises.
-        reading_steps: optimizer steps of masked language modelling, for remedies that read.
-        reading_rate: of reading, its peak.
-        reading_tokens: of a batch that is read.
-        seed: of everything random.
-        weights: of the losses that make features alike, by method.
-    """
-
-    model: str
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int
-    epochs: int = 3
-    learning_rate: float = 1e-3
-    batch_tokens: int = 512
-    warmup: float = 0.1
-    reading_steps: int = 100
-    reading_rate: float = 1e-3
-    reading_tokens: int = 1024
-    seed: int = 0
+    model: str  # the checkpoint to start from
+    tokenizer: PreTrainedTokenizerBase  # the model's
+    max_length: int  # tokens of a text at most
+    epochs: int = 3  # passes over the labelled source examples; their steps are those of every remedy
+    learning_rate: float = 1e-3  # of learning from labels, its peak
+    batch_tokens: int = 512  # of a batch of labelled texts
+    warmup: float = 0.1  # share of the steps in which a rate rises
+    reading_steps: int = 100  # optimizer steps of masked language modelling, for remedies that read
+    reading_rate: float = 1e-3  # of reading, its peak
+    reading_tokens: int = 1024  # of a batch that is read
+    seed: int = 0  # of everything random
+    # of the losses that make features alike, by method
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
 
 @dataclass(frozen=True)
 class AdaptedClassifier:
-    """A remedy's answers about the target, and the classifier that gave them.
+    """A remedy's answers about the target, and the classifier that gave them."""
 
-    Attributes:
-        trial: the answers to `Draw.judged`, with the seconds of the whole remedy.
-        classifier: None for remedies whose answers are not those of a network.
-        note: a remark on this training, in words; "" for none.
-        reading_loss: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats.
-    """
-
-    trial: Trial
-    classifier: PreTrainedModel | None = None
-    note: str = ""
+    trial: Trial  # the answers to `Draw.judged`, with the seconds of the whole remedy
+    classifier: PreTrainedModel | None = None  # None for remedies whose answers are not those of a network
+    note: str = ""  # a remark on this training, in words; "" for none
+    # of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats
     reading_loss: float = math.nan
 
 
 def adapted(method: Method, draw: Draw, setting: Setting, base: AdaptedClassifier | None = None) -> AdaptedClassifier:
     """The result of a remedy.
 
-    Args:
-        method: the remedy.
-        draw: the examples and texts to learn from.
-        setting: of the training.
-        base: the result of "nothing" with the same draw and setting, for remedies that start from its answers; trained
-            here if missing. Its seconds count as theirs.
+    Remedies that start from the answers of "nothing" take its result with the same draw and setting, `base`, which is
+    trained here if missing; its seconds count as theirs.
 
     Raises:
         InputError: for a checkpoint without masked-language head and a remedy that reads.
@@ -210,9 +186,9 @@ def answers(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) 
 
 
 def _reader(texts: Sequence[pd.DataFrame], setting: Setting) -> PreTrainedModel:
-    """The checkpoint's masked language model after it has read the texts, one after the other.
+    """The checkpoint's masked language model after it has read the texts, each for an equal part of `reading_steps`.
 
-    Together they get `reading_steps`, in equal parts (DAPT and TAPT: Gururangan et al. 2020).
+    Reading text of the domain is DAPT, and that of the task TAPT (Gururangan et al. 2020).
     """
     network = load_masked_lm(setting.model)
     for place, text in enumerate(texts):
@@ -289,15 +265,14 @@ def _aligned(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedCl
     """
     from sklearn.linear_model import LogisticRegression
 
-    def features(examples: pd.DataFrame) -> np.ndarray:
-        return features_of(base.classifier, setting.tokenizer, examples, max_length=setting.max_length)
-
-    source, target = features(draw.validation), features(draw.unlabelled)
+    source, target, judged = (
+        _features(base.classifier, examples, setting) for examples in (draw.validation, draw.unlabelled, draw.judged)
+    )
     scale = source.std(0) + 1e-6
     moved = coral(source / scale, target / scale)
     head = LogisticRegression(max_iter=1000).fit(moved, draw.validation["label"])
     logs = np.full((len(draw.judged), len(draw.labels)), np.log(NEVER))
-    logs[:, head.classes_] = head.predict_log_proba(features(draw.judged) / scale).clip(np.log(NEVER))
+    logs[:, head.classes_] = head.predict_log_proba(judged / scale).clip(np.log(NEVER))
     return AdaptedClassifier(Trial("", logs))
 
 
@@ -311,23 +286,19 @@ _AFTER: dict[str, Callable[[Draw, Setting, AdaptedClassifier], AdaptedClassifier
 
 def distance_of_features(network: PreTrainedModel, draw: Draw, setting: Setting) -> float:
     """The proxy A-distance of labelled source and unlabelled target texts in the features of the network."""
-    features = [
-        features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
-        for examples in (draw.labelled, draw.unlabelled)
-    ]
+    features = [_features(network, examples, setting) for examples in (draw.labelled, draw.unlabelled)]
     return proxy_a_distance(*features, seed=setting.seed).distance
 
 
+def _features(network: PreTrainedModel, examples: pd.DataFrame, setting: Setting) -> np.ndarray:
+    return features_of(network, setting.tokenizer, examples, max_length=setting.max_length)
+
+
 def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """The weights of the alignment losses judged without a label of the target: a row each.
+    """The weights to be tried for each alignment loss, judged without a label of the target: a row each.
 
     Columns: method, weight, source_accuracy (on the source's validation examples) and distance
     (`distance_of_features`). The first row is "nothing", of weight 0.
-
-    Args:
-        draw: the examples and texts to learn from.
-        setting: of the training.
-        tried: weights by method.
     """
     trials = [("nothing", 0.0), *((name, weight) for name, weights in tried.items() for weight in weights)]
     rows = []
@@ -343,13 +314,9 @@ def weight_trials(draw: Draw, setting: Setting, tried: Mapping[str, Sequence[flo
 def answers_across(
     domains: dict[str, pd.DataFrame], judged: dict[str, pd.DataFrame], labels: Sequence[str], setting: Setting
 ) -> dict[str, np.ndarray]:
-    """The log-probabilities of a classifier for each domain about the test examples of all, `(examples, classes)`.
+    """The answers of a classifier trained on each domain: log-probabilities, `(examples, classes)`, by domain.
 
-    Args:
-        domains: for each name, examples to learn from.
-        judged: for each name, test examples; answers are to all of them, one domain after the other.
-        labels: names of the classes.
-        setting: of the training.
+    All are about the test examples of all domains, one domain after the other.
     """
     test, logs = pd.concat(judged.values()), {}
     for name, examples in domains.items():

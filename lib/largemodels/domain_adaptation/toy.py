@@ -42,21 +42,13 @@ _STEPS = 600  # of a network's training
 
 @dataclass(frozen=True)
 class ToyDomains:
-    """Points of two domains.
+    """Points of two domains."""
 
-    Attributes:
-        name: what has changed from one to the other.
-        source: `(n, 2)`.
-        source_labels: 0 or 1, `(n,)`.
-        target: `(n, 2)`.
-        target_labels: 0 or 1, `(n,)`, for judging alone.
-    """
-
-    name: str
-    source: np.ndarray
-    source_labels: np.ndarray
-    target: np.ndarray
-    target_labels: np.ndarray
+    name: str  # what has changed from one to the other
+    source: np.ndarray  # `(n, 2)`
+    source_labels: np.ndarray  # 0 or 1, `(n,)`
+    target: np.ndarray  # `(n, 2)`
+    target_labels: np.ndarray  # 0 or 1, `(n,)`, for judging alone
 
 
 def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:
@@ -153,13 +145,7 @@ def adapt(domains: ToyDomains, method: str, *, seed: int = 0) -> Predictor:
     "nothing", "coral", "weights", "self-training" and "shares" are logistic regressions, so their boundary is a line;
     "network", "dann", "deep coral" and "mmd" are one small network, without and with a loss on both domains.
 
-    Args:
-        domains: to learn from.
-        method: one of `METHODS`; its baseline is "nothing", or for a network "network".
-        seed: of the network's weights, or of the folds of importance weighting.
-
-    Raises:
-        ValueError: for an unknown method.
+    The seed is that of the network's weights, or of the folds of importance weighting.
     """
     if method not in METHODS:
         raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
@@ -243,12 +229,8 @@ def remedy_table(
     """The gain of each remedy over several draws of the domains: one row a method.
 
     Columns: method; accuracy, the mean on other target points; compared_with, "network" for networks and "nothing" for
-    the others; difference to that, with low and high (95%, Student's t over the draws, which are paired).
-
-    Args:
-        draw: called as `draw(seed=seed)`, such as `stretched_gaussians`.
-        methods: some of `METHODS`.
-        seeds: at least two.
+    the others; difference to that, with low and high (95%, Student's t over the draws, which are paired). Domains are
+    drawn by `draw(seed=seed)`, for two seeds or more.
     """
     accuracies: dict[str, list[float]] = {name: [] for name in (*methods, *map(_baseline, methods))}
     for seed in seeds:
@@ -271,14 +253,6 @@ def boundary_figure(domains: ToyDomains, predictors: Mapping[str, Predictor], *,
     """Draw the boundary of each classifier over the points of both domains, one panel each, with its target accuracy.
 
     Source points are small and pale, target points large; classes have the palette's first two colours and markers.
-
-    Args:
-        domains: the points.
-        predictors: for each name, such as "before" and "after", a classifier.
-        axes: as many, of `style.panels`.
-
-    Raises:
-        ValueError: unless there are as many axes as classifiers.
     """
     if len(axes) != len(predictors):
         raise ValueError(f"axes: {len(axes)} for {len(predictors)} classifiers")

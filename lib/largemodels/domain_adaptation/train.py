@@ -53,9 +53,6 @@ class TwoDomainBatches(LabelledBatches):
             tokenizer: the model's.
             batch_tokens: tokens of source texts in a batch at most; with the target's there are about twice as many.
             **options: max_length, seed, token_types and batches, as for `LabelledBatches`.
-
-        Raises:
-            InputError: if a domain has no texts, or only one of them has pairs.
         """
         if ("text_pair" in source) != ("text_pair" in target):
             raise InputError("target: pairs of texts and single texts do not go together")
@@ -90,13 +87,7 @@ class AlignedClassifier(nn.Module):
     """
 
     def __init__(self, classifier: PreTrainedModel, method: Alignment, weight: float = 1.0, seed: int = 0) -> None:
-        """Wrap a classifier.
-
-        Args:
-            classifier: the model.
-            method: "dann", "coral" or "mmd".
-            weight: of the added loss; for "dann" of the reversed gradient, and the critic learns at full weight.
-            seed: of the critic's weights.
+        """Wrap a classifier; with "dann" the weight is the reversed gradient's, and the critic learns at full weight.
 
         Raises:
             InputError: for an unknown method, or a model whose last layer does not read one vector a text.
@@ -146,11 +137,8 @@ class AlignedClassifier(nn.Module):
 def _last_linear(classifier: PreTrainedModel) -> nn.Linear:
     """The layer that gives the logits."""
     inside = f"{classifier.base_model_prefix}."
-    layers = [
-        module
-        for name, module in classifier.named_modules()
-        if isinstance(module, nn.Linear) and not name.startswith(inside)
-    ]
+    modules = classifier.named_modules()
+    layers = [each for name, each in modules if isinstance(each, nn.Linear) and not name.startswith(inside)]
     if not layers or layers[-1].out_features != classifier.config.num_labels:
         raise InputError(f"method: {classifier.config.model_type} ends in no linear layer; take another model")
     return layers[-1]
@@ -177,12 +165,7 @@ def features_of(
 ) -> np.ndarray:
     """The inputs of a classifier's last linear layer for each text, `(examples, features)`.
 
-    Args:
-        classifier: a sequence classifier; it is left in evaluation mode.
-        tokenizer: the model's.
-        examples: text and, for pairs, text_pair.
-        max_length: tokens of a text at most.
-        batch_tokens: tokens that are computed at a time; the features do not depend on it.
+    The classifier is left in evaluation mode; so many tokens are computed at a time, which changes no feature.
 
     Raises:
         InputError: for a model whose last layer does not read one vector a text.
@@ -229,31 +212,20 @@ def fine_tune_across(
         source: to learn from: text, for pairs text_pair, and label (the class, from 0).
         target: text of the other domain; labels are ignored.
         recipe: steps, rates and seed, such as `classifiers.recipe_for(tokenizer, source, …)`. No label smoothing.
-        method: the loss that is added.
+        method: the loss that is added; the history's loss is the sum of both.
         weight: of the added loss; 0 leaves the training as it is without the target.
         max_length: tokens of a text at most.
         **options: folder and saves, as for `training.train`; a checkpoint holds the critic too.
 
-    Returns:
-        The table that `training.train` gives; its loss is the sum of both.
-
     Raises:
-        InputError: for an unknown method, a model that gives no features, a recipe with label smoothing, or what
-            `TwoDomainBatches` and `training.train` refuse.
+        InputError: for an unknown method, a model that gives no features, a recipe with label smoothing, a domain
+            without texts, pairs in one domain alone, or what `training.train` refuses.
     """
     if recipe.label_smoothing:
         raise InputError(f"label_smoothing: {recipe.label_smoothing} does not go with the loss of two domains; give 0")
     aligned = AlignedClassifier(model, method, weight, seed=recipe.seed)
-
-    batches = partial(
-        TwoDomainBatches,
-        source,
-        target,
-        tokenizer,
-        max_length=max_length,
-        token_types=reads_token_types(model),
-    )
-
+    types = reads_token_types(model)
+    batches = partial(TwoDomainBatches, source, target, tokenizer, max_length=max_length, token_types=types)
     try:
         return train(aligned, tokenizer, batches, recipe, callbacks=[_Progress(aligned)], **options)
     finally:

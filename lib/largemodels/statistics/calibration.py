@@ -1,6 +1,7 @@
 """Are probabilities worth what they say? Reliability, calibration error and its bias, and the temperature against it.
 
-A model is calibrated when, of all answers that it gives with confidence 0.8, it gets 80% right.
+A model is calibrated when, of all answers that it gives with confidence 0.8, it gets 80% right. Rows that are no
+distributions, labels that are not their classes, and numbers below their range are a `ValueError` with the argument.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from largemodels.base.checks import as_distributions, class_ids
-from largemodels.statistics.intervals import proportion_intervals
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions, proportion_intervals
 
 BINS = 15
 """Bins of Guo et al. 2017, and of most after them."""
@@ -38,9 +38,6 @@ def reliability_table(
         labels: `(n,)`, the true classes.
         bins: their number at most.
         adaptive: bins of equal mass instead of equal width.
-
-    Raises:
-        ValueError: for rows that are no distributions, labels that are not their classes, or no bins.
     """
     confidence, right = _answers(probabilities, labels)
     bin_of = _bin_of(confidence, bins, adaptive)
@@ -88,9 +85,6 @@ def expected_ece_of_perfect_calibration(
         adaptive: bins of equal mass instead of equal width.
         draws: test sets to simulate.
         seed: of the draws.
-
-    Raises:
-        ValueError: for rows that are no distributions, no bins or no draws.
     """
     if draws < 1:
         raise ValueError(f"draws: {draws} is not at least 1")
@@ -120,9 +114,6 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
     Args:
         log_probabilities: `(n, classes)`, logits or log-probabilities, finite.
         labels: `(n,)`, the true classes.
-
-    Raises:
-        ValueError: for what is not finite, or labels that are not the classes of the columns.
     """
     logits = _logits(log_probabilities)
     labels = _labels_of(logits, labels, "log_probabilities")
@@ -139,11 +130,7 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def apply_temperature(log_probabilities: ArrayLike, temperature: float) -> np.ndarray:
-    """The probabilities softmax(log_probabilities / temperature), `(n, classes)`; with 1, those of the model itself.
-
-    Raises:
-        ValueError: for what is not finite, or a temperature that is not above 0.
-    """
+    """The probabilities softmax(log_probabilities / temperature), `(n, classes)`; with 1, those of the model itself."""
     if not temperature > 0:
         raise ValueError(f"temperature: {temperature} is not above 0")
     return special.softmax(_logits(log_probabilities) / temperature, axis=1)

@@ -1,8 +1,8 @@
 """Is one model better than another on the same examples? Paired tests, their correction for many, and their power.
 
 Two models that saw the same test set are compared example by example: what both get right, or both get wrong, says
-nothing about which is better. Intervals of a single number are in `largemodels.statistics.intervals` and
-`largemodels.statistics.spread`.
+nothing about which is better. What does not fit (no pairs, no probabilities, a share that cannot be) is a `ValueError`
+that names the argument. Intervals of a single number are in `largemodels.statistics.intervals` and `.spread`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from largemodels.statistics.resampling import percentile_interval, portions
+from largemodels.statistics.intervals import percentile_interval, portions
 
 ALPHA = 0.05
 """The p value at which a test of the book rejects."""
@@ -25,21 +25,13 @@ Correction = Literal["holm", "benjamini-hochberg"]
 
 @dataclass(frozen=True)
 class McNemar:
-    """The result of McNemar's test of two classifiers.
+    """The result of McNemar's test of two classifiers."""
 
-    Attributes:
-        n: examples.
-        only_a: examples that only the first gets right.
-        only_b: examples that only the second gets right.
-        p: the exact two-sided p value, never above its nominal level and often far below it.
-        mid_p: the same with half the weight on outcomes as extreme as this one, which comes closer to its level.
-    """
-
-    n: int
-    only_a: int
-    only_b: int
-    p: float
-    mid_p: float
+    n: int  # examples
+    only_a: int  # examples that only the first gets right
+    only_b: int  # examples that only the second gets right
+    p: float  # the exact two-sided p value, never above its nominal level and often far below it
+    mid_p: float  # the same with half the weight on outcomes as extreme as this one, which comes closer to its level
 
     @property
     def difference(self) -> float:
@@ -54,19 +46,12 @@ class McNemar:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """A difference of two means over the same examples, first less second, and the result of a test.
+    """A difference of two means over the same examples, first less second, and the result of a test."""
 
-    Attributes:
-        difference: the mean of the first scores less that of the second.
-        p: two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010).
-        low: the lower end of the interval, where the test has one.
-        high: the upper end.
-    """
-
-    difference: float
-    p: float
-    low: float | None = None
-    high: float | None = None
+    difference: float  # the mean of the first scores less that of the second
+    p: float  # two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
+    low: float | None = None  # the lower end of the interval, where the test has one
+    high: float | None = None  # the upper end
 
 
 def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
@@ -80,9 +65,6 @@ def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
     Args:
         right_a: `(n,)`, bool: whether the first classifier gets each example right.
         right_b: `(n,)`, bool: the same of the second, in the same order.
-
-    Raises:
-        ValueError: unless both are boolean, of one length and not empty.
     """
     right_a, right_b = np.asarray(right_a), np.asarray(right_b)
     for name, right in (("right_a", right_a), ("right_b", right_b)):
@@ -119,9 +101,6 @@ def paired_bootstrap(
         clusters: `(n,)`, such as the document of each example: whole clusters are drawn.
         resamples: their number; the p value is at least 1 / (resamples + 1).
         seed: of the draws.
-
-    Raises:
-        ValueError: for scores that are no pairs of numbers, or fewer than two of them (or of clusters).
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=2)
     random, means = np.random.default_rng(seed), []
@@ -151,9 +130,6 @@ def paired_permutation(
     models of language Yeh 2000, who calls it approximate randomisation).
 
     Arguments are those of `paired_bootstrap`; with `clusters`, all scores of a cluster change sides together.
-
-    Raises:
-        ValueError: for scores that are no pairs of numbers, or no scores.
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=1)
     random, extreme = np.random.default_rng(seed), 0
@@ -171,9 +147,6 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     "holm" keeps the chance of any false discovery at α, however the tests depend on each other (Holm 1979).
     "benjamini-hochberg" keeps the expected share of false ones among the discoveries at α, for independent or
     positively dependent tests (Benjamini and Hochberg 1995).
-
-    Raises:
-        ValueError: for values that are no probabilities, or an unknown method.
     """
     p_values = np.asarray(p_values, dtype=float)
     if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
@@ -204,9 +177,6 @@ def paired_power(
         difference: of the accuracies, as a share: 0.02 is two points.
         alpha: the p value at which the test rejects.
         mid_p: whether the test takes the mid-p value; the exact one has less power.
-
-    Raises:
-        ValueError: for shares that cannot be, such as a difference above the share of discordant pairs.
     """
     if n < 1:
         raise ValueError(f"n: {n} is not at least 1")
@@ -236,7 +206,7 @@ def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alp
     The power is that of `paired_power` with mid-p values, which has the other arguments.
 
     Raises:
-        ValueError: for values that cannot be, or when so few examples never give that power.
+        ValueError: when so few examples never give that power.
     """
     if not 0 < power < 1:
         raise ValueError(f"power: {power} is not between 0 and 1")

@@ -1,9 +1,12 @@
-"""95% intervals for the numbers that chapters show: of a mean over draws or over clusters, and of a proportion."""
+"""95% intervals for the numbers that chapters show: of a mean, over clusters too, of a proportion, and of resamples.
+
+Fewer than two values or clusters, and a count that is no part of its total, are a `ValueError`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,14 +14,12 @@ from scipy import special
 
 CONFIDENCE = 0.95
 """The share of intervals that hold the truth, for all intervals of the book."""
+AT_ONCE = 2_000_000
+"""Numbers drawn at a time, so that memory does not grow with the resamples."""
 
 
 def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
-    """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`.
-
-    Raises:
-        ValueError: for fewer than two values, which say nothing about their spread.
-    """
+    """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`."""
     values = np.asarray(values, dtype=float).ravel()
     if values.size < 2:
         raise ValueError(f"values: an interval needs at least 2, not {values.size}")
@@ -31,14 +32,7 @@ def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[flo
 
     Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
     deviations from the mean (a linearised ratio estimator: Cochran 1977, chapter 6), with one degree of freedom less
-    than there are clusters.
-
-    Args:
-        values: `(n,)`.
-        clusters: `(n,)`, the cluster of each value.
-
-    Raises:
-        ValueError: for fewer than two clusters.
+    than there are clusters. Values and clusters are `(n,)`; there are at least two clusters.
     """
     values = np.asarray(values, dtype=float).ravel()
     number, variance = clustered_variance(values, clusters)
@@ -52,11 +46,7 @@ def student_interval(mean: float, standard_error: float, freedom: int) -> tuple[
 
 
 def clustered_variance(values: ArrayLike, clusters: ArrayLike) -> tuple[int, float]:
-    """The number of clusters, and the variance of the mean of values that come in them; see `clustered_mean_interval`.
-
-    Raises:
-        ValueError: for fewer than two clusters.
-    """
+    """The number of clusters, and the variance of the mean of values in clusters; see `clustered_mean_interval`."""
     values = np.asarray(values, dtype=float).ravel()
     _, membership = np.unique(np.asarray(clusters), return_inverse=True)
     number = int(membership.max(initial=-1)) + 1
@@ -71,9 +61,6 @@ def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
 
     Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927). Counts may be
     fractions, as effective sample sizes are; SciPy's `proportion_ci` takes whole ones only.
-
-    Raises:
-        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
     proportion, z = proportion_of(count, n), float(special.ndtri((1 + CONFIDENCE) / 2))
     shrink = 1 + z * z / n
@@ -89,11 +76,25 @@ def proportion_intervals(counts: Iterable[int], sizes: Iterable[int]) -> np.ndar
 
 
 def proportion_of(count: float, n: float) -> float:
-    """The proportion `count / n`.
-
-    Raises:
-        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
-    """
+    """The proportion `count / n`, after a check that it is one."""
     if n < 1 or not 0 <= count <= n:
         raise ValueError(f"count: {count} of {n} is not a proportion")
     return count / n
+
+
+def portion(width: int) -> int:
+    """How many resamples of `width` numbers to draw at a time."""
+    return max(1, AT_ONCE // max(1, width))
+
+
+def portions(resamples: int, width: int) -> Iterator[int]:
+    """The sizes of the portions, each a `portion` at most, in which so many resamples are drawn."""
+    if resamples < 1:
+        raise ValueError(f"resamples: {resamples} is not at least 1")
+    for start in range(0, resamples, portion(width)):
+        yield min(portion(width), resamples - start)
+
+
+def percentile_interval(values: np.ndarray) -> np.ndarray:
+    """The ends between which 95% of the resampled values lie, `(2, ...)`, along the first axis."""
+    return np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)

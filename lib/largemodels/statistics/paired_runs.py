@@ -22,41 +22,24 @@ Tables = Mapping[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class Pair:
-    """One model of one run beside the same model of the first run.
+    """One model of one run beside the same model of the first run."""
 
-    Attributes:
-        run: the place of the other run; that of the first run is 0.
-        file: the name of the file that both runs keep the answers in.
-        model: the model's name.
-        n: examples that both answered.
-        right_first: those of them that the first run's model got right.
-        right: those that the other run's model got right.
-        only_first: those that only the first run's model got right.
-        only_other: those that only the other run's model got right.
-        difference: of the accuracies, the other run's less the first run's.
-        low: the lower end of its 95% interval; None where no example, or only one document, tells the two apart.
-        high: the upper end.
-        p: of McNemar's exact test, which takes the examples as independent.
-        mid_p: its mid-p value.
-        p_holm: p adjusted for all pairs of the comparison.
-        documents: of the examples, drawn as a whole for the interval; None where the answers name none.
-    """
-
-    run: int
-    file: str
-    model: str
-    n: int
-    right_first: int
-    right: int
-    only_first: int
-    only_other: int
-    difference: float
+    run: int  # the place of the other run; that of the first run is 0
+    file: str  # the name of the file that both runs keep the answers in
+    model: str  # the model's name
+    n: int  # examples that both answered
+    right_first: int  # those of them that the first run's model got right
+    right: int  # those that the other run's model got right
+    only_first: int  # those that only the first run's model got right
+    only_other: int  # those that only the other run's model got right
+    difference: float  # of the accuracies, the other run's less the first run's
+    # the lower end of its 95% interval; None where no example, or only one document, tells the two apart
     low: float | None
-    high: float | None
-    p: float
-    mid_p: float
-    p_holm: float
-    documents: int | None
+    high: float | None  # the upper end
+    p: float  # of McNemar's exact test, which takes the examples as independent
+    mid_p: float  # its mid-p value
+    p_holm: float  # p adjusted for all pairs of the comparison
+    documents: int | None  # of the examples, drawn as a whole for the interval; None where the answers name none
 
 
 def compare_runs(first: Tables, others: Sequence[Tables]) -> list[Pair]:

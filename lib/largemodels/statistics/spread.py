@@ -1,7 +1,7 @@
 """What a number on a test set is worth: exact and bootstrap intervals, and the spread over seeds and test sets.
 
-The other intervals of the book are in `largemodels.statistics.intervals`, comparisons of two models in
-`largemodels.statistics.comparisons`.
+What does not fit (too few rows, other lengths) is a `ValueError` that names the argument. The other intervals of the
+book are in `largemodels.statistics.intervals`, comparisons of two models in `largemodels.statistics.comparisons`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from largemodels.statistics.comparisons import PairedDifference
-from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, proportion_of, student_interval
-from largemodels.statistics.resampling import portion
+from largemodels.statistics.intervals import CONFIDENCE, clustered_variance, portion, proportion_of, student_interval
 
 
 def exact_interval(count: int, n: int) -> tuple[float, float, float]:
@@ -26,9 +25,6 @@ def exact_interval(count: int, n: int) -> tuple[float, float, float]:
 
     It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
     Wilson interval (`intervals.proportion_interval`) is shorter and right on average (Clopper and Pearson 1934).
-
-    Raises:
-        ValueError: when there is nothing to count, or `count` is not between 0 and `n`.
     """
     proportion, tail = proportion_of(count, n), (1 - CONFIDENCE) / 2
     # SciPy's `proportion_ci` searches for the same ends, a thousand times as long.
@@ -116,19 +112,12 @@ def _units(n: int, clusters: ArrayLike | None) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`.
+    """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`."""
 
-    Attributes:
-        accuracy: the mean over seeds.
-        observed_sd: the standard deviation of the seeds' accuracies on this test set, as it is.
-        seed_sd: the standard deviation between seeds, were the test set without end.
-        test_sd: the standard deviation of one model's accuracy over test sets of this size.
-    """
-
-    accuracy: float
-    observed_sd: float
-    seed_sd: float
-    test_sd: float
+    accuracy: float  # the mean over seeds
+    observed_sd: float  # the standard deviation of the seeds' accuracies on this test set, as it is
+    seed_sd: float  # the standard deviation between seeds, were the test set without end
+    test_sd: float  # the standard deviation of one model's accuracy over test sets of this size
 
 
 def seed_and_test_spread(right: ArrayLike) -> Spread:
@@ -148,10 +137,7 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
     persons × items in Brennan 2001; why to tell the two apart: Bouthillier et al. 2021).
 
     Args:
-        right: `(seeds, examples)`, bool: whether the model of a seed gets an example right.
-
-    Raises:
-        ValueError: unless it is boolean with at least two seeds and two examples.
+        right: `(seeds, examples)`, bool, at least two of each: whether the model of a seed gets an example right.
     """
     right = np.asarray(right)
     if right.dtype != bool or right.ndim != 2 or min(right.shape) < 2:
@@ -180,11 +166,8 @@ def seed_and_test_interval(differences: ArrayLike, clusters: ArrayLike | None = 
     freedom less than there are seeds, or clusters if these are fewer.
 
     Args:
-        differences: `(seeds, examples)`: of an example with a seed, such as right (1) or wrong (0), first less second.
-        clusters: `(examples,)`, such as the document of each; without them each example is its own.
-
-    Raises:
-        ValueError: for fewer than two seeds or two clusters, or clusters that do not fit the examples.
+        differences: `(seeds, examples)`, at least two of each: first less second, each right (1) or wrong (0), say.
+        clusters: `(examples,)`, such as the document of each, at least two; without them each example is its own.
     """
     differences = np.asarray(differences, dtype=float)
     if differences.ndim != 2 or min(differences.shape) < 2:

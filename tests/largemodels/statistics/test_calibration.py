@@ -9,7 +9,7 @@ from scipy import special, stats
 from sklearn.calibration import calibration_curve
 
 from largemodels.base.checks import as_distributions
-from largemodels.statistics import calibration, resampling
+from largemodels.statistics import calibration, intervals
 from largemodels.statistics.calibration import (
     apply_temperature,
     expected_calibration_error,
@@ -170,7 +170,7 @@ def test_the_simulation_depends_on_its_seed_and_hardly_on_how_many_are_drawn_at_
     probabilities = special.softmax(calibrated(50, 0)[0], axis=1)
     whole = expected_ece_of_perfect_calibration(probabilities, draws=300)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300, seed=1) != whole
-    monkeypatch.setattr(resampling, "AT_ONCE", 7 * 50)
+    monkeypatch.setattr(intervals, "AT_ONCE", 7 * 50)
     assert expected_ece_of_perfect_calibration(probabilities, draws=300) == pytest.approx(whole)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.statistics import resampling
+from largemodels.statistics import intervals
 from largemodels.statistics.comparisons import (
     adjusted_p,
     mcnemar,
@@ -96,7 +96,7 @@ def test_clusters_of_unequal_size_weigh_as_many_examples_as_they_have():
 @pytest.mark.parametrize("test", [paired_bootstrap, paired_permutation])
 @pytest.mark.parametrize("at_once", [1, 1000, 2_000_000])
 def test_a_p_value_is_never_0_and_no_difference_gives_1_however_many_are_drawn_at_a_time(test, at_once, monkeypatch):
-    monkeypatch.setattr(resampling, "AT_ONCE", at_once)
+    monkeypatch.setattr(intervals, "AT_ONCE", at_once)
     ones = np.ones(40)
     assert test(ones, 0 * ones, resamples=99).p == pytest.approx(1 / 100)
     assert test(ones, ones, resamples=99).p == 1

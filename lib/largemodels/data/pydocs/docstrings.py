@@ -33,8 +33,10 @@ class Docstring(NamedTuple):
 # Sources
 
 
-def package_roots(package: str) -> list[Path]:
-    """The folders of an installed package, which is located but not imported.
+def package_sources(package: str) -> list[tuple[Path, str]]:
+    """The Python files of a package, which is located but not imported, with their module names, in order of name.
+
+    Tests, code vendored from other projects and private test support are left out.
 
     Raises:
         ModuleNotFoundError: if no such package is installed.
@@ -42,17 +44,9 @@ def package_roots(package: str) -> list[Path]:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"the package {package} is not installed", name=package)
-    return sorted(Path(location) for location in spec.submodule_search_locations)
-
-
-def package_sources(package: str) -> list[tuple[Path, str]]:
-    """The Python files of a package with their module names, in order of name.
-
-    Tests, code vendored from other projects and private test support are left out.
-    """
     sources = [
-        (path, module_name(package, path.relative_to(root)))
-        for root in package_roots(package)
+        (path, _module_name(package, path.relative_to(root)))
+        for root in map(Path, spec.submodule_search_locations)
         for path in root.rglob("*.py")
         if _is_own_code(path.relative_to(root))
     ]
@@ -65,8 +59,7 @@ def _is_own_code(path: Path) -> bool:
     return not (SKIPPED_FOLDERS.intersection(folders) or SKIPPED_FILES.fullmatch(path.name) or private_tests)
 
 
-def module_name(package: str, path: Path) -> str:
-    """The dotted name of the file at `path`, relative to the folder of its package."""
+def _module_name(package: str, path: Path) -> str:
     parts = [package, *path.with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -75,9 +68,8 @@ def module_name(package: str, path: Path) -> str:
 
 
 def read_docstrings(source: bytes, module: str) -> Iterator[Docstring]:
-    """The docstrings of one source file in their order: module, classes, functions and methods.
+    """The docstrings of one source file in their order, then those passed to NumPy's `add_newdoc` and its like.
 
-    Those passed as strings to NumPy's `add_newdoc` and PyTorch's `add_docstr` follow.
     Generated files yield nothing, nor do files that this version of Python cannot parse.
     """
     if GENERATED.search(source[:2000]):
@@ -139,29 +131,29 @@ def _added_name(function: str, arguments: list[ast.expr], scope: str) -> str:
 
 def _added_texts(node: ast.expr) -> Iterator[tuple[str, str]]:
     """Pairs ("", docstring), or (".attribute", docstring) for NumPy's pairs and lists of pairs."""
-    if isinstance(node, ast.List):
-        for element in node.elts:
-            yield from _added_texts(element)
-    elif isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
-        for _, text in _added_texts(node.elts[1]):
-            yield f".{node.elts[0].value}", text
-    elif text := static_text(node):
-        yield "", text
+    match node:
+        case ast.List(elements):
+            for element in elements:
+                yield from _added_texts(element)
+        case ast.Tuple([ast.Constant(attribute), described]):
+            for _, text in _added_texts(described):
+                yield f".{attribute}", text
+        case _ if text := _static_text(node):
+            yield "", text
 
 
-def static_text(node: ast.expr) -> str | None:
-    """What can be known of a string without running anything, or None.
+def _static_text(node: ast.expr) -> str:
+    """What can be known of a string without running anything: of literals, sums, and templates before they are filled.
 
-    Literals, their sums, and templates before `format`, `replace` or `%` fills them; sentences that still hold
-    a placeholder are dropped later.
+    Sentences that still hold a placeholder are dropped later.
     """
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        parts = [static_text(node.left), static_text(node.right)]
-        return "".join(part for part in parts if part) or None
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return static_text(node.left)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return static_text(node.func.value) if node.func.attr in ("format", "replace") else None
-    return None
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.BinOp(left, ast.Add(), right):
+            return _static_text(left) + _static_text(right)
+        case ast.BinOp(left, ast.Mod()):
+            return _static_text(left)
+        case ast.Call(ast.Attribute(template, "format" | "replace")):
+            return _static_text(template)
+    return ""

@@ -128,10 +128,6 @@ def _marked(words: str) -> str:
     return MARK + words.replace("*", STAR)
 
 
-def _code(match: re.Match[str]) -> str:
-    return _marked(match[1].strip())
-
-
 def _role(match: re.Match[str]) -> str:
     """The words of a role: `:class:`~torch.nn.Linear`` is Linear, `:ref:`title <target>`` is its title."""
     text = match[1].strip()
@@ -152,7 +148,7 @@ INLINE = (
     (re.compile(r":math:`([^`]*)`"), _formula),
     (re.compile(r"(?<![\w$\\])\$([^$\s](?:[^$]*[^$\s])?)\$(?!\w)"), _formula),
     (re.compile(r":[A-Za-z][\w:+.-]*:`([^`]+)`"), _role),
-    (re.compile(r"``(.+?)``"), _code),
+    (re.compile(r"``(.+?)``"), lambda match: _marked(match[1].strip())),
     (re.compile(r"`([^`<>]+?)\s*<[^`<>]+>`__?"), r"\1"),
     (re.compile(r"<(https?://[^>\s]*|mailto:[^>\s]*)>"), r"\1"),
     (re.compile(r"\[`([^`]+)`\](?:\([^()\s]*\))?"), _role),

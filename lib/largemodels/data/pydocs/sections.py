@@ -32,28 +32,20 @@ class Sentence(NamedTuple):
     position: int
 
 
-class Block(NamedTuple):
-    """A stretch of a docstring that one heading governs."""
-
-    section: str
-    text: str
-
-
 def labelled_sentences(text: str) -> tuple[str, list[Sentence]]:
-    """The style of a docstring and its readable sentences in order.
+    """The style of a docstring ("numpydoc", "google", "sphinx" or, without headings, "plain"), and its sentences.
 
-    The style is "numpydoc", "google", "sphinx" (field lists) or, without any heading, "plain". The first
-    sentence is the "summary"; "parameters", "returns", "raises" and "notes" follow the headings; what no
+    The first sentence is the "summary"; "parameters", "returns", "raises" and "notes" follow the headings; what no
     heading of these governs is "description", "attributes" or "examples".
     """
-    style, blocks = parse(text)
+    style, blocks = _parse(text)
     pieces = [
         (sentence, section)
         for section, block in blocks
         for paragraph in prose.paragraphs(block)
         for sentence in prose.split_sentences(paragraph)
     ]
-    if pieces and blocks[0].section == "description":
+    if pieces and blocks[0][0] == "description":
         pieces[0] = (pieces[0][0], "summary")
     return style, [
         Sentence(sentence, section, position)
@@ -62,25 +54,21 @@ def labelled_sentences(text: str) -> tuple[str, list[Sentence]]:
     ]
 
 
-def parse(text: str) -> tuple[str, list[Block]]:
-    """The style of a docstring and its blocks, in order, with the names and types of items removed."""
+def _parse(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """The style of a docstring and its blocks (section, text), without the names and types of items."""
     lines = _without_signature(text.expandtabs().splitlines())
     if any(_underlined(lines, index) for index in range(len(lines))):
-        divided = _numpydoc(lines)
-        style = "numpydoc"
+        divided, style = _numpydoc(lines), "numpydoc"
     else:
         divided = _indented(lines)
-        style = "plain"
-        if any(heading == "field" for _, heading, _ in divided):
-            style = "sphinx"
-        if any(heading == "google" for _, heading, _ in divided):
-            style = "google"
+        headings = {heading for _, heading, _ in divided}
+        style = "google" if "google" in headings else "sphinx" if "field" in headings else "plain"
     blocks = []
     for section, heading, body in divided:
         if section is not None:
             items = section in ITEMISED and heading in ("numpydoc", "google")
             body = _items(body, heading == "numpydoc", section) if items else body
-            blocks.append(Block(section, "\n".join(body)))
+            blocks.append((section, "\n".join(body)))
     return style, blocks
 
 
@@ -122,13 +110,7 @@ HEADING = re.compile(r"(?P<name>[A-Z][A-Za-z]+(?: [A-Za-z]+)?)\s*::?(?:\s+(?P<re
 BARE_ITEM = re.compile(r"\w+ \(`.*\)\s*:")  # Transformers leaves out "Args:" where a decorator writes it
 FIELD = re.compile(r":(?P<name>param|parameter|arg|returns?|raises?|type|rtype)\b[^:]*:\s*(?P<rest>.*)")
 ADMONITION = re.compile(r"\.\. (?P<name>note|warning|important|caution|tip)::\s*(?P<rest>.*)")
-FIELD_SECTIONS = {
-    "param": "parameters",
-    "parameter": "parameters",
-    "arg": "parameters",
-    "rtype": None,
-    "type": None,
-}
+FIELD_SECTIONS = {**dict.fromkeys(("param", "parameter", "arg"), "parameters"), "rtype": None, "type": None}
 INLINE = {"returns", "notes", "raises"}  # the sections that may begin on the heading's own line
 
 
