@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from workbench.cli.checks import Check
 from workbench.cli.console import out
+from workbench.cli.doctor import Check
 from workbench.core.machine import commit_in_words, in_words
 from workbench.core.text import duration, few, metric_cells, number, roughly, visible
 from workbench.parameters.contract import Contract
@@ -213,7 +213,7 @@ def print_checks(checks: Iterable[Check]) -> None:
     for check in checks:
         mark = Text("!", "yellow") if not check.fine and not check.needed else _mark(check.fine)
         out.print(mark, f"{check.name:<13} {_text(check.found)}", soft_wrap=True)
-        if check.remedy:
+        if not check.fine:
             out.print(f"  {'':<13} {_text(check.remedy)}", style="dim", soft_wrap=True)
 
 
