@@ -1,8 +1,8 @@
 """What a shell offers after the Tab key: chapters, runs, parameters and editions, in a fraction of a second.
 
-Typer keeps of the names those that begin as what is being typed. Only names of files are looked at, and of a chapter its
-parameters cell. Where something is not as it should be there is nothing to offer, and no word of it: an error would be
-printed into the line that is being typed.
+Typer keeps of the names those that begin as the word being typed. Only names of files are looked at, and of a chapter
+its parameters cell. Where something is not as it should be there is nothing to offer, and no word of it: an error would
+be printed into the line that is being typed.
 """
 
 from __future__ import annotations

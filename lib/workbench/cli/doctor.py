@@ -43,9 +43,7 @@ def doctor(as_json: Json = False) -> None:
 
     **Examples**
 
-    ```
-    workbench doctor
-    ```
+        workbench doctor
     """
     checks = list(examine(find_project()))
     if as_json:

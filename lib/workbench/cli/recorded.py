@@ -12,6 +12,7 @@ from workbench.cli.shared import Json, Workers, print_json
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
+from workbench.core.text import roughly
 
 if TYPE_CHECKING:
     from workbench.parameters.contract import Contract
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 LocalFiles = Annotated[
     list[str] | None,
     typer.Option(
-        "-p",
-        "--parameter",
-        metavar="NAME=PATH",
-        help="Where a local file is that the record has by a public name; may be repeated.",
+        "-p", "--parameter", metavar="NAME=PATH", help="Where a local file is that the record has by a public name."
     ),
 ]
 
@@ -33,14 +31,10 @@ def record(
         str,
         typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, the start of its name, or `latest` (run)."),
     ],
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What it is called in the book, such as `attention-wide`.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[
         list[str] | None,
-        typer.Option(
-            "--public", metavar="NAME=ID", help="What others get a local file by, for each parameter that was one."
-        ),
+        typer.Option(metavar="NAME=ID", help="What others get a local file by, for each parameter that was one."),
     ] = None,
     predictions: Annotated[
         bool,
@@ -58,12 +52,8 @@ def record(
 
     **Examples**
 
-    ```
-    workbench record latest attention-wide
-    workbench record d_k-seed attention-widths
-    workbench record seed-1a2b3c4d fine-tuning-seeds --predictions
-    workbench record 20261123T1845 attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
-    ```
+        workbench record seed-1a2b3c4d fine-tuning-seeds --predictions
+        workbench record latest attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     """
     from workbench.parameters.request import named_once
     from workbench.recorded.run import record_run
@@ -98,12 +88,10 @@ def confirm(
 
     **Examples**
 
-    ```
-    workbench confirm attention-widths
-    workbench confirm fine-tuning-seeds --points 3
-    workbench confirm ag-news -p dataset=~/ag-news
-    ```
+        workbench confirm attention-widths --points 3
+        workbench confirm ag-news -p dataset=~/ag-news
     """
+    from workbench.cli.tables import print_confirmation
     from workbench.core.machine import machine
     from workbench.recorded.confirm import agrees, compared, in_words, keep, to_confirm
     from workbench.recorded.result import read_recorded
@@ -121,8 +109,6 @@ def confirm(
     if as_json:
         print_json(outcome)
     else:
-        from workbench.cli.tables import print_confirmation
-
         print_confirmation(outcome)
         print(in_words(outcome))
     raise typer.Exit(0 if agrees(outcome) else 1)
@@ -150,13 +136,10 @@ def recorded(
 
     **Examples**
 
-    ```
-    workbench recorded
-    workbench recorded --again --dry-run
-    workbench recorded --again
-    workbench recorded ag-news --again -p dataset=~/ag-news
-    ```
+        workbench recorded --again --dry-run
+        workbench recorded ag-news --again -p dataset=~/ag-news
     """
+    from workbench.cli.tables import print_recorded
     from workbench.recorded.again import in_order
     from workbench.recorded.result import read_recorded
 
@@ -178,9 +161,6 @@ def recorded(
     if as_json:
         print_json(rows)
         return
-    from workbench.cli.tables import print_recorded
-    from workbench.core.text import roughly
-
     print_recorded(rows)
     if again:
         here = [row["seconds"] for row in rows if not row["local_files"] or local]

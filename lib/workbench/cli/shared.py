@@ -19,11 +19,22 @@ ChapterName = Annotated[
         metavar="CHAPTER", help="A chapter's name, such as `attention`.", autocompletion=completion.chapters
     ),
 ]
-CellLimit = Annotated[float, typer.Option("--cell-limit", help="Seconds that one cell may take.", min=1)]
-RunLimit = Annotated[float | None, typer.Option("--run-limit", help="Seconds that a whole run may take.", min=1)]
-Workers = Annotated[
-    int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
+OneChapter = Annotated[
+    str | None, typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=completion.chapters)
 ]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A parameter; may be repeated.",
+        autocompletion=completion.parameters,
+    ),
+]
+CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)]
+RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
