@@ -7,13 +7,11 @@ left out.
 
 from __future__ import annotations
 
-import fnmatch
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
-from sphinx.util.fileutil import copy_asset
 
 # What `tex-chtml.js` fetches while a page is read: fonts, the TeX extensions behind rarer macros, and the tree for
 # screen readers. The speech engine (5 MB), which a reader would have to switch on in the context menu, stays behind.
@@ -25,28 +23,16 @@ MATHJAX_PARTS = (
 )
 
 
-def mathjax_folder() -> Path:
-    """The folder of MathJax in the installed `sphinx-mathjax-offline`.
-
-    Raises:
-        ExtensionError: where the package is not installed.
-    """
-    package = find_spec("sphinx-mathjax-offline")  # a name with hyphens: it can be found, but not be named in an import
-    if package is None or package.origin is None:
-        raise ExtensionError("sphinx-mathjax-offline is not installed, so the mathematics could not be shown offline")
-    return Path(package.origin).parent / "static" / "mathjax"
-
-
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
     """Copy the parts of MathJax that pages load beside the built pages."""
     if exception is not None or app.builder.format != "html":
         return
-    source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
-    for path in source.rglob("*"):
-        relative = path.relative_to(source).as_posix()
-        if path.is_file() and any(fnmatch.fnmatch(relative, part) for part in MATHJAX_PARTS):
-            (target / relative).parent.mkdir(parents=True, exist_ok=True)
-            copy_asset(str(path), str((target / relative).parent))
+    package = find_spec("sphinx-mathjax-offline")  # a name with hyphens: it can be found, but not be named in an import
+    source = Path(package.origin).parent / "static" / "mathjax"
+    for path in (path for part in MATHJAX_PARTS for path in source.glob(part)):
+        target = Path(app.outdir) / "_static" / "mathjax" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def leave_out_thebe(app: Sphinx, _config: object = None) -> None:
