@@ -42,9 +42,3 @@ def leave_out_thebe(app: Sphinx, _config: object = None) -> None:
             if listener.handler.__module__ == "sphinx_thebe":
                 app.disconnect(listener.id)
     app.registry.css_files[:] = [entry for entry in app.registry.css_files if entry[0] != "sphinx-thebe.css"]
-
-
-def setup(app: Sphinx) -> None:
-    """Connect both to Sphinx. The configuration event is the first at which every extension has been loaded."""
-    app.connect("config-inited", leave_out_thebe)
-    app.connect("build-finished", copy_mathjax)

@@ -23,7 +23,6 @@ from typing import Any
 
 import yaml
 
-from workbench.book.repository import with_repository
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
 from workbench.core.packages import our_packages
@@ -36,6 +35,7 @@ from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
 _CHAPTERS = PurePosixPath("notebooks")
+_ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,34 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
         notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
         path = folder / "notebooks" / f"{chapter}.ipynb"
         path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def with_repository(config: dict[str, Any], url: str) -> dict[str, Any]:
+    """`_config.yml`'s content with buttons to the repository, its issues, the source, Binder and Colab.
+
+    Colab opens notebooks from github.com only, so a book elsewhere launches on Binder alone. A trailing slash or `.git`
+    of the address is dropped.
+
+    Raises:
+        RequestError: for anything but the address of a repository on GitHub or GitLab; the theme knows no other.
+    """
+    address = url.strip().rstrip("/").removesuffix(".git")
+    match = _ADDRESS.fullmatch(address)
+    on_github = match is not None and match["host"] == "github.com"
+    if match is None or (on_github and match["path"].count("/") > 2):
+        raise RequestError(
+            f"repository: {url!r} is not an address such as https://github.com/OWNER/NAME (GitHub or GitLab)"
+        )
+    added = {
+        "repository": {"url": address, "branch": "main", "path_to_book": ""},
+        "html": {"use_repository_button": True, "use_issues_button": True, "use_edit_page_button": True},
+        "launch_buttons": {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com" if on_github else "",
+        },
+    }
+    return config | {part: (config.get(part) or {}) | values for part, values in added.items()}
 
 
 def _digest(folder: Path) -> str:

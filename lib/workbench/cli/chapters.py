@@ -10,10 +10,19 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import completion
-from workbench.cli.shared import CellLimit, ChapterName, Parameters, RunLimit, Workers, print_json, start_jupyterlab
+from workbench.cli.shared import (
+    CellLimit,
+    ChapterName,
+    EditionName,
+    Parameters,
+    RunLimit,
+    Workers,
+    print_json,
+    start_jupyterlab,
+)
 from workbench.core.errors import RunError
 from workbench.core.project import find_project
+from workbench.parameters.contract import load_contract
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 
@@ -38,7 +47,6 @@ def run(
         workbench run attention -p d_k=128 -p seed=3
         workbench run attention -f my-parameters.yml --force
     """
-    from workbench.parameters.contract import load_contract
     from workbench.parameters.request import given_parameters
 
     project = find_project()
@@ -58,17 +66,10 @@ def run(
 
 
 def book(
-    edition: Annotated[
-        str, typer.Option(metavar="NAME", help="An edition from book/editions/.", autocompletion=completion.editions)
-    ] = "offline",
-    repository: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where the source lives: turns on the launch buttons.")
-    ] = None,
+    edition: Annotated[str, EditionName] = "offline",
+    repository: Annotated[str | None, typer.Option(metavar="URL", help="Where the source lives, for buttons.")] = None,
     workers: Workers = None,
-    committed: Annotated[
-        bool,
-        typer.Option("--committed", help="Run nothing: publish the outputs that are committed with the chapters."),
-    ] = False,
+    committed: Annotated[bool, typer.Option("--committed", help="Run nothing: publish the committed outputs.")] = False,
 ) -> None:
     """Build the HTML of the book, and print where it is.
 
@@ -113,7 +114,6 @@ def check(
         workbench check attention
     """
     from workbench.book.check import nbval, problems_of
-    from workbench.parameters.contract import load_contract
     from workbench.runs.keys import libraries
 
     project = find_project()
@@ -138,7 +138,6 @@ def accept(
 
         workbench run attention && workbench accept attention
     """
-    from workbench.parameters.contract import load_contract
     from workbench.runs.notebooks import accept_run
 
     project = find_project()

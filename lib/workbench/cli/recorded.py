@@ -13,9 +13,10 @@ from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
 from workbench.core.text import roughly
+from workbench.parameters.contract import load_contract
+from workbench.runs.store import find_run
 
 if TYPE_CHECKING:
-    from workbench.parameters.contract import Contract
     from workbench.recorded.result import Recorded
 
 LocalFiles = Annotated[
@@ -33,15 +34,11 @@ def record(
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=ID", help="What others get a local file by, for each parameter that was one."),
+        list[str] | None, typer.Option(metavar="NAME=ID", help="What others get a local file by, for each parameter.")
     ] = None,
     predictions: Annotated[
         bool,
-        typer.Option(
-            "--predictions",
-            help="Keep also what the models answered to each example: no texts, log-probabilities as float16.",
-        ),
+        typer.Option("--predictions", help="Keep the models' answers too, log-probabilities as float16, no texts."),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is recorded under this name.")] = False,
 ) -> None:
@@ -58,7 +55,6 @@ def record(
     from workbench.parameters.request import named_once
     from workbench.recorded.run import record_run
     from workbench.recorded.sweep import find_sweep, record_sweep
-    from workbench.runs.store import find_run
 
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")
@@ -93,12 +89,13 @@ def confirm(
     """
     from workbench.cli.tables import print_confirmation
     from workbench.core.machine import machine
+    from workbench.parameters.request import named_once
     from workbench.recorded.confirm import agrees, compared, in_words, keep, to_confirm
     from workbench.recorded.result import read_recorded
 
     project = find_project()
     recorded = read_recorded(project, name)
-    local = _local_files(parameter)
+    local = named_once("-p", parameter or [], "a local file is given as name=path")
     _build_shipped_data(project, recorded)
     sweep = to_confirm(project, recorded, local, count)
     threads = min(recorded.record["machine"].get("threads", 1), machine()["cores"])  # sums depend on how they are split
@@ -116,12 +113,9 @@ def confirm(
 
 def recorded(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME…", help="Only these results.", autocompletion=completion.recorded),
+        list[str] | None, typer.Argument(metavar="NAME…", help="Only these.", autocompletion=completion.recorded)
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Compute those that are stale again, and record them.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Compute the stale ones again, and record them.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --again: say what would be computed.")] = False,
     parameter: LocalFiles = None,
     workers: Workers = None,
@@ -140,11 +134,12 @@ def recorded(
         workbench recorded ag-news --again -p dataset=~/ag-news
     """
     from workbench.cli.tables import print_recorded
+    from workbench.parameters.request import named_once
     from workbench.recorded.again import in_order
     from workbench.recorded.result import read_recorded
 
     project = find_project()
-    local = _local_files(parameter)
+    local = named_once("-p", parameter or [], "a local file is given as name=path")
     chosen = {read_recorded(project, name).name for name in names or []}
     if local and len(chosen) != 1:
         raise RequestError("-p says where the files of one result are; name that result alone")
@@ -167,7 +162,7 @@ def recorded(
         print(f"{len(here)} of {len(rows)} would be computed, about {roughly(sum(here))} of runs, one after the other")
         for row in rows:
             if row["local_files"] and not local:
-                _print_line_for(row["name"], row["local_files"])
+                _print_line_for(row)
 
 
 def _compute_again(project: Project, results: list[Recorded], local: dict[str, str], workers: int | None) -> None:
@@ -177,22 +172,21 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
         RunError: a sentence for each result that could not be recorded; the others have been all the same.
     """
     from workbench.recorded.again import points_with_data, record_again
-    from workbench.recorded.result import changed_since, misfit
     from workbench.sweeps.sweep import Sweep
 
     failed: list[str] = []
     for each in results:
-        if problem := misfit(project, each):
-            failed.append(problem)
+        facts = _facts(project, each)
+        if facts["state"] == "misfit":
+            failed += facts["reasons"]
+        if facts["state"] != "stale":
             continue
-        contract = _build_shipped_data(project, each)
-        if not changed_since(project, each):
-            continue
-        if each.record["public"] and not local:
-            _print_line_for(each.name, each.record["public"])
+        if facts["local_files"] and not local:
+            _print_line_for(facts)
             continue
         print(f"{each.name}: {each.command}", file=sys.stderr)
         try:
+            contract = load_contract(project, each.chapter)
             sweep = Sweep.of(project, contract, points_with_data(project, each, local))
             run_missing(sweep, workers=workers)
             refuse_failed(sweep)
@@ -207,14 +201,16 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     """A result as `workbench recorded --json` prints it."""
     from workbench.recorded.result import changed_since, misfit
 
-    problem = misfit(project, recorded)
-    if not problem:
+    if problem := misfit(project, recorded):
+        state, reasons = "misfit", [problem]
+    else:
         _build_shipped_data(project, recorded)
-    reasons = [problem] if problem else changed_since(project, recorded)
+        reasons = changed_since(project, recorded)
+        state = "stale" if reasons else "current"
     return {
         "name": recorded.name,
         "chapter": recorded.chapter,
-        "state": "misfit" if problem else "stale" if reasons else "current",
+        "state": state,
         "reasons": reasons,
         "points": recorded.points,
         "seconds": recorded.record["seconds"],
@@ -223,24 +219,15 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _local_files(parameter: list[str] | None) -> dict[str, str]:
-    from workbench.parameters.request import named_once
-
-    return named_once("-p", parameter or [], "a local file is given as name=path")
-
-
-def _build_shipped_data(project: Project, recorded: Recorded) -> Contract:
-    """Build what the result reads of the data that come with the workbench, and return its chapter's contract."""
-    from workbench.parameters.contract import load_contract
+def _build_shipped_data(project: Project, recorded: Recorded) -> None:
     from workbench.recorded.result import points_again
 
-    contract = load_contract(project, recorded.chapter)
-    build_shipped_data(contract, points_again(project, recorded))
-    return contract
+    build_shipped_data(load_contract(project, recorded.chapter), points_again(project, recorded))
 
 
-def _print_line_for(name: str, public: dict[str, str]) -> None:
+def _print_line_for(facts: dict[str, Any]) -> None:
     """The line that computes a result of local files again, which only the user can complete."""
-    options = " ".join(f"-p {parameter}=PATH" for parameter in public)
-    names = "; ".join(f"{parameter}: {public_name}" for parameter, public_name in public.items())
-    print(f"workbench recorded {name} --again {options}    # {names}")
+    public = facts["local_files"]
+    options = " ".join(f"-p {name}=PATH" for name in public)
+    names = "; ".join(f"{name}: {public_name}" for name, public_name in public.items())
+    print(f"workbench recorded {facts['name']} --again {options}    # {names}")

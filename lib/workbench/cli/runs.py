@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli import completion
-from workbench.cli.shared import Json, OneChapter, print_json, print_json_list, start_jupyterlab
+from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list, start_jupyterlab
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
 from workbench.core.text import counted, visible
+from workbench.parameters.contract import load_contract
+from workbench.runs.store import all_runs, find_run
 
 SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs)
 
@@ -27,8 +29,6 @@ def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
         workbench runs attention --json
     """
     from workbench.cli.tables import print_runs
-    from workbench.parameters.contract import load_contract
-    from workbench.runs.store import all_runs
 
     project = find_project()
     if chapter is not None:
@@ -43,17 +43,14 @@ def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
 def show(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="RUN|CHAPTER",
-            help="A run (or the start of its name, or `latest`), or a chapter.",
-            autocompletion=completion.runs_or_chapters,
-        ),
+        typer.Argument(metavar="RUN|CHAPTER", help="A run or a chapter.", autocompletion=completion.runs_or_chapters),
     ],
     as_json: Json = False,
 ) -> None:
     """Print a run or a chapter.
 
-    Of a run these are its parameters and results, of a chapter the parameters that it takes.
+    Of a run these are its parameters and results, of a chapter the parameters that it takes. A run goes by its name,
+    the start of it, or `latest`.
 
     **Examples**
 
@@ -61,9 +58,7 @@ def show(
         workbench show 20261123T184500Z --json
     """
     from workbench.cli.tables import print_parameters, print_run
-    from workbench.parameters.contract import load_contract
     from workbench.parameters.types import plain
-    from workbench.runs.store import find_run
 
     project = find_project()
     if name in project.chapters():
@@ -100,7 +95,6 @@ def compare(
     """
     from workbench.cli.tables import print_comparison
     from workbench.runs.compare import compare as compare_runs
-    from workbench.runs.store import find_run
 
     project = find_project()
     comparison = compare_runs([find_run(project, name) for name in names])
@@ -112,12 +106,7 @@ def compare(
 
 def open_run(
     context: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="A run, the start of its name, or `latest`.", autocompletion=completion.runs
-        ),
-    ],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `latest`.", autocompletion=completion.runs)],
 ) -> None:
     """Open an executed notebook in JupyterLab, in this environment, on this machine only.
 
@@ -129,7 +118,6 @@ def open_run(
         workbench open latest --no-browser --port 8899
     """
     from workbench.runs.removal import working_copy
-    from workbench.runs.store import find_run
 
     project = find_project()
     run = find_run(project, name)
@@ -145,9 +133,7 @@ def rm(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The runs that failed or were interrupted.")] = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="The folders that are listed as damaged.")] = False,
-    older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", help="Only runs that started before that.", min=0)
-    ] = None,
+    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Only runs older than that.", min=0)] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete runs: those that are named, or those that fit every option.
@@ -197,22 +183,15 @@ def _ask(question: str) -> None:
 
 def status(
     chapter: OneChapter = None,
-    edition: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="With the parameters of an edition; without it, the defaults.",
-            autocompletion=completion.editions,
-        ),
-    ] = None,
+    edition: Annotated[str | None, EditionName] = None,
     as_json: Json = False,
 ) -> None:
     """Say which chapters' runs are current, and of the others what has changed since.
 
     A run is current while its code cells, parameters and data, the definitions that the cells reach and the versions
-    of the packages that those use are the same; prose and comments do not count. Nothing is run. Exit codes, as those
-    of `make -q`: 0 all are current, 1 some are not, 2 bad request; so `workbench status || workbench book` builds what
-    is stale.
+    of the packages that those use are the same; prose and comments do not count. Without an edition, chapters have
+    their default parameters. Nothing is run. Exit codes, as those of `make -q`: 0 all are current, 1 some are not, 2
+    bad request; so `workbench status || workbench book` builds what is stale.
 
     **Examples**
 
@@ -220,7 +199,6 @@ def status(
     """
     from workbench.cli.console import RichReporter
     from workbench.cli.tables import print_states
-    from workbench.parameters.contract import load_contract
     from workbench.runs.staleness import CURRENT, state_of
 
     project = find_project()

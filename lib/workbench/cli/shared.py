@@ -32,6 +32,7 @@ Parameters = Annotated[
         autocompletion=completion.parameters,
     ),
 ]
+EditionName = typer.Option(metavar="NAME", help="An edition of book/editions/.", autocompletion=completion.editions)
 CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)]
 RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1)]

@@ -14,10 +14,10 @@ from workbench.cli.shared import CellLimit, ChapterName, Json, Parameters, RunLi
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
 from workbench.core.text import roughly
+from workbench.parameters.contract import Contract, load_contract
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 if TYPE_CHECKING:
-    from workbench.parameters.contract import Contract
     from workbench.sweeps.grid import Points
     from workbench.sweeps.sweep import Sweep
 
@@ -25,23 +25,17 @@ if TYPE_CHECKING:
 def sweep(
     chapter: ChapterName,
     grid: Annotated[
-        list[str] | None,
-        typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; may be repeated."),
+        list[str] | None, typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; repeatable.")
     ] = None,
     parameter: Parameters = None,
     file: Annotated[
-        list[Path] | None,
-        typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each of `name: value` lines."),
+        list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each a mapping.")
     ] = None,
-    sample: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw this many of the points.", min=1)
-    ] = None,
+    sample: Annotated[int | None, typer.Option("--random", metavar="N", help="Draw N of the points.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="The seed of the draw.", min=0)] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs already.")
-    ] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs.")] = None,
     workers: Workers = None,
-    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A metric to show; may be repeated.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A metric to show; repeatable.")] = None,
     cell_limit: CellLimit = 1800,
     run_limit: RunLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points and estimate the time.")] = False,
@@ -59,7 +53,6 @@ def sweep(
         workbench sweep attention -g d_k=16,32,64 -g seed=0:5 --dry-run
         workbench sweep attention -f points.yml -p seed=3
     """
-    from workbench.parameters.contract import load_contract
     from workbench.sweeps.grid import points_of
 
     project = find_project()

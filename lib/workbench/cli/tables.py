@@ -82,10 +82,7 @@ def print_run(run: Run) -> None:
 
 def print_parameters(contract: Contract) -> None:
     """A chapter's parameters: name, type, default and what each is."""
-    rows = [
-        (parameter.name, parameter.type_text, repr(parameter.default), parameter.comment)
-        for parameter in contract.parameters.values()
-    ]
+    rows = [(each.name, each.type_text, repr(each.default), each.comment) for each in contract.parameters.values()]
     _print_table(f"parameters of {contract.chapter}", ("name", "type", "default", "what it is"), rows)
 
 

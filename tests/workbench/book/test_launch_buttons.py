@@ -9,7 +9,7 @@ import yaml
 from jupyter_book.config import validate_yaml
 
 from conftest import ROOT
-from workbench.book.repository import with_repository
+from workbench.book.publish import with_repository
 from workbench.core.errors import RequestError
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
