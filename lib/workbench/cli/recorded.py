@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import completion
-from workbench.cli.shared import Json, Workers, print_json
+from workbench.cli.shared import Json, Workers, print_json, result_names
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
 from workbench.core.text import roughly
 from workbench.parameters.contract import load_contract
+from workbench.recorded.result import Recorded, changed_since, misfit, points_again, read_recorded
 from workbench.runs.store import find_run
-
-if TYPE_CHECKING:
-    from workbench.recorded.result import Recorded
 
 LocalFiles = Annotated[
     list[str] | None,
@@ -70,7 +67,7 @@ def record(
 
 
 def confirm(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A recorded result.", autocompletion=completion.recorded)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recorded result.", autocompletion=result_names)],
     count: Annotated[int, typer.Option("--points", metavar="K", help="Compute at least this many.", min=1)] = 2,
     parameter: LocalFiles = None,
     as_json: Json = False,
@@ -91,7 +88,6 @@ def confirm(
     from workbench.core.machine import machine
     from workbench.parameters.request import named_once
     from workbench.recorded.confirm import agrees, compared, in_words, keep, to_confirm
-    from workbench.recorded.result import read_recorded
 
     project = find_project()
     recorded = read_recorded(project, name)
@@ -113,7 +109,7 @@ def confirm(
 
 def recorded(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME…", help="Only these.", autocompletion=completion.recorded)
+        list[str] | None, typer.Argument(metavar="NAME…", help="Only these.", autocompletion=result_names)
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Compute the stale ones again, and record them.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --again: say what would be computed.")] = False,
@@ -136,7 +132,6 @@ def recorded(
     from workbench.cli.tables import print_recorded
     from workbench.parameters.request import named_once
     from workbench.recorded.again import in_order
-    from workbench.recorded.result import read_recorded
 
     project = find_project()
     local = named_once("-p", parameter or [], "a local file is given as name=path")
@@ -199,8 +194,6 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
 
 def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     """A result as `workbench recorded --json` prints it."""
-    from workbench.recorded.result import changed_since, misfit
-
     if problem := misfit(project, recorded):
         state, reasons = "misfit", [problem]
     else:
@@ -220,9 +213,8 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
 
 
 def _build_shipped_data(project: Project, recorded: Recorded) -> None:
-    from workbench.recorded.result import points_again
-
-    build_shipped_data(load_contract(project, recorded.chapter), points_again(project, recorded))
+    given = points_again(project, recorded).points[0].given
+    build_shipped_data(load_contract(project, recorded.chapter), given)
 
 
 def _print_line_for(facts: dict[str, Any]) -> None:

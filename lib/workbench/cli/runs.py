@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import completion
+from workbench.cli import shared
 from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list, start_jupyterlab
 from workbench.core.errors import RequestError
-from workbench.core.project import Project, find_project
+from workbench.core.project import find_project
 from workbench.core.text import counted, visible
 from workbench.parameters.contract import load_contract
 from workbench.runs.store import all_runs, find_run
 
-SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs)
+SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, by names or starts of names.", autocompletion=shared.run_names)
 
 
 def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
@@ -43,7 +43,7 @@ def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="RUN|CHAPTER", help="A run or a chapter.", autocompletion=completion.runs_or_chapters),
+        typer.Argument(metavar="RUN|CHAPTER", help="A run or a chapter.", autocompletion=shared.names_to_show),
     ],
     as_json: Json = False,
 ) -> None:
@@ -106,7 +106,7 @@ def compare(
 
 def open_run(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `latest`.", autocompletion=completion.runs)],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `latest`.", autocompletion=shared.run_names)],
 ) -> None:
     """Open an executed notebook in JupyterLab, in this environment, on this machine only.
 
@@ -129,7 +129,7 @@ def open_run(
 def rm(
     names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
-        str | None, typer.Option(help="Only this chapter's runs.", autocompletion=completion.chapters)
+        str | None, typer.Option(help="Of this chapter only.", autocompletion=shared.chapter_names)
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The runs that failed or were interrupted.")] = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="The folders that are listed as damaged.")] = False,
@@ -202,7 +202,12 @@ def status(
     from workbench.runs.staleness import CURRENT, state_of
 
     project = find_project()
-    given = _parameters_of(project, edition)
+    given: dict[str, dict[str, Any]] = {name: {} for name in project.chapters()}
+    if edition is not None:
+        from workbench.book.publish import chapters_of_book, read_edition
+
+        changed = read_edition(project, edition).chapters
+        given = {name: changed.get(name, {}) for name in chapters_of_book(project)}
     if chapter is not None:
         if chapter not in given:
             load_contract(project, chapter)  # refuses an unknown one
@@ -215,13 +220,3 @@ def status(
     else:
         print_states(states)
     raise typer.Exit(0 if all(state.state == CURRENT for state in states) else 1)
-
-
-def _parameters_of(project: Project, edition: str | None) -> dict[str, dict[str, Any]]:
-    """The parameters that each chapter has in an edition, or none for every chapter that there is."""
-    if edition is None:
-        return {name: {} for name in project.chapters()}
-    from workbench.book.publish import chapters_of_book, read_edition
-
-    chosen = read_edition(project, edition)
-    return {name: chosen.chapters.get(name, {}) for name in chapters_of_book(project)}

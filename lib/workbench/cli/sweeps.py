@@ -18,7 +18,6 @@ from workbench.parameters.contract import Contract, load_contract
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 if TYPE_CHECKING:
-    from workbench.sweeps.grid import Points
     from workbench.sweeps.sweep import Sweep
 
 
@@ -66,7 +65,7 @@ def sweep(
         print(f"{points.dropped} duplicate points are left out", file=sys.stderr)
     from workbench.sweeps.sweep import Sweep
 
-    build_shipped_data(contract, points)
+    build_shipped_data(contract, points.points[0].given)
     wanted = Sweep.of(project, contract, points)
     if dry_run:
         _dry_run(wanted, workers, bool(scheduler), as_json)
@@ -76,13 +75,13 @@ def sweep(
     refuse_failed(wanted)
 
 
-def build_shipped_data(contract: Contract, points: Points) -> None:
-    """Build the data that come with the workbench and that these points read, once and in sight."""
+def build_shipped_data(contract: Contract, given: dict[str, Any]) -> None:
+    """Build the data that come with the workbench and that the chapter reads with these parameters, in sight."""
     from workbench.cli.console import RichReporter
     from workbench.runs.runner import build_shipped
 
     with RichReporter() as reporter:
-        build_shipped(contract.resolve(points.points[0].given), reporter)
+        build_shipped(contract.resolve(given), reporter)
 
 
 def refuse_failed(sweep: Sweep) -> None:

@@ -113,24 +113,20 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 def _print_pairs(comparison: Comparison) -> None:
     """Models beside their counterparts in the first run, and what the numbers say and do not say."""
     pairs = comparison.paired
-    several_files = len({pair.file for pair in pairs}) > 1
     for file, run in dict.fromkeys((pair.file, pair.run) for pair in pairs):
         label = str(run + 1)
         _print_table(
-            f"pair by pair: {visible(file)}" if several_files else "pair by pair",
+            f"pair by pair: {visible(file)}",
             ("model", "1", label, f"{label} − 1", "95% interval", "p", "Holm p"),
             [_paired(pair) for pair in pairs if (pair.file, pair.run) == (file, run)],
         )
     if pairs:
-        named = {pair.documents is not None for pair in pairs}
-        drawn = "examples" if named == {False} else "whole documents"
-        drawn += " (examples, where no document is named)" if len(named) > 1 else ""
         out.print(
             "Right answers to the examples that both runs were asked about, model by model. Intervals come from drawing"
-            f" {drawn} anew. p is the chance of so large a difference between models that are equally often right"
-            f" (McNemar's exact test, example by example); Holm p is corrected for all {counted(len(pairs), 'pair')}."
-            " The intervals of the metrics take the runs for independent, which runs on the same examples are not. How"
-            " other seeds would do is another question.",
+            " whole documents anew (examples, where no document is named). p is the chance of so large a difference"
+            " between models that are equally often right (McNemar's exact test, example by example); Holm p is"
+            f" corrected for all {counted(len(pairs), 'pair')}. The intervals of the metrics take the runs for"
+            " independent, which runs on the same examples are not. How other seeds would do is another question.",
             style="dim",
         )
     if comparison.not_paired:
@@ -228,19 +224,12 @@ def _mark(holds: bool) -> Text:
 
 def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table under its title, or nothing where there is no row; a cell that is no `Text` is shown as it is written."""
-    table = Table(
-        Column(columns[0], overflow="fold"),
-        *columns[1:],
-        box=None,
-        pad_edge=False,
-        title=f"\n{escape(title)}",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table(Column(columns[0], overflow="fold"), *columns[1:], box=None, pad_edge=False)
     for row in rows:
         cells = ("–" if cell is None else cell for cell in row)
         table.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))
     if table.rows:
+        out.print(f"\n[bold]{escape(title)}[/]")
         out.print(table)
 
 

@@ -41,12 +41,7 @@ class Secrets:
         installed.
         """
         kept = {name: value for name, value in self._environment.items() if name not in self._names}
-        return {
-            **kept,
-            "PYTHONHASHSEED": "0",
-            "JUPYTER_PREFER_ENV_PATH": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        }
+        return kept | {"PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
     def redact(self, value: Any) -> Any:
         """The value with every secret replaced in its texts, at any depth. Keys, numbers and the structure stay."""
