@@ -15,12 +15,7 @@ from sphinx.application import Sphinx
 
 # What `tex-chtml.js` fetches while a page is read: fonts, the TeX extensions behind rarer macros, and the tree for
 # screen readers. The speech engine (5 MB), which a reader would have to switch on in the context menu, stays behind.
-MATHJAX_PARTS = (
-    "tex-chtml.js",
-    "output/chtml/fonts/woff-v2/*",
-    "input/tex/extensions/*",
-    "a11y/assistive-mml.js",
-)
+MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2/*", "input/tex/extensions/*", "a11y/assistive-mml.js")
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:

@@ -18,16 +18,14 @@ from workbench.runs.store import find_run
 
 LocalFiles = Annotated[
     list[str] | None,
-    typer.Option(
-        "-p", "--parameter", metavar="NAME=PATH", help="Where a local file is that the record has by a public name."
-    ),
+    typer.Option("-p", "--parameter", metavar="NAME=PATH", help="Where a local file of the result is."),
 ]
 
 
 def record(
     result: Annotated[
         str,
-        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, the start of its name, or `latest` (run)."),
+        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, by the start of its name; or `latest`."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[
@@ -146,8 +144,7 @@ def recorded(
     if again and not dry_run:
         _compute_again(project, results, local, workers)
         return
-    rows = [_facts(project, each) for each in results]
-    rows = [row for row in rows if row["state"] == "stale"] if again else rows
+    rows = [facts for each in results if (facts := _facts(project, each))["state"] == "stale" or not again]
     if as_json:
         print_json(rows)
         return
@@ -163,8 +160,7 @@ def recorded(
 def _compute_again(project: Project, results: list[Recorded], local: dict[str, str], workers: int | None) -> None:
     """Compute what is stale, one result after the other, and record each as soon as it is done.
 
-    Raises:
-        RunError: a sentence for each result that could not be recorded; the others have been all the same.
+    Where some could not be recorded, a RunError at the end has a sentence for each.
     """
     from workbench.recorded.again import points_with_data, record_again
     from workbench.sweeps.sweep import Sweep

@@ -165,11 +165,7 @@ def rm(
 
 
 def _ask(question: str) -> None:
-    """End the command unless the user says yes.
-
-    Raises:
-        RequestError: where there is no terminal to answer at.
-    """
+    """End the command unless the user says yes."""
     try:
         agreed = typer.confirm(question)
     except typer.Abort:
@@ -182,9 +178,7 @@ def _ask(question: str) -> None:
 
 
 def status(
-    chapter: OneChapter = None,
-    edition: Annotated[str | None, EditionName] = None,
-    as_json: Json = False,
+    chapter: OneChapter = None, edition: Annotated[str | None, EditionName] = None, as_json: Json = False
 ) -> None:
     """Say which chapters' runs are current, and of the others what has changed since.
 

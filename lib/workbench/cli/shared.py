@@ -72,8 +72,7 @@ def parameter_names(ctx: Any) -> list[str]:
 
 
 ChapterName = Annotated[
-    str,
-    typer.Argument(metavar="CHAPTER", help="A chapter's name, such as `attention`.", autocompletion=chapter_names),
+    str, typer.Argument(metavar="CHAPTER", help="A chapter, such as `attention`.", autocompletion=chapter_names)
 ]
 OneChapter = Annotated[
     str | None, typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=chapter_names)

@@ -98,10 +98,7 @@ def run_missing(
     threads: int | None = None,
     limits: tuple[float | None, float | None] = (None, None),
 ) -> None:
-    """Run what is missing of a sweep, in sight; one process at a time.
-
-    Arguments and errors are those of `workbench.sweeps.execute.run_sweeps`.
-    """
+    """Run what is missing of a sweep, in sight; arguments and errors are those of `run_sweeps`."""
     missing = sweep.missing()
     if not missing:
         print(f"all {len(sweep.points)} points are done, nothing was run", file=sys.stderr)
