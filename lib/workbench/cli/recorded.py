@@ -144,7 +144,8 @@ def recorded(
     if again and not dry_run:
         _compute_again(project, results, local, workers)
         return
-    rows = [facts for each in results if (facts := _facts(project, each))["state"] == "stale" or not again]
+    rows = [_facts(project, each) for each in results]
+    rows = [row for row in rows if row["state"] == "stale"] if again else rows
     if as_json:
         print_json(rows)
         return
