@@ -46,7 +46,7 @@ class RichReporter(Progress):
 
     def cell(self, number: int, title: str, seconds: float | None) -> None:
         """Show the cell that runs, or log one that took long."""
-        self.update(self._current, completed=number - (seconds is None), title=title)
+        self.update(self._current, completed=number - (seconds is None), title=escape(title))
         if seconds is not None and seconds >= _SLOW and not can_redraw(err):
             err.print(f"  cell {number}: {seconds:.1f} s  {escape(title)}")
 
