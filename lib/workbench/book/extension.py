@@ -17,8 +17,9 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from workbench.book import offline, recorded_directive
 from workbench.book.markup import box, paragraph, row, table, when
+from workbench.book.offline import copy_mathjax, leave_out_thebe
+from workbench.book.recorded_directive import RecordedResult
 from workbench.chapter import claim_html
 from workbench.core.text import counted, duration, number
 from workbench.runs.executed import Executed, read_executed
@@ -45,16 +46,17 @@ class ClaimsLedger(SphinxDirective):
         """The totals and the table, or a sentence where no chapter has made a claim."""
         self.env.note_reread()  # any notebook may have changed, or be new
         executed_chapters = chapters(self.env)
-        for docname, executed in executed_chapters:
-            for problem in executed.problems:
-                logger.warning("%s: %s", docname, problem, location=docname, type="workbench", subtype="metadata")
+        problems = [(docname, problem) for docname, executed in executed_chapters for problem in executed.problems]
+        for docname, problem in problems:
+            logger.warning("%s: %s", docname, problem, location=docname, type="workbench", subtype="metadata")
         claiming = [(docname, executed) for docname, executed in executed_chapters if executed.claims]
         if not claiming:
             return [paragraph("No chapter of this book has been executed yet, so there is nothing to list.")]
-        return [
-            _totals(claiming, sum(len(executed.problems) for _, executed in executed_chapters)),
-            table(_COLUMNS, _rows(claiming), "workbench-ledger"),
-        ]
+        rows = []
+        for docname, executed in claiming:
+            rows.append(_chapter_row(docname, executed))
+            rows += [_claim_row(docname, place, claim) for place, claim in enumerate(executed.claims, start=1)]
+        return [_totals(claiming, len(problems)), table(_COLUMNS, rows, "workbench-ledger")]
 
 
 _COLUMNS = {"Claim": 46, "Bound": 20, "Measured": 12, "n": 8, "Result": 14}
@@ -71,40 +73,18 @@ def _totals(claiming: list[tuple[str, Executed]], problems: int) -> nodes.paragr
     return paragraph(text, "workbench-ledger-totals")
 
 
-def _rows(claiming: list[tuple[str, Executed]]) -> Iterator[nodes.row]:
-    for docname, executed in claiming:
-        yield _chapter_row(docname, executed)
-        for place, claim in enumerate(executed.claims, start=1):
-            yield _claim_row(docname, place, claim)
-
-
 def _chapter_row(docname: str, executed: Executed) -> nodes.row:
     """A row across the table: the chapter's title, linked, and the run its claims come from."""
-    link = addnodes.pending_xref(
-        "",
-        nodes.inline(text=docname),
-        refdomain="std",
-        reftype="doc",
-        refexplicit=False,
-        reftarget=f"/{docname}",
-        refwarn=True,
-    )
-    line = nodes.paragraph("", "", nodes.strong("", "", link))
+    title = _reference(docname, f"/{docname}", reftype="doc", refexplicit=False, refwarn=True)
+    line = nodes.paragraph("", "", nodes.strong("", "", title))
     if executed.run:
         line += nodes.inline(text=f" {_origin(executed.run)}", classes=["workbench-ledger-run"])
     return nodes.row("", nodes.entry("", line, morecols=len(_COLUMNS) - 1), classes=["workbench-ledger-chapter"])
 
 
 def _claim_row(docname: str, place: int, claim: dict[str, Any]) -> nodes.row:
-    statement = addnodes.pending_xref(
-        "",
-        nodes.inline(text=claim["statement"]),
-        refdomain="std",
-        reftype="ref",
-        refexplicit=True,
-        reftarget=_label(docname, place),
-        refwarn=False,  # a claim in a cell whose output the page hides is listed without a link
-    )
+    # Without a warning: a claim in a cell whose output the page hides is listed without a link.
+    statement = _reference(claim["statement"], _label(docname, place), reftype="ref", refexplicit=True, refwarn=False)
     cells = [
         nodes.paragraph("", "", statement),
         claim["bound"],
@@ -113,6 +93,10 @@ def _claim_row(docname: str, place: int, claim: dict[str, Any]) -> nodes.row:
         "✓ holds" if claim["holds"] else "✗ fails",
     ]
     return row(cells, "holds" if claim["holds"] else "fails")
+
+
+def _reference(text: str, target: str, **attributes: Any) -> addnodes.pending_xref:
+    return addnodes.pending_xref("", nodes.inline(text=text), refdomain="std", reftarget=target, **attributes)
 
 
 # The claims and the run on a chapter's own page
@@ -156,28 +140,19 @@ def provenance(run: dict[str, Any]) -> nodes.admonition:
         origin = _origin(run)
         return box(title, paragraph(f"{origin[0].upper()}{origin[1:]}."))
     facts = {
-        "Run": nodes.literal(text=run["run"]),
+        "Run": f"`{run['run']}`",
         "Started": when(run["started"]) if run.get("started") else None,
         "Took": None if run.get("seconds") is None else duration(run["seconds"]),
         "Machine": run.get("machine"),
         "Python": run.get("python"),
         "Commit": run.get("commit"),
-        "Parameters": _parameters(run.get("parameters") or {}),
+        "Parameters": ", ".join(f"`{name} = {value!r}`" for name, value in (run.get("parameters") or {}).items()),
     }
     fields = nodes.field_list()
     for name, value in facts.items():
         if value:
-            line = nodes.paragraph("", "", nodes.Text(value) if isinstance(value, str) else value)
-            fields += nodes.field("", nodes.field_name(text=name), nodes.field_body("", line))
+            fields += nodes.field("", nodes.field_name(text=name), nodes.field_body("", paragraph(value)))
     return box(title, fields)
-
-
-def _parameters(parameters: dict[str, Any]) -> nodes.inline | None:
-    """`name = value`, each set as code, as it would be written in Python."""
-    line = nodes.inline()
-    for place, (name, value) in enumerate(parameters.items()):
-        line += [nodes.Text(", ")] * bool(place) + [nodes.literal(text=f"{name} = {value!r}")]
-    return line if parameters else None
 
 
 def _origin(run: dict[str, Any]) -> str:
@@ -194,8 +169,9 @@ def _label(docname: str, place: int) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the ledger, the end of each chapter, and what makes the pages read offline."""
-    offline.setup(app)
-    recorded_directive.setup(app)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("recorded", RecordedResult)
     app.connect("doctree-read", note_chapter)
+    app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
+    app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

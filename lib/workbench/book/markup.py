@@ -16,7 +16,7 @@ def paragraph(text: str, *classes: str) -> nodes.paragraph:
 
 
 def table(columns: dict[str, int], rows: Iterable[nodes.row], name: str) -> nodes.table:
-    """A table of the class `name`, its columns as headings and widths."""
+    """A table of the class `name`, its columns as headings and relative widths."""
     head = nodes.thead("", row(columns))
     widths = [nodes.colspec(colwidth=width) for width in columns.values()]
     group = nodes.tgroup("", *widths, head, nodes.tbody("", *rows), cols=len(columns))
@@ -27,11 +27,6 @@ def row(cells: Iterable[str | nodes.Node], *classes: str) -> nodes.row:
     """A row of a table, a cell of text being a paragraph without any markup."""
     entries = (nodes.paragraph("", cell) if isinstance(cell, str) else cell for cell in cells)
     return nodes.row("", *(nodes.entry("", entry) for entry in entries), classes=list(classes))
-
-
-def figure(uri: str, alt: str, caption: str, name: str) -> nodes.figure:
-    """A picture of the class `name` with its caption."""
-    return nodes.figure("", nodes.image(uri=uri, alt=alt), nodes.caption("", caption), classes=[name])
 
 
 def box(title: str, *content: nodes.Node) -> nodes.admonition:

@@ -7,46 +7,27 @@ left out.
 
 from __future__ import annotations
 
-import fnmatch
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
-from sphinx.util.fileutil import copy_asset
 
 # What `tex-chtml.js` fetches while a page is read: fonts, the TeX extensions behind rarer macros, and the tree for
 # screen readers. The speech engine (5 MB), which a reader would have to switch on in the context menu, stays behind.
-MATHJAX_PARTS = (
-    "tex-chtml.js",
-    "output/chtml/fonts/woff-v2/*",
-    "input/tex/extensions/*",
-    "a11y/assistive-mml.js",
-)
-
-
-def mathjax_folder() -> Path:
-    """The folder of MathJax in the installed `sphinx-mathjax-offline`.
-
-    Raises:
-        ExtensionError: where the package is not installed.
-    """
-    package = find_spec("sphinx-mathjax-offline")  # a name with hyphens: it can be found, but not be named in an import
-    if package is None or package.origin is None:
-        raise ExtensionError("sphinx-mathjax-offline is not installed, so the mathematics could not be shown offline")
-    return Path(package.origin).parent / "static" / "mathjax"
+MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2/*", "input/tex/extensions/*", "a11y/assistive-mml.js")
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
     """Copy the parts of MathJax that pages load beside the built pages."""
     if exception is not None or app.builder.format != "html":
         return
-    source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
-    for path in source.rglob("*"):
-        relative = path.relative_to(source).as_posix()
-        if path.is_file() and any(fnmatch.fnmatch(relative, part) for part in MATHJAX_PARTS):
-            (target / relative).parent.mkdir(parents=True, exist_ok=True)
-            copy_asset(str(path), str((target / relative).parent))
+    package = find_spec("sphinx-mathjax-offline")  # a name with hyphens: it can be found, but not be named in an import
+    source = Path(package.origin).parent / "static" / "mathjax"
+    for path in (path for part in MATHJAX_PARTS for path in source.glob(part)):
+        target = Path(app.outdir) / "_static" / "mathjax" / path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def leave_out_thebe(app: Sphinx, _config: object = None) -> None:
@@ -56,9 +37,3 @@ def leave_out_thebe(app: Sphinx, _config: object = None) -> None:
             if listener.handler.__module__ == "sphinx_thebe":
                 app.disconnect(listener.id)
     app.registry.css_files[:] = [entry for entry in app.registry.css_files if entry[0] != "sphinx-thebe.css"]
-
-
-def setup(app: Sphinx) -> None:
-    """Connect both to Sphinx. The configuration event is the first at which every extension has been loaded."""
-    app.connect("config-inited", leave_out_thebe)
-    app.connect("build-finished", copy_mathjax)

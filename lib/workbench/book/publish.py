@@ -16,15 +16,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
 from workbench.core.packages import our_packages
 from workbench.core.project import Project
@@ -34,11 +33,9 @@ from workbench.parameters.request import read_mapping
 from workbench.runs.notebooks import staged
 from workbench.runs.store import Run
 
-if TYPE_CHECKING:
-    from sphinx_external_toc.api import SiteMap
-
 DEFAULT_EDITION = "offline"
 _CHAPTERS = PurePosixPath("notebooks")
+_ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
 
 @dataclass(frozen=True)
@@ -74,36 +71,22 @@ def chapters_of_book(project: Project) -> list[str]:
         RequestError: for a table of contents that cannot be read, or that names chapters in a folder of `notebooks/`
             or by a pattern.
     """
-    contents = _table_of_contents(project.root / "_toc.yml")
-    pages = [PurePosixPath(name) for name in contents]
-    chapters = [page for page in pages if _CHAPTERS in page.parents]
-    patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
-    mistakes = [
-        f"_toc.yml: {page} is not in {_CHAPTERS}/ itself, where chapters are"
-        for page in chapters
-        if page.parent != _CHAPTERS
-    ]
-    mistakes += [
-        f"_toc.yml: {pattern} is a pattern; name each chapter" for pattern in patterns if _CHAPTERS in pattern.parents
-    ]
-    if mistakes:
-        raise RequestError(*mistakes)
-    return [page.name.removesuffix(".ipynb") for page in chapters]
-
-
-def _table_of_contents(path: Path) -> SiteMap:
-    """The documents of a table of contents as Jupyter Book reads it, in its order.
-
-    Raises:
-        RequestError: where it is not YAML, or not a table of contents.
-    """
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
+    path = project.root / "_toc.yml"
     read_mapping(path)
     try:
-        return parse_toc_yaml(path)
+        contents = parse_toc_yaml(path)
     except (MalformedError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(f"{path}: it is not a table of contents: {error}") from None
+    chapters = [page for page in map(PurePosixPath, contents) if _CHAPTERS in page.parents]
+    patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
+    nested = [page for page in chapters if page.parent != _CHAPTERS]
+    mistakes = [f"{page} is not in {_CHAPTERS}/ itself, where chapters are" for page in nested]
+    mistakes += [f"{each} is a pattern; name each chapter" for each in patterns if _CHAPTERS in each.parents]
+    if mistakes:
+        raise RequestError(*(f"_toc.yml: {mistake}" for mistake in mistakes))
+    return [page.name.removesuffix(".ipynb") for page in chapters]
 
 
 def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, dict[str, Any]]]:
@@ -137,7 +120,9 @@ def publish(
         with log.busy("building the pages"):
             built = _build(source, project.build / f"{edition.name}.log")
         mark.unlink(missing_ok=True)
-        _replace(built, target)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target, Path(temporary) / "old")
+        os.replace(built, target)
         write_atomically(mark, f"{digest} {_state(target)}")
     return page, True
 
@@ -148,18 +133,42 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
     shutil.copy(project.root / "_toc.yml", folder)
     config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
     if repository:
-        from workbench.book.repository import with_repository
-
-        with sentences_of(ValueError):
-            config = with_repository(config, repository)
+        config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     (folder / "notebooks").mkdir()
     for chapter in chapters_of_book(project):
         contract = load_contract(project, chapter)
         notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
-        (folder / "notebooks" / f"{chapter}.ipynb").write_text(
-            json.dumps(notebook, ensure_ascii=False), encoding="utf-8"
+        path = folder / "notebooks" / f"{chapter}.ipynb"
+        path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def with_repository(config: dict[str, Any], url: str) -> dict[str, Any]:
+    """`_config.yml`'s content with buttons to the repository, its issues, the source, Binder and Colab.
+
+    Colab opens notebooks from github.com only, so a book elsewhere launches on Binder alone. A trailing slash or `.git`
+    of the address is dropped.
+
+    Raises:
+        RequestError: for anything but the address of a repository on GitHub or GitLab; the theme knows no other.
+    """
+    address = url.strip().rstrip("/").removesuffix(".git")
+    match = _ADDRESS.fullmatch(address)
+    on_github = match is not None and match["host"] == "github.com"
+    if match is None or (on_github and match["path"].count("/") > 2):
+        raise RequestError(
+            f"repository: {url!r} is not an address such as https://github.com/OWNER/NAME (GitHub or GitLab)"
         )
+    added = {
+        "repository": {"url": address, "branch": "main", "path_to_book": ""},
+        "html": {"use_repository_button": True, "use_issues_button": True, "use_edit_page_button": True},
+        "launch_buttons": {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com" if on_github else "",
+        },
+    }
+    return config | {part: (config.get(part) or {}) | values for part, values in added.items()}
 
 
 def _digest(folder: Path) -> str:
@@ -198,19 +207,9 @@ def _build(source: Path, log: Path) -> Path:
     return source / "_build" / "html"
 
 
-def _complaints(log: Path, source: Path) -> Iterator[str]:
+def _complaints(log: Path, source: Path) -> list[str]:
     """The lines of a build's log that say what is wrong, without colours and with paths inside the book."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
-    lines = [line.replace(f"{source}/", "") for line in text.splitlines()]
+    lines = text.replace(f"{source}/", "").splitlines()
     complaints = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
-    return iter(complaints[:20] or lines[-10:])
-
-
-def _replace(new: Path, target: Path) -> None:
-    """Put a folder in the place of another; a reader finds one of them but for the moment between two renames."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
+    return complaints[:20] or lines[-10:]

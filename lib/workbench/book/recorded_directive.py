@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from workbench.book.markup import box, figure, paragraph, row, table, when
+from workbench.book.markup import box, paragraph, row, table, when
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
 from workbench.core.project import Project
@@ -47,11 +46,10 @@ class RecordedResult(SphinxDirective):
             recorded = read_recorded(project, self.arguments[0])
             wanted = self.options.get("metrics", "").split()
             shown = self._sweep(recorded, wanted) if recorded.is_sweep else [_of_run(recorded, wanted)]
-            problem = misfit(project, recorded)
+            if problem := misfit(project, recorded):
+                raise RequestError(problem)
         except RequestError as error:
             raise self.error(str(error)) from None
-        if problem:
-            raise self.error(problem)
         self.env.note_reread()  # whether it is current depends on code and data that are no part of the page
         changes = changed_since(project, recorded)
         outdated = bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
@@ -60,24 +58,21 @@ class RecordedResult(SphinxDirective):
     def _sweep(self, recorded: Recorded, wanted: list[str]) -> list[nodes.Node]:
         axes, means = recorded_axes(recorded), recorded_summaries(recorded)
         metrics = _chosen(recorded, list(dict.fromkeys(mean.metric for mean in means)), wanted, PANELS)
-        columns, rows = settings_table(axes, means, metrics)
-        shown: list[nodes.Node] = [_table(columns, rows)]
+        shown: list[nodes.Node] = [_table(*settings_table(axes, means, metrics))]
         if not axes and recorded.points <= FEW:  # a mean of a few runs says less than the runs
             counts = recorded_counts(recorded)
-            said = [f"{name}: {', '.join(counts[name])}" for name in metrics if name in counts]
-            if said:
+            if said := [f"{name}: {', '.join(counts[name])}" for name in metrics if name in counts]:
                 shown.append(nodes.paragraph("", f"Run by run, {'; '.join(said)}."))
         if "no-figure" not in self.options:
-            image, words = picture(axes, means, metrics)
-            uri, alt = self._kept(image, recorded.name), f"{words} The table holds the same."
-            shown.insert(0, figure(uri, alt, words, "workbench-recorded"))
+            png, words = picture(axes, means, metrics)
+            image = nodes.image(uri=self._kept(png, recorded.name), alt=f"{words} The table holds the same.")
+            shown.insert(0, nodes.figure("", image, nodes.caption("", words), classes=["workbench-recorded"]))
         return shown
 
     def _kept(self, image: bytes, name: str) -> str:
         """Where Sphinx finds a picture that was drawn for this page: beside what it keeps between builds."""
-        folder = Path(self.env.doctreedir) / "recorded"
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{name}-{hashlib.sha256(image).hexdigest()[:12]}.png"
+        file = Path(self.env.doctreedir) / "recorded" / f"{name}-{hashlib.sha256(image).hexdigest()[:12]}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(image)
         page = Path(self.env.doc2path(self.env.docname)).parent
         return Path(os.path.relpath(file, page)).as_posix()
@@ -102,34 +97,24 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> nodes.table
 def provenance(recorded: Recorded, changes: list[str], outdated: bool = False) -> nodes.admonition:
     """The box under a recorded result: its command, the circumstances, the claims, and whether it is current.
 
-    Args:
-        recorded: the result.
-        changes: what has changed since, in words.
-        outdated: whether more has changed since its confirmation.
+    `changes` says in words what has changed since, and `outdated` whether more has changed since its confirmation.
     """
+    record = recorded.record
     lines = [nodes.paragraph("", _facts(recorded)), nodes.literal_block(text=recorded.command, language="bash")]
-    if recorded.is_sweep:
-        lines += [
-            nodes.paragraph("", f"✗ in {claim['runs'] - claim['held']} of {claim['runs']} runs: {claim['statement']}.")
-            for claim in recorded.record["claims"]
-            if claim["held"] < claim["runs"]
-        ]
-    lines += [nodes.paragraph("", sentence) for sentence in _local_files(recorded)]
+    for claim in record["claims"] if recorded.is_sweep else ():
+        if failed := claim["runs"] - claim["held"]:
+            lines.append(nodes.paragraph("", f"✗ in {failed} of {claim['runs']} runs: {claim['statement']}."))
+    read = {**record["ingredients"].get("data", {}), **record["ingredients"].get("checkpoints", {})}
+    for name, public in record["public"].items():  # what others can get each local file by
+        digests = [f"{each[:16]}…" for label, each in read.items() if label.partition("[")[0] == name]
+        said = f"{name}: {public}; what was read has the fingerprint {', '.join(digests)}."
+        lines.append(nodes.paragraph("", said))
     if changes:
         lines.append(paragraph(f"Not current: {'; '.join(changes)}.", "workbench-stale"))
     if recorded.confirmed:
         later = " More has changed since." if outdated else ""
         lines.append(paragraph(f"{confirmation_in_words(recorded.confirmed)}{later}", "workbench-confirmed"))
     return box("A recorded sweep" if recorded.is_sweep else "A recorded run", *lines)
-
-
-def _local_files(recorded: Recorded) -> Iterator[str]:
-    """What others can get each local file by, and the fingerprint of the one that was read."""
-    parts = recorded.record["ingredients"]
-    fingerprints = {**parts.get("data", {}), **parts.get("checkpoints", {})}
-    for name, public in recorded.record["public"].items():
-        digests = [f"{each[:16]}…" for label, each in fingerprints.items() if label.partition("[")[0] == name]
-        yield f"{name}: {public}; what was read has the fingerprint {', '.join(digests)}."
 
 
 def _facts(recorded: Recorded) -> str:
@@ -145,8 +130,3 @@ def _facts(recorded: Recorded) -> str:
         if record["machines"] > 1:
             machine = f"on {record['machines']} machines, one of them {machine.removeprefix('on ')}"
     return f"Recorded {when(record['started'])}{took}, {machine}. {held} of {len(claims)} claims held{every}."
-
-
-def setup(app: Sphinx) -> None:
-    """Register the directive."""
-    app.add_directive("recorded", RecordedResult)

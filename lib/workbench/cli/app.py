@@ -17,11 +17,7 @@ import typer
 from workbench.cli import chapters, doctor, recorded, runs, sweeps
 from workbench.core.errors import RequestError, RunError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,33 +36,21 @@ def workbench(
 
 
 for command in (
-    chapters.run,
-    runs.runs,
-    runs.show,
-    runs.compare,
-    runs.rm,
-    runs.status,
-    chapters.book,
-    chapters.check,
-    chapters.accept,
-    recorded.record,
-    recorded.recorded,
-    recorded.confirm,
+    *(chapters.run, runs.runs, runs.show, runs.compare, runs.rm, runs.status),
+    *(chapters.book, chapters.check, chapters.accept),
+    *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, doctor.doctor),
 ):
     app.command()(command)
-app.command()(sweeps.sweep)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(chapters.lab)
-app.command("open", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runs.open_run)
-app.command()(doctor.doctor)
+for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
+    app.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
 def main() -> None:
     """Run the command line, with one sentence on standard error for each thing that is wrong with a request."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end leaves things as tidy as Ctrl-C does
     try:
-        code = app(
-            prog_name="workbench", standalone_mode=False
-        )  # Typer returns the code of an Exit, and 130 for Ctrl-C
+        # Typer returns the code of an Exit, and 130 for Ctrl-C.
+        code = app(prog_name="workbench", standalone_mode=False)
     except RequestError as error:
         _fail(error.sentences, 2)
     except RunError as error:

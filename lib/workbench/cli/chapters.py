@@ -10,28 +10,27 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import completion
-from workbench.cli.shared import CellLimit, ChapterName, RunLimit, Workers, print_json, start_jupyterlab
+from workbench.cli.shared import (
+    CellLimit,
+    ChapterName,
+    EditionName,
+    Parameters,
+    RunLimit,
+    Workers,
+    print_json,
+    start_jupyterlab,
+)
 from workbench.core.errors import RunError
 from workbench.core.project import find_project
+from workbench.parameters.contract import load_contract
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 
 def run(
     chapter: ChapterName,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p",
-            "--parameter",
-            metavar="NAME=VALUE",
-            help="A parameter; may be repeated.",
-            autocompletion=completion.parameters,
-        ),
-    ] = None,
+    parameter: Parameters = None,
     file: Annotated[
-        list[Path] | None,
-        typer.Option("-f", "--file", metavar="FILE", help="A YAML file of `name: value` lines."),
+        list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="A YAML file of `name: value` lines.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Compute again, even where a completed run exists.")] = False,
     cell_limit: CellLimit = 1800,
@@ -45,13 +44,9 @@ def run(
 
     **Examples**
 
-    ```
-    workbench run attention
-    workbench run attention -p d_k=128 -p seed=3
-    workbench run attention -f my-parameters.yml --force
-    ```
+        workbench run attention -p d_k=128 -p seed=3
+        workbench run attention -f my-parameters.yml --force
     """
-    from workbench.parameters.contract import load_contract
     from workbench.parameters.request import given_parameters
 
     project = find_project()
@@ -71,33 +66,19 @@ def run(
 
 
 def book(
-    edition: Annotated[
-        str,
-        typer.Option(
-            "--edition",
-            metavar="NAME",
-            help="An edition from book/editions/.",
-            autocompletion=completion.editions,
-        ),
-    ] = "offline",
-    repository: Annotated[
-        str | None,
-        typer.Option("--repository", metavar="URL", help="Where the source lives: turns on the launch buttons."),
-    ] = None,
+    edition: Annotated[str, EditionName] = "offline",
+    repository: Annotated[str | None, typer.Option(metavar="URL", help="Where the source lives, for buttons.")] = None,
     workers: Workers = None,
-    committed: Annotated[
-        bool,
-        typer.Option("--committed", help="Run nothing: publish the outputs that are committed with the chapters."),
-    ] = False,
+    committed: Annotated[bool, typer.Option("--committed", help="Run nothing: publish the committed outputs.")] = False,
 ) -> None:
-    """Run the chapters that are stale, as many at a time as there is room for, build the HTML and print where it is.
+    """Build the HTML of the book, and print where it is.
+
+    Before that, the chapters that are stale are run, as many at a time as there is room for.
 
     **Examples**
 
-    ```
-    workbench book
-    workbench book --edition offline --repository https://github.com/me/my-fork
-    ```
+        workbench book
+        workbench book --edition offline --repository https://github.com/me/my-fork
     """
     from workbench.book.publish import publish, read_edition, staged_chapters
     from workbench.cli.console import RichReporter, print_outcome
@@ -130,19 +111,14 @@ def check(
 
     **Examples**
 
-    ```
-    workbench check
-    workbench check attention
-    ```
+        workbench check attention
     """
     from workbench.book.check import nbval, problems_of
-    from workbench.parameters.contract import load_contract
     from workbench.runs.keys import libraries
 
     project = find_project()
     contracts = [load_contract(project, name) for name in chapter or project.chapters()]
-    problems = [problem for contract in contracts for problem in problems_of(contract)]
-    if problems:
+    if problems := [problem for contract in contracts for problem in problems_of(contract)]:
         raise RunError(*problems)
     needed = {name for contract in contracts for name in libraries(contract)}
     raise typer.Exit(nbval([contract.path for contract in contracts], int(cell_limit), needed))
@@ -151,8 +127,7 @@ def check(
 def accept(
     chapter: ChapterName,
     name: Annotated[
-        str | None,
-        typer.Argument(metavar="RUN", help="A run of its default parameters; without it, the newest."),
+        str | None, typer.Argument(metavar="RUN", help="A run of its default parameters; without it, the newest.")
     ] = None,
 ) -> None:
     """Make a run's outputs the committed ones.
@@ -161,11 +136,8 @@ def accept(
 
     **Examples**
 
-    ```
-    workbench run attention && workbench accept attention
-    ```
+        workbench run attention && workbench accept attention
     """
-    from workbench.parameters.contract import load_contract
     from workbench.runs.notebooks import accept_run
 
     project = find_project()
@@ -181,10 +153,7 @@ def lab(context: typer.Context) -> None:
 
     **Examples**
 
-    ```
-    workbench lab
-    workbench lab --no-browser --port 8899
-    ```
+        workbench lab --no-browser --port 8899
     """
     project = find_project()
     names = project.chapters()

@@ -5,69 +5,36 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Literal
 
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.core.console import can_redraw, err, out
 from workbench.core.text import duration, number
 from workbench.runs.store import Run
 
-
-class _Done(ProgressColumn):
-    """How much is done of how much, in the task's unit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bytes, self._steps = DownloadColumn(), MofNCompleteColumn()
-
-    def render(self, task: Task) -> Text:
-        return (self._bytes if task.fields["unit"] == "bytes" else self._steps).render(task)
+_SLOW = 1.0  # seconds; faster cells are not worth a line in a log
 
 
-class RichReporter:
+class RichReporter(Progress):
     """Progress on standard error: a live bar on a terminal, a line for each slow cell elsewhere."""
 
-    _SLOW = 1.0  # seconds; faster cells are not worth a line in a log
-
     def __init__(self) -> None:
-        self._bar = Progress(
+        super().__init__(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            _Done(),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[title]}", style="dim"),
             console=err,
             transient=True,
             disable=not can_redraw(err),
         )
-        self._task: Any = None
+        self._current: Any = None
         self._what = ""
-        self._said = ""
-
-    def __enter__(self) -> RichReporter:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Show how far the preparation of data is."""
@@ -79,8 +46,8 @@ class RichReporter:
 
     def cell(self, number: int, title: str, seconds: float | None) -> None:
         """Show the cell that runs, or log one that took long."""
-        self._bar.update(self._task, completed=number - (seconds is None), title=title)
-        if seconds is not None and seconds >= self._SLOW and not can_redraw(err):
+        self.update(self._current, completed=number - (seconds is None), title=escape(title))
+        if seconds is not None and seconds >= _SLOW and not can_redraw(err):
             err.print(f"  cell {number}: {seconds:.1f} s  {escape(title)}")
 
     @contextlib.contextmanager
@@ -93,33 +60,33 @@ class RichReporter:
 
     def _show(self, what: str, done: int, total: int | None, unit: str = "steps") -> None:
         if what != self._what:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-            self._what, self._task = what, self._bar.add_task(escape(what), total=total, title="", unit=unit)
+            if self._current is not None:
+                self.remove_task(self._current)
+            self._what, self._current = what, self.add_task(escape(what), total=total, title="")
             if not can_redraw(err):
                 if total is not None:
                     what += f": {decimal(total)}" if unit == "bytes" else f": {total} to do"
                 err.print(f"{what} …")
-        self._bar.update(self._task, completed=done, total=total)
+        self.update(self._current, completed=done, total=total)
 
 
 def print_outcome(run: Run, reused: bool, *, quiet: bool = False) -> None:
     """What became of a run, in a few lines; with `quiet`, only what went wrong."""
     record = run.record
-    claims = record["claims"]
-    unsupported = [claim for claim in claims if not claim["holds"]]
-    if record["error"]:
-        error = record["error"]
+    if error := record["error"]:
         err.print(f"[red]{run.chapter} failed[/] in cell {error['number']} ({error['cell']}):")
         if len(error["traceback"]) > 1:
             err.print("\n".join(error["traceback"]), markup=False, soft_wrap=True)
         err.print(f"workbench: {error['name']}: {error['message']}", markup=False, soft_wrap=True)
-    if not quiet and run.status == "completed":
+    if quiet:
+        return
+    if run.status == "completed":
+        claims = record["claims"]
+        unsupported = [claim for claim in claims if not claim["holds"]]
         how = "is up to date, nothing was run" if reused else f"ran in {duration(record['seconds'])}"
         counted = f"{len(claims) - len(unsupported)} of {len(claims)} claims hold" if claims else "no claims"
         out.print(f"[bold]{run.chapter}[/] {how}; {counted}")
         for claim in unsupported:
             text = f"{claim['statement']} {claim['bound']}: {number(claim['value'])}"
             out.print(f"  [red]✗[/] {escape(text)}", soft_wrap=True)
-    if not quiet:
-        out.print(str(run.notebook), style="dim", soft_wrap=True)
+    out.print(str(run.notebook), style="dim", soft_wrap=True)

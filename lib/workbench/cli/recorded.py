@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import completion
-from workbench.cli.shared import Json, Workers, print_json
+from workbench.cli.shared import Json, Workers, print_json, result_names
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
-
-if TYPE_CHECKING:
-    from workbench.parameters.contract import Contract
-    from workbench.recorded.result import Recorded
+from workbench.core.text import roughly
+from workbench.parameters.contract import load_contract
+from workbench.recorded.result import Recorded, changed_since, misfit, points_again, read_recorded
+from workbench.runs.store import find_run
 
 LocalFiles = Annotated[
     list[str] | None,
-    typer.Option(
-        "-p",
-        "--parameter",
-        metavar="NAME=PATH",
-        help="Where a local file is that the record has by a public name; may be repeated.",
-    ),
+    typer.Option("-p", "--parameter", metavar="NAME=PATH", help="Where a local file of the result is."),
 ]
 
 
 def record(
     result: Annotated[
         str,
-        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, the start of its name, or `latest` (run)."),
+        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, by the start of its name; or `latest`."),
     ],
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What it is called in the book, such as `attention-wide`.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--public", metavar="NAME=ID", help="What others get a local file by, for each parameter that was one."
-        ),
+        list[str] | None, typer.Option(metavar="NAME=ID", help="What others get a local file by, for each parameter.")
     ] = None,
     predictions: Annotated[
         bool,
-        typer.Option(
-            "--predictions",
-            help="Keep also what the models answered to each example: no texts, log-probabilities as float16.",
-        ),
+        typer.Option("--predictions", help="Keep the models' answers too, log-probabilities as float16, no texts."),
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what is recorded under this name.")] = False,
 ) -> None:
@@ -58,17 +44,12 @@ def record(
 
     **Examples**
 
-    ```
-    workbench record latest attention-wide
-    workbench record d_k-seed attention-widths
-    workbench record seed-1a2b3c4d fine-tuning-seeds --predictions
-    workbench record 20261123T1845 attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
-    ```
+        workbench record seed-1a2b3c4d fine-tuning-seeds --predictions
+        workbench record latest attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     """
     from workbench.parameters.request import named_once
     from workbench.recorded.run import record_run
     from workbench.recorded.sweep import find_sweep, record_sweep
-    from workbench.runs.store import find_run
 
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")
@@ -84,7 +65,7 @@ def record(
 
 
 def confirm(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A recorded result.", autocompletion=completion.recorded)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A recorded result.", autocompletion=result_names)],
     count: Annotated[int, typer.Option("--points", metavar="K", help="Compute at least this many.", min=1)] = 2,
     parameter: LocalFiles = None,
     as_json: Json = False,
@@ -98,19 +79,17 @@ def confirm(
 
     **Examples**
 
-    ```
-    workbench confirm attention-widths
-    workbench confirm fine-tuning-seeds --points 3
-    workbench confirm ag-news -p dataset=~/ag-news
-    ```
+        workbench confirm attention-widths --points 3
+        workbench confirm ag-news -p dataset=~/ag-news
     """
+    from workbench.cli.tables import print_confirmation
     from workbench.core.machine import machine
+    from workbench.parameters.request import named_once
     from workbench.recorded.confirm import agrees, compared, in_words, keep, to_confirm
-    from workbench.recorded.result import read_recorded
 
     project = find_project()
     recorded = read_recorded(project, name)
-    local = _local_files(parameter)
+    local = named_once("-p", parameter or [], "a local file is given as name=path")
     _build_shipped_data(project, recorded)
     sweep = to_confirm(project, recorded, local, count)
     threads = min(recorded.record["machine"].get("threads", 1), machine()["cores"])  # sums depend on how they are split
@@ -121,8 +100,6 @@ def confirm(
     if as_json:
         print_json(outcome)
     else:
-        from workbench.cli.tables import print_confirmation
-
         print_confirmation(outcome)
         print(in_words(outcome))
     raise typer.Exit(0 if agrees(outcome) else 1)
@@ -130,12 +107,9 @@ def confirm(
 
 def recorded(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME…", help="Only these results.", autocompletion=completion.recorded),
+        list[str] | None, typer.Argument(metavar="NAME…", help="Only these.", autocompletion=result_names)
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Compute those that are stale again, and record them.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Compute the stale ones again, and record them.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --again: say what would be computed.")] = False,
     parameter: LocalFiles = None,
     workers: Workers = None,
@@ -150,18 +124,15 @@ def recorded(
 
     **Examples**
 
-    ```
-    workbench recorded
-    workbench recorded --again --dry-run
-    workbench recorded --again
-    workbench recorded ag-news --again -p dataset=~/ag-news
-    ```
+        workbench recorded --again --dry-run
+        workbench recorded ag-news --again -p dataset=~/ag-news
     """
+    from workbench.cli.tables import print_recorded
+    from workbench.parameters.request import named_once
     from workbench.recorded.again import in_order
-    from workbench.recorded.result import read_recorded
 
     project = find_project()
-    local = _local_files(parameter)
+    local = named_once("-p", parameter or [], "a local file is given as name=path")
     chosen = {read_recorded(project, name).name for name in names or []}
     if local and len(chosen) != 1:
         raise RequestError("-p says where the files of one result are; name that result alone")
@@ -178,41 +149,36 @@ def recorded(
     if as_json:
         print_json(rows)
         return
-    from workbench.cli.tables import print_recorded
-    from workbench.core.text import roughly
-
     print_recorded(rows)
     if again:
         here = [row["seconds"] for row in rows if not row["local_files"] or local]
         print(f"{len(here)} of {len(rows)} would be computed, about {roughly(sum(here))} of runs, one after the other")
         for row in rows:
             if row["local_files"] and not local:
-                _print_line_for(row["name"], row["local_files"])
+                _print_line_for(row)
 
 
 def _compute_again(project: Project, results: list[Recorded], local: dict[str, str], workers: int | None) -> None:
     """Compute what is stale, one result after the other, and record each as soon as it is done.
 
-    Raises:
-        RunError: a sentence for each result that could not be recorded; the others have been all the same.
+    Where some could not be recorded, a RunError at the end has a sentence for each.
     """
     from workbench.recorded.again import points_with_data, record_again
-    from workbench.recorded.result import changed_since, misfit
     from workbench.sweeps.sweep import Sweep
 
     failed: list[str] = []
     for each in results:
-        if problem := misfit(project, each):
-            failed.append(problem)
+        facts = _facts(project, each)
+        if facts["state"] == "misfit":
+            failed += facts["reasons"]
+        if facts["state"] != "stale":
             continue
-        contract = _build_shipped_data(project, each)
-        if not changed_since(project, each):
-            continue
-        if each.record["public"] and not local:
-            _print_line_for(each.name, each.record["public"])
+        if facts["local_files"] and not local:
+            _print_line_for(facts)
             continue
         print(f"{each.name}: {each.command}", file=sys.stderr)
         try:
+            contract = load_contract(project, each.chapter)
             sweep = Sweep.of(project, contract, points_with_data(project, each, local))
             run_missing(sweep, workers=workers)
             refuse_failed(sweep)
@@ -225,16 +191,16 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
 
 def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     """A result as `workbench recorded --json` prints it."""
-    from workbench.recorded.result import changed_since, misfit
-
-    problem = misfit(project, recorded)
-    if not problem:
+    if problem := misfit(project, recorded):
+        state, reasons = "misfit", [problem]
+    else:
         _build_shipped_data(project, recorded)
-    reasons = [problem] if problem else changed_since(project, recorded)
+        reasons = changed_since(project, recorded)
+        state = "stale" if reasons else "current"
     return {
         "name": recorded.name,
         "chapter": recorded.chapter,
-        "state": "misfit" if problem else "stale" if reasons else "current",
+        "state": state,
         "reasons": reasons,
         "points": recorded.points,
         "seconds": recorded.record["seconds"],
@@ -243,24 +209,14 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _local_files(parameter: list[str] | None) -> dict[str, str]:
-    from workbench.parameters.request import named_once
-
-    return named_once("-p", parameter or [], "a local file is given as name=path")
-
-
-def _build_shipped_data(project: Project, recorded: Recorded) -> Contract:
-    """Build what the result reads of the data that come with the workbench, and return its chapter's contract."""
-    from workbench.parameters.contract import load_contract
-    from workbench.recorded.result import points_again
-
-    contract = load_contract(project, recorded.chapter)
-    build_shipped_data(contract, points_again(project, recorded))
-    return contract
+def _build_shipped_data(project: Project, recorded: Recorded) -> None:
+    given = points_again(project, recorded).points[0].given
+    build_shipped_data(load_contract(project, recorded.chapter), given)
 
 
-def _print_line_for(name: str, public: dict[str, str]) -> None:
+def _print_line_for(facts: dict[str, Any]) -> None:
     """The line that computes a result of local files again, which only the user can complete."""
-    options = " ".join(f"-p {parameter}=PATH" for parameter in public)
-    names = "; ".join(f"{parameter}: {public_name}" for parameter, public_name in public.items())
-    print(f"workbench recorded {name} --again {options}    # {names}")
+    public = facts["local_files"]
+    options = " ".join(f"-p {name}=PATH" for name in public)
+    names = "; ".join(f"{name}: {public_name}" for name, public_name in public.items())
+    print(f"workbench recorded {facts['name']} --again {options}    # {names}")

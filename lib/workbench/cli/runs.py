@@ -7,23 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import completion
-from workbench.cli.shared import Json, print_json, print_json_list, start_jupyterlab
+from workbench.cli import shared
+from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list, start_jupyterlab
 from workbench.core.errors import RequestError
 from workbench.core.project import find_project
+from workbench.core.text import counted, visible
+from workbench.parameters.contract import load_contract
+from workbench.runs.store import all_runs, find_run
 
-RunName = Annotated[
-    str,
-    typer.Argument(metavar="RUN", help="A run, the start of its name, or `latest`.", autocompletion=completion.runs),
-]
-SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, or the starts of their names.", autocompletion=completion.runs)
-OneChapter = typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=completion.chapters)
+SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, by names or starts of names.", autocompletion=shared.run_names)
 
 
-def runs(
-    chapter: Annotated[str | None, OneChapter] = None,
-    as_json: Json = False,
-) -> None:
+def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
     """List the runs, newest first.
 
     A folder that does not hold what a run leaves is listed as damaged, with the reason; every other command passes over
@@ -31,69 +26,55 @@ def runs(
 
     **Examples**
 
-    ```
-    workbench runs
-    workbench runs attention --json
-    ```
+        workbench runs attention --json
     """
-    from workbench.core.text import visible
-    from workbench.runs.store import all_runs
+    from workbench.cli.tables import print_runs
 
     project = find_project()
     if chapter is not None:
-        from workbench.parameters.contract import load_contract
-
         load_contract(project, chapter)  # refuses an unknown one
     listed = all_runs(project, chapter, damaged=True)
     if as_json:
         print_json_list(run.as_json() | {"id": visible(run.id)} for run in listed)
     else:
-        from workbench.cli.tables import print_runs
-
         print_runs(listed, project.chapters())
 
 
 def show(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="RUN|CHAPTER",
-            help="A run (or the start of its name, or `latest`), or a chapter.",
-            autocompletion=completion.runs_or_chapters,
-        ),
+        typer.Argument(metavar="RUN|CHAPTER", help="A run or a chapter.", autocompletion=shared.names_to_show),
     ],
     as_json: Json = False,
 ) -> None:
-    """Print the parameters and results of a run, or the parameters that a chapter takes.
+    """Print a run or a chapter.
+
+    Of a run these are its parameters and results, of a chapter the parameters that it takes. A run goes by its name,
+    the start of it, or `latest`.
 
     **Examples**
 
-    ```
-    workbench show attention
-    workbench show latest
-    workbench show 20261123T184500Z --json
-    ```
+        workbench show attention
+        workbench show 20261123T184500Z --json
     """
+    from workbench.cli.tables import print_parameters, print_run
+    from workbench.parameters.types import plain
+
     project = find_project()
     if name in project.chapters():
-        from workbench.parameters.contract import load_contract
-
         contract = load_contract(project, name)
-        if as_json:
-            print_json([_parameter_json(parameter) for parameter in contract.parameters.values()])
-        else:
-            from workbench.cli.tables import print_parameters
-
-            print_parameters(contract)
-        return
-    from workbench.runs.store import find_run
-
-    run = find_run(project, name)
-    if as_json:
-        print_json(run.as_json() | {"id": run.id})
+        facts = [
+            {"name": each.name, "type": each.type_text, "default": plain(each.default), "comment": each.comment}
+            for each in contract.parameters.values()
+        ]
     else:
-        from workbench.cli.tables import print_run
-
+        contract, run = None, find_run(project, name)
+        facts = run.as_json() | {"id": run.id}
+    if as_json:
+        print_json(facts)
+    elif contract:
+        print_parameters(contract)
+    else:
         print_run(run)
 
 
@@ -110,25 +91,23 @@ def compare(
 
     **Examples**
 
-    ```
-    workbench compare 20261123T184500Z 20261123T185900Z
-    workbench compare 20261123T184500Z latest --all
-    ```
+        workbench compare 20261123T184500Z latest --all
     """
+    from workbench.cli.tables import print_comparison
     from workbench.runs.compare import compare as compare_runs
-    from workbench.runs.store import find_run
 
     project = find_project()
     comparison = compare_runs([find_run(project, name) for name in names])
     if as_json:
         print_json(comparison.as_json())
     else:
-        from workbench.cli.tables import print_comparison
-
         print_comparison(comparison, everything)
 
 
-def open_run(context: typer.Context, name: RunName) -> None:
+def open_run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `latest`.", autocompletion=shared.run_names)],
+) -> None:
     """Open an executed notebook in JupyterLab, in this environment, on this machine only.
 
     What opens is a copy beside the run's own notebook, so that you may change it and run it: what the run wrote stays
@@ -136,13 +115,9 @@ def open_run(context: typer.Context, name: RunName) -> None:
 
     **Examples**
 
-    ```
-    workbench open latest
-    workbench open 20261123T184500Z --no-browser --port 8899
-    ```
+        workbench open latest --no-browser --port 8899
     """
     from workbench.runs.removal import working_copy
-    from workbench.runs.store import find_run
 
     project = find_project()
     run = find_run(project, name)
@@ -154,13 +129,11 @@ def open_run(context: typer.Context, name: RunName) -> None:
 def rm(
     names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
-        str | None, typer.Option("--chapter", help="Only this chapter's runs.", autocompletion=completion.chapters)
+        str | None, typer.Option(help="Of this chapter only.", autocompletion=shared.chapter_names)
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The runs that failed or were interrupted.")] = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="The folders that are listed as damaged.")] = False,
-    older_than: Annotated[
-        float | None, typer.Option("--older-than", metavar="DAYS", help="Only runs that started before that.", min=0)
-    ] = None,
+    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Only runs older than that.", min=0)] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete runs: those that are named, or those that fit every option.
@@ -170,71 +143,67 @@ def rm(
 
     **Examples**
 
-    ```
-    workbench rm 20261123T184500Z-1a2b3c4d
-    workbench rm --failed --older-than 30
-    workbench rm --damaged --yes
-    ```
+        workbench rm 20261123T184500Z-1a2b3c4d
+        workbench rm --failed --older-than 30 --yes
     """
-    from workbench.cli.console import out
-    from workbench.core.text import counted, visible
+    from workbench.cli.tables import print_runs
     from workbench.runs.removal import Choice, chosen_runs, refuse_running, remove
 
     project = find_project()
-    choice = Choice(chapter, failed, damaged, older_than)
-    chosen = chosen_runs(project, names or [], choice)
+    chosen = chosen_runs(project, names or [], Choice(chapter, failed, damaged, older_than))
     if not chosen:
         print("no run fits; nothing was deleted")
         return
     refuse_running(chosen)
     if not yes:
-        for run in chosen[:20]:
-            out.print(f"{visible(run.id)}  {visible(run.chapter)}  {run.status}", markup=False, soft_wrap=True)
+        print_runs(chosen[:20], project.chapters())
         if len(chosen) > 20:
             print(f"and {len(chosen) - 20} more")
-        if not _confirmed(f"Delete {counted(len(chosen), 'run')}?"):
-            print("nothing was deleted")
-            raise typer.Exit(1)
+        _ask(f"Delete {counted(len(chosen), 'run')}?")
     remove(project, chosen)
     print(f"{counted(len(chosen), 'run')} deleted")
 
 
+def _ask(question: str) -> None:
+    """End the command unless the user says yes."""
+    try:
+        agreed = typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise RequestError("nothing was deleted; where nobody can answer, --yes deletes without asking") from None
+    if not agreed:
+        print("nothing was deleted")
+        raise typer.Exit(1)
+
+
 def status(
-    chapter: Annotated[str | None, OneChapter] = None,
-    edition: Annotated[
-        str | None,
-        typer.Option(
-            "--edition",
-            metavar="NAME",
-            help="With the parameters of an edition; without it, the defaults.",
-            autocompletion=completion.editions,
-        ),
-    ] = None,
-    as_json: Json = False,
+    chapter: OneChapter = None, edition: Annotated[str | None, EditionName] = None, as_json: Json = False
 ) -> None:
     """Say which chapters' runs are current, and of the others what has changed since.
 
     A run is current while its code cells, parameters and data, the definitions that the cells reach and the versions
-    of the packages that those use are the same; prose and comments do not count. Nothing is run. Exit codes, as those
-    of `make -q`: 0 all are current, 1 some are not, 2 bad request; so `workbench status || workbench book` builds what
-    is stale.
+    of the packages that those use are the same; prose and comments do not count. Without an edition, chapters have
+    their default parameters. Nothing is run. Exit codes, as those of `make -q`: 0 all are current, 1 some are not, 2
+    bad request; so `workbench status || workbench book` builds what is stale.
 
     **Examples**
 
-    ```
-    workbench status
-    workbench status attention --edition offline
-    ```
+        workbench status attention --edition offline
     """
     from workbench.cli.console import RichReporter
+    from workbench.cli.tables import print_states
     from workbench.runs.staleness import CURRENT, state_of
 
     project = find_project()
-    given = _parameters_of(project, edition)
+    given: dict[str, dict[str, Any]] = {name: {} for name in project.chapters()}
+    if edition is not None:
+        from workbench.book.publish import chapters_of_book, read_edition
+
+        changed = read_edition(project, edition).chapters
+        given = {name: changed.get(name, {}) for name in chapters_of_book(project)}
     if chapter is not None:
         if chapter not in given:
-            from workbench.parameters.contract import load_contract
-
             load_contract(project, chapter)  # refuses an unknown one
             raise RequestError(f"{chapter} is not in the book, and so in no edition")
         given = {chapter: given[chapter]}
@@ -243,42 +212,5 @@ def status(
     if as_json:
         print_json([state.as_json() for state in states])
     else:
-        from workbench.cli.tables import print_states
-
         print_states(states)
     raise typer.Exit(0 if all(state.state == CURRENT for state in states) else 1)
-
-
-def _parameters_of(project: Any, edition: str | None) -> dict[str, dict[str, Any]]:
-    """The parameters that each chapter has in an edition, or none for every chapter that there is."""
-    if edition is None:
-        return {name: {} for name in project.chapters()}
-    from workbench.book.publish import chapters_of_book, read_edition
-
-    chosen = read_edition(project, edition)
-    return {name: chosen.chapters.get(name, {}) for name in chapters_of_book(project)}
-
-
-def _confirmed(question: str) -> bool:
-    """Whether the user says yes.
-
-    Raises:
-        RequestError: where there is no terminal to answer at.
-    """
-    try:
-        return typer.confirm(question)
-    except typer.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise RequestError("nothing was deleted; where nobody can answer, --yes deletes without asking") from None
-
-
-def _parameter_json(parameter: Any) -> dict[str, Any]:
-    from workbench.parameters.types import plain
-
-    return {
-        "name": parameter.name,
-        "type": parameter.type_text,
-        "default": plain(parameter.default),
-        "comment": parameter.comment,
-    }

@@ -1,29 +1,96 @@
-"""What several commands share: arguments and options, JSON on standard output, and JupyterLab."""
+"""What several commands share: arguments and options, JSON on standard output, and JupyterLab.
+
+Behind the Tab key a shell offers chapters, runs, parameters, editions and recorded results, in a fraction of a second.
+Typer keeps of the names those that begin as the word being typed. Only names of files are looked at, and of a chapter
+its parameters cell. Where something is not as it should be there is nothing to offer, and no word of it: an error would
+be printed into the line that is being typed.
+"""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import completion
+from workbench.core.errors import RequestError
+from workbench.core.project import Project, find_project
+
+
+def _offered(names: Callable[[Project], Iterable[str]]) -> Callable[[], list[str]]:
+    """These names of the checkout, and none outside of a checkout."""
+
+    def offered() -> list[str]:
+        with contextlib.suppress(RequestError):
+            return list(names(find_project()))
+        return []
+
+    return offered
+
+
+chapter_names = _offered(Project.chapters)
+edition_names = _offered(lambda project: sorted(path.stem for path in project.editions.glob("*.yml")))
+result_names = _offered(lambda project: sorted({path.parent.name for path in project.recorded.glob("*/*.json")}))
+
+
+@_offered
+def run_names(project: Project) -> list[str]:
+    """The runs, newest first, and `latest`."""
+    names: set[str] = set()
+    for chapter in project.chapters():
+        with contextlib.suppress(OSError), os.scandir(project.runs / chapter) as entries:
+            names |= {entry.name for entry in entries if entry.name[8:9] == "T" and entry.name[16:17] == "-"}
+    return [*sorted(names, reverse=True), *(["latest"] if names else [])]
+
+
+def names_to_show() -> list[str]:
+    """What `workbench show` takes."""
+    return chapter_names() + run_names()
+
+
+def parameter_names(ctx: Any) -> list[str]:
+    """`name=` for each parameter of the chapter that is on the line."""
+    known = chapter_names()
+    # With the name still missing behind -p, what stands before it counts as not understood yet.
+    chapter = next((word for word in [ctx.params.get("chapter"), *ctx.args] if word in known), None)
+    if chapter is None:
+        return []
+    try:
+        notebook = json.loads((find_project().notebooks / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+        cells = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+        statements = ast.parse("".join(cells[0]["source"])).body
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError):
+        return []
+    names = [line.target.id for line in statements if isinstance(line, ast.AnnAssign) and hasattr(line.target, "id")]
+    return [f"{name}=" for name in names]
+
 
 ChapterName = Annotated[
-    str,
-    typer.Argument(
-        metavar="CHAPTER", help="A chapter's name, such as `attention`.", autocompletion=completion.chapters
+    str, typer.Argument(metavar="CHAPTER", help="A chapter, such as `attention`.", autocompletion=chapter_names)
+]
+OneChapter = Annotated[
+    str | None, typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=chapter_names)
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="A parameter; may be repeated.",
+        autocompletion=parameter_names,
     ),
 ]
-CellLimit = Annotated[float, typer.Option("--cell-limit", help="Seconds that one cell may take.", min=1)]
-RunLimit = Annotated[float | None, typer.Option("--run-limit", help="Seconds that a whole run may take.", min=1)]
-Workers = Annotated[
-    int | None, typer.Option("--workers", metavar="N", help="At most this many runs at a time here.", min=1)
-]
+EditionName = typer.Option(metavar="NAME", help="An edition of book/editions/.", autocompletion=edition_names)
+CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)]
+RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -10,43 +10,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import CellLimit, ChapterName, Json, RunLimit, Workers, print_json
+from workbench.cli.shared import CellLimit, ChapterName, Json, Parameters, RunLimit, Workers, print_json
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
+from workbench.core.text import roughly
+from workbench.parameters.contract import Contract, load_contract
 from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 if TYPE_CHECKING:
-    from workbench.parameters.contract import Contract
-    from workbench.sweeps.grid import Points
-    from workbench.sweeps.summary import Summary
     from workbench.sweeps.sweep import Sweep
 
 
 def sweep(
     chapter: ChapterName,
     grid: Annotated[
-        list[str] | None,
-        typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; may be repeated."),
+        list[str] | None, typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; repeatable.")
     ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter of every point; may be repeated."),
-    ] = None,
+    parameter: Parameters = None,
     file: Annotated[
-        list[Path] | None,
-        typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each of `name: value` lines."),
+        list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each a mapping.")
     ] = None,
-    sample: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw this many of the points.", min=1)
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The seed of the draw.", min=0)] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A Dask scheduler that runs already.")
-    ] = None,
+    sample: Annotated[int | None, typer.Option("--random", metavar="N", help="Draw N of the points.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.", min=0)] = 0,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs.")] = None,
     workers: Workers = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.")
-    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A metric to show; repeatable.")] = None,
     cell_limit: CellLimit = 1800,
     run_limit: RunLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points and estimate the time.")] = False,
@@ -61,15 +49,9 @@ def sweep(
 
     **Examples**
 
-    ```
-    workbench sweep attention -g d_k=16,32,64 -g seed=0:5
-    workbench sweep attention -g d_k=16,32,64 -g seed=0:5 --dry-run
-    workbench sweep attention -f points.yml -p seed=3
-    workbench sweep attention -g d_k=8:129:8 -g heads=1,2,4 --random 10
-    workbench sweep attention -g seed=0:20 --scheduler tcp://10.0.0.5:8786
-    ```
+        workbench sweep attention -g d_k=16,32,64 -g seed=0:5 --dry-run
+        workbench sweep attention -f points.yml -p seed=3
     """
-    from workbench.parameters.contract import load_contract
     from workbench.sweeps.grid import points_of
 
     project = find_project()
@@ -83,27 +65,23 @@ def sweep(
         print(f"{points.dropped} duplicate points are left out", file=sys.stderr)
     from workbench.sweeps.sweep import Sweep
 
-    build_shipped_data(contract, points)
+    build_shipped_data(contract, points.points[0].given)
     wanted = Sweep.of(project, contract, points)
     if dry_run:
         _dry_run(wanted, workers, bool(scheduler), as_json)
         return
     run_missing(wanted, scheduler=scheduler, workers=workers, limits=(cell_limit, run_limit))
-    folder, means = _report(wanted, metric or [], as_json)
-    if as_json:
-        print_json({**_facts(wanted), "folder": str(folder), "summary": [asdict(one) for one in means]})
-    else:
-        print(folder)
+    _report(wanted, metric or [], as_json)
     refuse_failed(wanted)
 
 
-def build_shipped_data(contract: Contract, points: Points) -> None:
-    """Build the data that come with the workbench and that these points read, once and in sight."""
+def build_shipped_data(contract: Contract, given: dict[str, Any]) -> None:
+    """Build the data that come with the workbench and that the chapter reads with these parameters, in sight."""
     from workbench.cli.console import RichReporter
     from workbench.runs.runner import build_shipped
 
     with RichReporter() as reporter:
-        build_shipped(contract.resolve(points.points[0].given), reporter)
+        build_shipped(contract.resolve(given), reporter)
 
 
 def refuse_failed(sweep: Sweep) -> None:
@@ -120,10 +98,7 @@ def run_missing(
     threads: int | None = None,
     limits: tuple[float | None, float | None] = (None, None),
 ) -> None:
-    """Run what is missing of a sweep, in sight; one process at a time.
-
-    Arguments and errors are those of `workbench.sweeps.execute.run_sweeps`.
-    """
+    """Run what is missing of a sweep, in sight; arguments and errors are those of `run_sweeps`."""
     missing = sweep.missing()
     if not missing:
         print(f"all {len(sweep.points)} points are done, nothing was run", file=sys.stderr)
@@ -139,8 +114,8 @@ def run_missing(
         run_sweeps([sweep], view, scheduler=scheduler, workers=workers, threads=threads, limits=limits)
 
 
-def _report(sweep: Sweep, wanted: list[str], quiet: bool) -> tuple[Path, list[Summary]]:
-    """Write the results, and print the means."""
+def _report(sweep: Sweep, wanted: list[str], as_json: bool) -> None:
+    """Write the results, and print the means and where they are."""
     from workbench.sweeps.plot import chosen_metrics, table, write_plot
     from workbench.sweeps.summary import axes_of, metric_names, summaries, write_results
     from workbench.sweeps.view import print_summary
@@ -150,16 +125,17 @@ def _report(sweep: Sweep, wanted: list[str], quiet: bool) -> tuple[Path, list[Su
         print(f"no run has recorded {', '.join(unknown)}; there is {', '.join(metric_names(means))}", file=sys.stderr)
     folder = write_results(sweep, means, shlex.join(["workbench", *sys.argv[1:]]))
     shown = chosen_metrics(means, wanted)
+    words = write_plot(sweep, means, shown) if shown else ""
+    if as_json:
+        print_json({**_facts(sweep), "folder": str(folder), "summary": [asdict(one) for one in means]})
+        return
     if shown:
-        words = write_plot(sweep, means, shown)
-        if not quiet:
-            print_summary(*table(axes_of(sweep), means, shown), words)
-    return folder, means
+        print_summary(*table(axes_of(sweep), means, shown), words)
+    print(folder)
 
 
 def _dry_run(sweep: Sweep, workers: int | None, elsewhere: bool, as_json: bool) -> None:
     """List the points, and estimate how long those to do will take."""
-    from workbench.core.text import roughly
     from workbench.sweeps.cluster import Share
     from workbench.sweeps.view import print_points
 
@@ -171,25 +147,21 @@ def _dry_run(sweep: Sweep, workers: int | None, elsewhere: bool, as_json: bool) 
         print_json({**_facts(sweep), "to_run": missing, "at_a_time": at_once, "estimated_seconds": seconds})
         return
     print_points(sweep)
-    how = f"one worker would take about {roughly(seconds or 0)}" if elsewhere else f"about {roughly(seconds or 0)}"
-    estimate = "no completed run says how long one takes" if seconds is None else f"{how}, {at_once} at a time"
+    estimate = "no completed run says how long one takes"
+    if seconds is not None:
+        estimate = f"{'one worker would take ' * elsewhere}about {roughly(seconds)}, {at_once} at a time"
     print(f"{len(sweep.points)} points, {missing} to run; {estimate}")
 
 
 def _facts(sweep: Sweep) -> dict[str, Any]:
-    outcomes = [sweep.outcome(number) for number in range(len(sweep.points))]
-    return {
-        "chapter": sweep.contract.chapter,
-        "name": sweep.name,
-        "varied": list(sweep.varied),
-        "points": [
+    points = []
+    for number, point in enumerate(sweep.points):
+        outcome = sweep.outcome(number)
+        points.append(
             {
                 "parameters": point.values,
                 "status": outcome.status if outcome else "to do",
-                "run": outcome.run if outcome else None,
-                "seconds": outcome.seconds if outcome else None,
-                "error": outcome.error if outcome else None,
+                **{part: getattr(outcome, part, None) for part in ("run", "seconds", "error")},
             }
-            for point, outcome in zip(sweep.points, outcomes, strict=True)
-        ],
-    }
+        )
+    return {"chapter": sweep.contract.chapter, "name": sweep.name, "varied": list(sweep.varied), "points": points}

@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from workbench.cli.checks import Check
 from workbench.cli.console import out
+from workbench.cli.doctor import Check
 from workbench.core.machine import commit_in_words, in_words
-from workbench.core.text import duration, few, metric_cells, number, roughly, visible
+from workbench.core.text import counted, duration, few, metric_cells, number, roughly, visible
 from workbench.parameters.contract import Contract
 from workbench.recorded.confirm import agrees, named
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
@@ -67,21 +67,14 @@ def print_run(run: Run) -> None:
     for name, value in facts.items():
         if value:
             out.print(f"  {name:<12} {_text(value)}", soft_wrap=True)
-    parameters = record["parameters"]
-    rows = [
-        (name, value, "given" if name in parameters["given"] else "default")
-        for name, value in parameters["resolved"].items()
-    ]
+    given, resolved = record["parameters"]["given"], record["parameters"]["resolved"]
+    rows = [(name, value, "given" if name in given else "default") for name, value in resolved.items()]
     _print_table("parameters", ("name", "value", ""), rows)
     _print_table("metrics", ("name", "value", "95% interval", "n"), map(metric_cells, record["metrics"]))
-    _print_table(
-        "claims",
-        ("", "claim", "bound", "measured"),
-        [
-            (_mark(claim["holds"]), claim["statement"], claim["bound"], number(claim["value"]))
-            for claim in record["claims"]
-        ],
-    )
+    claims = [
+        (_mark(each["holds"]), each["statement"], each["bound"], number(each["value"])) for each in record["claims"]
+    ]
+    _print_table("claims", ("", "claim", "bound", "measured"), claims)
     if record["error"]:
         out.print(f"\n[red]failed[/] in cell {record['error']['number']} ({_text(record['error']['cell'])})")
         out.print("\n".join(visible(line) for line in record["error"]["traceback"]), markup=False)
@@ -89,10 +82,7 @@ def print_run(run: Run) -> None:
 
 def print_parameters(contract: Contract) -> None:
     """A chapter's parameters: name, type, default and what each is."""
-    rows = [
-        (parameter.name, parameter.type_text, repr(parameter.default), parameter.comment)
-        for parameter in contract.parameters.values()
-    ]
+    rows = [(each.name, each.type_text, repr(each.default), each.comment) for each in contract.parameters.values()]
     _print_table(f"parameters of {contract.chapter}", ("name", "type", "default", "what it is"), rows)
 
 
@@ -104,12 +94,12 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
         said = f"; other than in 1: {few(others)}" if others else ""
         out.print(f"  {label}  {run.id}  {_status(run)}{_text(said)}", soft_wrap=True)
     parameters = [row for row in comparison.parameters if everything or row.differs]
-    _print_table("parameters", ("name", *labels), [(row.name, *map(_value, row.values)) for row in parameters])
+    _print_table("parameters", ("name", *labels), [(row.name, *row.values) for row in parameters])
     if not any(row.differs for row in comparison.parameters):
         out.print("\nAll parameters are the same.")
     pairs = [heading for label in labels[1:] for heading in (label, f"{label} − 1")]
     rows = [_compared(row, comparison.differences[row.name]) for row in comparison.metrics]
-    _print_table("metrics", ("name", labels[0], *pairs), rows, fold_first=False)
+    _print_table("metrics", ("name", labels[0], *pairs), rows)
     if any(one and one.low is not None for each in comparison.differences.values() for one in each):
         out.print("Intervals are 95%, of differences as if the runs were independent of each other.", style="dim")
     _print_pairs(comparison)
@@ -122,21 +112,20 @@ def print_comparison(comparison: Comparison, everything: bool) -> None:
 
 def _print_pairs(comparison: Comparison) -> None:
     """Models beside their counterparts in the first run, and what the numbers say and do not say."""
-    pairs, several = comparison.paired, len(comparison.runs) > 2
-    files = list(dict.fromkeys(pair.file for pair in pairs))
-    for file in files:
-        rows = [_paired(pair, several, len(pairs) > 1) for pair in pairs if pair.file == file]
-        title = f"pair by pair{f': {visible(file)}' if len(files) > 1 else ''}"
-        _print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    pairs = comparison.paired
+    for file, run in dict.fromkeys((pair.file, pair.run) for pair in pairs):
+        label = str(run + 1)
+        _print_table(
+            f"pair by pair: {visible(file)}",
+            ("model", "1", label, f"{label} − 1", "95% interval", "p", "Holm p"),
+            [_paired(pair) for pair in pairs if (pair.file, pair.run) == (file, run)],
+        )
     if pairs:
-        named = {pair.documents is not None for pair in pairs}
-        drawn = "examples" if named == {False} else "whole documents"
-        drawn += " (examples, where no document is named)" if len(named) > 1 else ""
-        corrected = f"; Holm p is corrected for all {len(pairs)} pairs" if len(pairs) > 1 else ""
         out.print(
             "Right answers to the examples that both runs were asked about, model by model. Intervals come from drawing"
-            f" {drawn} anew. p is the chance of so large a difference between models that are equally often right"
-            f" (McNemar's exact test, example by example){corrected}. The intervals of the metrics take the runs for"
+            " whole documents anew (examples, where no document is named). p is the chance of so large a difference"
+            " between models that are equally often right (McNemar's exact test, example by example); Holm p is"
+            f" corrected for all {counted(len(pairs), 'pair')}. The intervals of the metrics take the runs for"
             " independent, which runs on the same examples are not. How other seeds would do is another question.",
             style="dim",
         )
@@ -146,26 +135,11 @@ def _print_pairs(comparison: Comparison) -> None:
         out.print(f"  {_text(sentence)}", style="dim", soft_wrap=True)
 
 
-def _paired(pair: Any, several: bool, corrected: bool) -> dict[str, str]:
-    """A row of the table, by its headings, for two or several runs, with or without the corrected p."""
-    return {
-        "model": pair.model,
-        **({"runs": f"{pair.run + 1} − 1"} if several else {}),
-        "1": f"{pair.right_first}/{pair.n}",
-        "other" if several else "2": f"{pair.right}/{pair.n}",
-        "difference" if several else "2 − 1": f"{pair.difference:+.4f}",
-        "95% interval": _signed_interval(pair),
-        "p": _p(pair.p),
-        **({"Holm p": _p(pair.p_holm)} if corrected else {}),
-    }
-
-
-def _signed_interval(pair: Any) -> str:
-    return "–" if pair.low is None else f"{pair.low:+.4f} to {pair.high:+.4f}"
-
-
-def _p(value: float) -> str:
-    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
+def _paired(pair: Any) -> tuple[str | None, ...]:
+    interval = None if pair.low is None else f"{pair.low:+.4f} to {pair.high:+.4f}"
+    chances = ("<0.0001" if p < 0.0001 else f"{p:.2g}" for p in (pair.p, pair.p_holm))
+    rights = (f"{pair.right_first}/{pair.n}", f"{pair.right}/{pair.n}")
+    return (pair.model, *rights, f"{pair.difference:+.4f}", interval, *chances)
 
 
 def print_states(states: Iterable[State]) -> None:
@@ -195,12 +169,12 @@ def print_recorded(rows: Iterable[dict[str, Any]]) -> None:
 
 def print_confirmation(outcome: dict[str, Any]) -> None:
     """What differs between a recorded result and its points computed again."""
-    numbers = ("recorded", "now", "absolute", "relative")
+    parts = ("recorded", "now", "absolute", "relative")
     _print_table(
         "metrics that differ (the largest difference of each)",
         ("metric", "recorded", "now", "difference", "relative", "point"),
         [
-            (named(each), *("–" if each[part] is None else number(each[part]) for part in numbers), each["point"])
+            (named(each), *("–" if each[part] is None else number(each[part]) for part in parts), each["point"])
             for each in outcome["differences"]
         ],
     )
@@ -213,11 +187,11 @@ def print_checks(checks: Iterable[Check]) -> None:
     for check in checks:
         mark = Text("!", "yellow") if not check.fine and not check.needed else _mark(check.fine)
         out.print(mark, f"{check.name:<13} {_text(check.found)}", soft_wrap=True)
-        if check.remedy:
+        if not check.fine:
             out.print(f"  {'':<13} {_text(check.remedy)}", style="dim", soft_wrap=True)
 
 
-def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str, ...]:
+def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str | None, ...]:
     cells = [row.name, _measured(row.values[0])]
     for metric, difference in zip(row.values[1:], differences[1:], strict=True):
         # Two estimates that agree to the last digit are one computation, of which an interval would say nothing.
@@ -225,50 +199,37 @@ def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str, 
     return tuple(cells)
 
 
-def _measured(metric: dict[str, Any] | None) -> str:
+def _measured(metric: dict[str, Any] | None) -> str | None:
     if metric is None:
-        return "–"
+        return None
     _, value, interval, sample = metric_cells(metric)
     around = "; ".join(part for part in (sample, interval) if part)
     return f"{value} ({around})" if around else value
 
 
-def _difference(difference: Difference | None) -> str:
+def _difference(difference: Difference | None) -> str | None:
     if difference is None:
-        return "–"
-    value = f"{difference.value:+.3g}"
-    return value if difference.low is None else f"{value} ({difference.low:+.3g} to {difference.high:+.3g})"
+        return None
+    ends = "" if difference.low is None else f" ({difference.low:+.3g} to {difference.high:+.3g})"
+    return f"{difference.value:+.3g}{ends}"
 
 
-def _claim(claim: dict[str, Any] | None) -> str | Text:
-    if claim is None:
-        return "–"
-    return _mark(claim["holds"]) + Text(visible(f" {number(claim['value'])} ({claim['bound']})"))
+def _claim(claim: dict[str, Any] | None) -> Text | None:
+    return claim and _mark(claim["holds"]) + Text(visible(f" {number(claim['value'])} ({claim['bound']})"))
 
 
 def _mark(holds: bool) -> Text:
     return Text("✓", "green") if holds else Text("✗", "red")
 
 
-def _value(value: Any) -> Any:
-    return "–" if value is None else value
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, fold_first: bool = True) -> None:
+def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table under its title, or nothing where there is no row; a cell that is no `Text` is shown as it is written."""
-    first = Column(columns[0], no_wrap=not fold_first, overflow="fold")
-    table = Table(
-        first,
-        *columns[1:],
-        box=None,
-        pad_edge=False,
-        title=f"\n{escape(title)}",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table(Column(columns[0], overflow="fold"), *columns[1:], box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in row))
+        cells = ("–" if cell is None else cell for cell in row)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))
     if table.rows:
+        out.print(f"\n[bold]{escape(title)}[/]")
         out.print(table)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 _THIS = __name__.partition(".")[0]
@@ -22,13 +21,7 @@ def our_packages() -> dict[str, Path]:
     """The folders of the top-level packages that are installed together with this one, by name."""
     here = set(distributions().get(_THIS, ()))
     names = {name for name, owners in distributions().items() if here & set(owners) and name.isidentifier()}
-    return {name: _folder(name) for name in sorted(names | {_THIS})}
-
-
-def _folder(package: str) -> Path:
-    if package in sys.modules:
-        return Path(sys.modules[package].__path__[0])
-    return Path(importlib.util.find_spec(package).submodule_search_locations[0])
+    return {name: Path(find_spec(name).submodule_search_locations[0]) for name in sorted(names | {_THIS})}
 
 
 def state_of_files() -> int:

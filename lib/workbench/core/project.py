@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import RequestError
@@ -12,40 +11,24 @@ PREDICTIONS = "predictions.parquet"
 """The file of a recorded result that holds what models answered."""
 
 
-@dataclass(frozen=True)
 class Project:
     """A checkout of the workbench, by its folders."""
 
-    root: Path
-
-    @property
-    def notebooks(self) -> Path:
-        """The chapters."""
-        return self.root / "notebooks"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.notebooks = root / "notebooks"  # the chapters
+        self.editions = root / "book" / "editions"  # a YAML file each
+        self.recorded = root / "book" / "recorded"  # a folder for each recorded run or sweep
+        self.build = root / "_build"  # everything that `workbench book` makes
 
     @property
     def runs(self) -> Path:
         """The runs, `CHAPTER/RUN_ID` each; the environment variable WORKBENCH_RUNS moves the folder."""
         return Path(os.environ.get("WORKBENCH_RUNS") or self.root / "runs").absolute()
 
-    @property
-    def editions(self) -> Path:
-        """The editions of the book."""
-        return self.root / "book" / "editions"
-
-    @property
-    def recorded(self) -> Path:
-        """The recorded runs, a folder each."""
-        return self.root / "book" / "recorded"
-
     def recorded_predictions(self) -> dict[str, Path]:
         """The files of predictions that recorded results have, by the result's name."""
         return {path.parent.name: path for path in sorted(self.recorded.glob(f"*/{PREDICTIONS}"))}
-
-    @property
-    def build(self) -> Path:
-        """Everything that `workbench book` makes."""
-        return self.root / "_build"
 
     def chapters(self) -> list[str]:
         """The names of all chapters, sorted."""

@@ -73,12 +73,7 @@ class Secrets:
             for name, value in self._environment.items()
             if name not in self._named
         }
-        return {
-            **kept,
-            "PYTHONHASHSEED": "0",
-            "JUPYTER_PREFER_ENV_PATH": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        }
+        return kept | {"PYTHONHASHSEED": "0", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
     def redact(self, value: Any) -> Any:
         """The value with every secret replaced in its texts, at any depth. Keys, numbers and the structure stay."""

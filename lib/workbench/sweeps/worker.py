@@ -12,7 +12,6 @@ import contextlib
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,6 @@ def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -
         return {"refused": [Secrets().redact(f"{type(error).__name__}: {error}")]}
 
 
-@dataclass(frozen=True)
 class _Elsewhere(Project):
     """A project in a temporary folder, with its runs in it whatever the environment says."""
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from staged_book import CHAPTERS, ROOT, build, stage
-from workbench.book.repository import with_repository
+from workbench.book.publish import with_repository
 
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|audio|video|embed|link)\b[^>]*?\b(?:src|href|srcset)=["']((?:https?:)?//[^"']+)["'][^>]*>""",

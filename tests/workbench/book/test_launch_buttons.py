@@ -9,7 +9,8 @@ import yaml
 from jupyter_book.config import validate_yaml
 
 from conftest import ROOT
-from workbench.book.repository import with_repository
+from workbench.book.publish import with_repository
+from workbench.core.errors import RequestError
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 
@@ -40,17 +41,13 @@ def test_a_book_on_gitlab_launches_on_binder_only():
     assert not launch["colab_url"]
 
 
-def test_the_branch_is_the_one_asked_for():
-    assert with_repository({}, "https://github.com/OWNER/NAME", branch="trunk")["repository"]["branch"] == "trunk"
-
-
 @pytest.mark.parametrize(
     "url",
     ["", "OWNER/NAME", "http://github.com/OWNER/NAME", "https://github.com/OWNER", "https://example.org/OWNER/NAME",
      "https://github.com/OWNER/NAME/tree/main", "git@github.com:OWNER/NAME.git", 'https://github.com/OWNER/NA"ME'],
 )  # fmt: skip
 def test_what_no_button_could_lead_to_is_refused_in_one_sentence(url):
-    with pytest.raises(ValueError, match=r"^repository: .*https://github\.com/OWNER/NAME"):
+    with pytest.raises(RequestError, match=r"^repository: .*https://github\.com/OWNER/NAME"):
         with_repository(CONFIG, url)
 
 

@@ -13,7 +13,7 @@ import typer.main
 
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
-from workbench.cli import checks
+from workbench.cli import doctor
 from workbench.cli.app import app
 
 BAD_FILES = {
@@ -265,7 +265,7 @@ def test_open_becomes_a_jupyterlab_on_this_machine_with_the_run_s_notebook(proje
 
 def test_doctor_prints_a_line_for_each_check_and_fails_where_something_needed_is_missing(project, command, monkeypatch):
     well = subprocess.CompletedProcess([], 0, "", "")
-    monkeypatch.setattr(checks.subprocess, "run", lambda *command, **options: well)  # pip check takes seconds
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *command, **options: well)  # pip check takes seconds
     well = command("doctor")
     assert well.returncode == 0, well.stdout
     assert "✓ Python" in well.stdout

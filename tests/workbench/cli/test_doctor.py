@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from workbench.cli import checks as doctor
-from workbench.cli.checks import Check, examine
+from workbench.cli import doctor
+from workbench.cli.doctor import Check, examine
 
 
 def found(project) -> dict[str, Check]:
