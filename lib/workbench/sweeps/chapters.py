@@ -7,6 +7,7 @@ threads.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,16 +18,16 @@ from workbench.parameters.contract import Contract
 from workbench.parameters.types import plain
 from workbench.runs.runner import Reporter, build_shipped, prepare, run_chapter
 from workbench.runs.store import Run, completed_run, find_run
-from workbench.sweeps.execute import View, run_sweeps
+from workbench.sweeps.execute import run_sweeps
 from workbench.sweeps.grid import Point
 from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.view import SweepView
 
 
 def run_chapters(
     project: Project,
     chapters: Sequence[tuple[Contract, dict[str, Any]]],
     reporting: Callable[[], AbstractContextManager[Reporter]],
-    viewing: Callable[[int, float | None], AbstractContextManager[View]],
     workers: int | None = None,
 ) -> list[tuple[Run, bool]]:
     """The run of each chapter with its parameters, in their order, and whether there was one already.
@@ -35,9 +36,8 @@ def run_chapters(
 
     Args:
         project: the checkout.
-        chapters: contracts, and the parameters that are given to each.
+        chapters: contracts, and the parameters of each request.
         reporting: opens what is told how a single run goes, and the preparation of data.
-        viewing: opens the view of several runs, from their number and the seconds that one usually takes.
         workers: the most runs at a time.
 
     Raises:
@@ -46,9 +46,9 @@ def run_chapters(
         KeyboardInterrupt: on Ctrl-C, after runs under way are recorded as interrupted.
     """
     with reporting() as reporter:
-        for contract, given in chapters:
-            build_shipped(contract.resolve(given), reporter)
-    sweeps = [_of_one_point(project, contract, given) for contract, given in chapters]
+        for contract, request in chapters:
+            build_shipped(contract.resolve(request), reporter)
+    sweeps = [_of_one_point(project, contract, request) for contract, request in chapters]
     reused = [completed_run(project, sweep.contract.chapter, sweep.keys.keys[0]) for sweep in sweeps]
     stale = [sweep for sweep, run in zip(sweeps, reused, strict=True) if run is None]
     with reporting() as reporter:
@@ -58,28 +58,20 @@ def run_chapters(
         for sweep in stale:
             prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
     if stale:
-        _run_together(stale, viewing, workers)
+        longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
+        known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
+        with SweepView(len(stale), statistics.mean(known) if known else None) as view:
+            run_sweeps(longest_first, view, workers=workers)
     return [(run or _ended(sweep), run is not None) for sweep, run in zip(sweeps, reused, strict=True)]
 
 
-def _of_one_point(project: Project, contract: Contract, given: dict[str, Any]) -> Sweep:
-    values = {name: plain(value) for name, value in contract.resolve(given).items()}
-    return Sweep(project, contract, [Point({name: values[name] for name in given}, values)], ())
-
-
-def _run_together(
-    stale: list[Sweep], viewing: Callable[..., AbstractContextManager[View]], workers: int | None
-) -> None:
-    """Run several chapters, the longest first."""
-    longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
-    known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
-    with viewing(len(stale), sum(known) / len(known) if known else None) as view:
-        run_sweeps(longest_first, view, workers=workers)
+def _of_one_point(project: Project, contract: Contract, request: dict[str, Any]) -> Sweep:
+    values = {name: plain(value) for name, value in contract.resolve(request).items()}
+    return Sweep(project, contract, [Point({name: values[name] for name in request}, values)], ())
 
 
 def _ended(sweep: Sweep) -> Run:
     """The run of a chapter that has just been run, however it has ended."""
-    outcome = sweep.outcome(0)
-    if outcome is None:
+    if (outcome := sweep.outcome(0)) is None:
         raise RunError(f"the run of {sweep.contract.chapter} left nothing")
     return find_run(sweep.project, outcome.run, sweep.contract.chapter)

@@ -144,19 +144,14 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
 
         _silence_dask()
         opened.enter_context(dask.config.set(_SETTINGS))
-        client = _connected(address) if address else Client(opened.enter_context(_local(share)), set_as_default=False)
+        try:
+            place = address or opened.enter_context(_local(share))
+            client = Client(place, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
         opened.callback(_quietly, client.close, timeout=_PATIENCE)
         yield Cluster(client, None if address else share)
-
-
-def _connected(address: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
 
 
 @contextlib.contextmanager

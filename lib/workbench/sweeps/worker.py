@@ -138,14 +138,10 @@ class _Elsewhere(Project):
 class _Quiet:
     """A reporter that says nothing: the sweep has its own view."""
 
-    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
-        """Data are prepared, or another run is waited for."""
+    def preparing(self, *said: Any, **unit: Any) -> None:
+        """Say nothing."""
 
-    def started(self, chapter: str, cells: int) -> None:
-        """The chapter starts."""
-
-    def cell(self, number: int, title: str, seconds: float | None) -> None:
-        """A cell starts or has ended."""
+    started = cell = preparing
 
 
 def _run(project: Project, request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
@@ -169,12 +165,11 @@ def _run(project: Project, request: dict[str, Any], environment: dict[str, str])
 
 def files_of(folder: Path, notebook: Path) -> tuple[dict[str, bytes], list[str]]:
     """What a run has left, by name, and the names of what is too large to be sent; the notebook always is sent."""
-    results = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
-    results = [file for file in results if file.name not in ("lock", "run.json")]
+    results = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink()}
     files, left_out, size = {}, [], 0
-    for file in sorted(results, key=lambda file: file.stat().st_size):
+    for file in sorted(results.keys() - {folder / "lock", folder / "run.json"}, key=results.__getitem__):
         name = file.relative_to(folder).as_posix()
-        size += file.stat().st_size
+        size += results[file]
         if size > LARGEST and file != notebook:
             left_out.append(name)
         else:
