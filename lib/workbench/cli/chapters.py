@@ -101,7 +101,7 @@ def book(
     """
     from workbench.book.publish import publish, read_edition, staged_chapters
     from workbench.cli.console import RichReporter, print_outcome
-    from workbench.sweeps.chapters import run_chapters
+    from workbench.sweeps.execute import run_chapters
 
     project = find_project()
     chosen = read_edition(project, edition)

@@ -14,9 +14,11 @@ computed points may not show more successes, or more failures, than all recorded
 
 from __future__ import annotations
 
+import math
 import platform
 import random
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,12 +29,11 @@ from workbench.core.project import Project
 from workbench.core.text import counted, few, is_number, number
 from workbench.parameters.contract import load_contract
 from workbench.recorded.again import points_with_data
-from workbench.recorded.result import CONFIRMED, Recorded, change
-from workbench.recorded.run import as_text
-from workbench.recorded.sweep import recorded_axes, recorded_runs
+from workbench.recorded.recording import as_text
+from workbench.recorded.result import CONFIRMED, Recorded, change, recorded_axes, recorded_runs
 from workbench.runs.store import Run, find_run, iso
 from workbench.sweeps.grid import Points
-from workbench.sweeps.sweep import Metric, Sweep
+from workbench.sweeps.sweep import Metric, Sweep, metrics_of
 
 TIMES = {"second", "seconds", "ms", "time"}
 _MISSING = "missing"
@@ -82,28 +83,20 @@ def _choice(value: Any) -> str:
 
 
 def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, Any]:
-    """What came of the computed points, as `confirmed.json` keeps it.
-
-    Args:
-        project: the checkout.
-        recorded: the result.
-        sweep: the points of `to_confirm`, every one of them completed.
+    """What came of the points of `to_confirm`, every one of them completed, as `confirmed.json` keeps it.
 
     Raises:
         RequestError: where what was recorded of a point cannot be read.
     """
     then, claimed = _metrics_by_point(recorded), _outcomes_of_claims(recorded)
+    runs = [find_run(project, sweep.outcome(place).run, recorded.chapter) for place in range(len(sweep.points))]
     points, differences, claims = [], [], []
     names: set[str] = set()
-    runs: list[Run] = []
-    for place, point in enumerate(sweep.points):
-        run = find_run(project, sweep.outcome(place).run, recorded.chapter)
-        before = then.get(_label(point.values, recorded.varied))
+    for place, (point, run) in enumerate(zip(sweep.points, runs, strict=True)):
+        here = {"point": sweep.label(place)}
+        before, now = then.get(_label(point.values, recorded.varied)), metrics_of(run.record)
         if before is None:
             raise RequestError(f"{recorded.name}: its table has no run of {sweep.label(place)}")
-        now = _metrics_of(run.record)
-        runs.append(run)
-        here = {"point": sweep.label(place)}
         names |= {metric.name for metric in (*before, *now)}
         points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
         differences += [{**difference, **here} for difference in _differences(before, now)]
@@ -158,8 +151,7 @@ def in_words(outcome: dict[str, Any]) -> str:
 
 def _difference_in_words(difference: dict[str, Any]) -> str:
     """Such as "`accuracy` by 0.002 (0.81 → 0.812)"."""
-    size = difference["absolute"]
-    by = "" if size is None else f" by {number(size)}"
+    by = "" if difference["absolute"] is None else f" by {number(difference['absolute'])}"
     return f"`{named(difference)}`{by} ({number(difference['recorded'])} → {number(difference['now'])})"
 
 
@@ -178,17 +170,13 @@ def _label(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
     return tuple(str(values[name]) for name in names)
 
 
-def _metrics_by_point(recorded: Recorded) -> dict[tuple[str, ...], list[Metric]]:
+def _metrics_by_point(recorded: Recorded) -> dict[tuple[str, ...], Sequence[Metric]]:
     if not recorded.is_sweep:
-        return {(): _metrics_of(recorded.record)}
+        return {(): metrics_of(recorded.record)}
     return {_label(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
 
 
-def _metrics_of(record: dict[str, Any]) -> list[Metric]:
-    return [Metric(*(metric.get(part) for part in Metric._fields)) for metric in record["metrics"]]
-
-
-def _differences(then: list[Metric], now: list[Metric]) -> Iterator[dict[str, Any]]:
+def _differences(then: Sequence[Metric], now: Sequence[Metric]) -> Iterator[dict[str, Any]]:
     """For each metric that is not the same, the first part of it that differs."""
     before, after = ({metric.name: metric for metric in metrics} for metrics in (then, now))
     for name in dict.fromkeys([*before, *after]):
@@ -197,51 +185,37 @@ def _differences(then: list[Metric], now: list[Metric]) -> Iterator[dict[str, An
         for part in ("value", "low", "high", "count", "n"):
             old, new = (getattr(each[name], part) if name in each else _MISSING for each in (before, after))
             if old != new:
-                yield {"metric": name, "part": part, "recorded": old, "now": new, **_sizes(old, new)}
+                sizes: dict[str, float | None] = {"absolute": None, "relative": None}
+                if is_number(old) and is_number(new):
+                    sizes = {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
+                yield {"metric": name, "part": part, "recorded": old, "now": new, **sizes}
                 break
-
-
-def _sizes(old: Any, new: Any) -> dict[str, float | None]:
-    if not is_number(old) or not is_number(new):
-        return {"absolute": None, "relative": None}
-    return {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
 
 
 def _largest(differences: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each metric the largest difference over the points; one that is no number counts as larger than any."""
-    largest: dict[str, dict[str, Any]] = {}
+    by_metric: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for difference in differences:
-        known = largest.setdefault(difference["metric"], difference)
-        if _size(difference) > _size(known):
-            largest[difference["metric"]] = difference
-    return list(largest.values())
-
-
-def _size(difference: dict[str, Any]) -> float:
-    return float("inf") if difference["absolute"] is None else difference["absolute"]
+        by_metric[difference["metric"]].append(difference)
+    sizes = [[math.inf if each["absolute"] is None else each["absolute"] for each in of] for of in by_metric.values()]
+    return [of[size.index(max(size))] for of, size in zip(by_metric.values(), sizes, strict=True)]
 
 
 def _outcomes_of_claims(recorded: Recorded) -> dict[str, set[str]]:
     """For each recorded claim, what a point may show that agrees with the record: holds, fails, missing."""
     outcomes: dict[str, set[str]] = {}
     for claim in recorded.record["claims"]:
+        held, runs = (claim["held"], claim["runs"]) if recorded.is_sweep else (int(claim["holds"]), 1)
+        times = {"holds": held, "fails": runs - held, _MISSING: recorded.points - runs}
         possible = outcomes.setdefault(_claim(claim, recorded.is_sweep), set())
-        if not recorded.is_sweep:
-            possible.add(_holds(claim))
-            continue
-        shown = {
-            "holds": claim["held"],
-            "fails": claim["runs"] - claim["held"],
-            _MISSING: recorded.points - claim["runs"],
-        }
-        possible |= {outcome for outcome, count in shown.items() if count > 0}
+        possible |= {outcome for outcome, count in times.items() if count > 0}
     return outcomes
 
 
 def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -> Iterator[dict[str, str]]:
     now: dict[str, set[str]] = {}
     for claim in run.record["claims"]:
-        now.setdefault(_claim(claim, of_a_sweep), set()).add(_holds(claim))
+        now.setdefault(_claim(claim, of_a_sweep), set()).add("holds" if claim["holds"] else "fails")
     for claim in dict.fromkeys([*recorded, *now]):
         before, after = (outcomes.get(claim, {_MISSING}) for outcomes in (recorded, now))
         if not after <= before:
@@ -262,7 +236,3 @@ def _counted_otherwise(recorded: Recorded, runs: list[Run]) -> Iterator[dict[str
 def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:
     """A claim in words. The bound may follow a parameter, and of a sweep's runs the record has that of the first."""
     return claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"
-
-
-def _holds(claim: dict[str, Any]) -> str:
-    return "holds" if claim["holds"] else "fails"

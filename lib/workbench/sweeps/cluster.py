@@ -39,12 +39,9 @@ class Share:
 
     @classmethod
     def of_machine(cls, points: int, workers: int | None = None, memory_each: int | None = None) -> Share:
-        """As many runs as there are GPUs, or cores and memory for; never more than `points` or `workers`.
+        """As many runs as there are GPUs, or cores and memory for (`memory_each`, in bytes, where that is known).
 
-        Args:
-            points: that are to be run.
-            workers: the most runs at a time; None leaves it to the machine.
-            memory_each: bytes that a run needs; None where that is not known.
+        There are never more than `points` or `workers`.
         """
         import psutil
 
@@ -96,10 +93,7 @@ class Cluster:
         return future
 
     def reply(self, future: Any) -> dict[str, Any] | RunError:
-        """The reply of `workbench.sweeps.worker.answer`, or `killed`, a sentence.
-
-        It is an error where the connection was lost, or the workers cannot run a point at all.
-        """
+        """The reply of `workbench.sweeps.worker.answer`, or `killed`, a sentence, or an error that ends the sweep."""
         from distributed import CancelledError, KilledWorker
 
         try:
@@ -126,10 +120,7 @@ class Cluster:
 def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = ()) -> Iterator[Cluster]:
     """The cluster of the scheduler at this address; without one, a cluster in this process, for as long as it is open.
 
-    Args:
-        address: of a Dask scheduler, or None.
-        share: of this machine, for a cluster in this process.
-        libraries: what the chapters import, where warm kernels may be worth their server.
+    In this process it has a share of the machine, and warm kernels where the chapters' libraries are worth it.
 
     Raises:
         RunError: where no scheduler answers.

@@ -4,33 +4,56 @@ This process alone writes into the runs folder. It makes each point's folder and
 so that a point counts as running, done, failed or interrupted just as a run of `workbench run` does; workers share no
 disk with it and send back what they made. Nothing is queued at the scheduler: a point leaves when a worker is free.
 
-A book is run in the same way: each of its chapters is a sweep of one point.
+The chapters of a book are run in the same way: each is a sweep of one point. A single stale one is run here, cell by
+cell in sight.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import shutil
+import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
+from workbench.core.project import Project
 from workbench.core.text import few
+from workbench.parameters.contract import Contract
+from workbench.parameters.types import plain
 from workbench.runs.keys import libraries
-from workbench.runs.runner import circumstances, first_record, turn
-from workbench.runs.store import Run, completed_run, folder_under_way, iso, lock_of, new_run_folder, write_record
+from workbench.runs.runner import (
+    Reporter,
+    build_shipped,
+    circumstances,
+    first_record,
+    prepare,
+    run_chapter,
+    turn,
+)
+from workbench.runs.store import (
+    Run,
+    completed_run,
+    find_run,
+    folder_under_way,
+    iso,
+    lock_of,
+    new_run_folder,
+    write_record,
+)
 from workbench.sweeps.cluster import Cluster, Share, open_cluster
+from workbench.sweeps.grid import Point
 from workbench.sweeps.interrupts import Interrupts
 from workbench.sweeps.sweep import Outcome, Sweep
-
-if TYPE_CHECKING:
-    from workbench.sweeps.view import SweepView
+from workbench.sweeps.view import SweepView
 
 _TICK = 0.5
 _PATIENCE = 30.0  # seconds without any worker
@@ -54,6 +77,48 @@ class _Flight:
         return self.sweep.label(self.number)
 
 
+def run_chapters(
+    project: Project,
+    chapters: Sequence[tuple[Contract, dict[str, Any]]],
+    reporting: Callable[[], AbstractContextManager[Reporter]],
+    workers: int | None = None,
+) -> list[tuple[Run, bool]]:
+    """The run of each chapter with its parameters, in their order, and whether there was one already.
+
+    A run may have ended badly: its record says so, and the other chapters have been run all the same. `reporting` opens
+    what is told how a single run goes, and the preparation of data; at most so many `workers` run at a time.
+
+    Raises:
+        RequestError: for values that do not fit, or a runs folder that cannot be written.
+        RunError: for data that cannot be prepared, or a disk that is full.
+        KeyboardInterrupt: on Ctrl-C, after runs under way are recorded as interrupted.
+    """
+    with reporting() as reporter:
+        for contract, request in chapters:
+            build_shipped(contract.resolve(request), reporter)
+    sweeps = [_of_one_point(project, contract, request) for contract, request in chapters]
+    reused = [completed_run(project, sweep.contract.chapter, sweep.keys.keys[0]) for sweep in sweeps]
+    stale = [sweep for sweep, run in zip(sweeps, reused, strict=True) if run is None]
+    with reporting() as reporter:
+        if len(stale) == 1:
+            done, _ = run_chapter(project, stale[0].contract, stale[0].points[0].given, reporter)
+            return [(run or done, run is not None) for run in reused]
+        for sweep in stale:
+            prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
+    if stale:
+        longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
+        known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
+        with SweepView(len(stale), statistics.mean(known) if known else None) as view:
+            run_sweeps(longest_first, view, workers=workers)
+    ended = [run or find_run(project, sweep.outcome(0).run) for sweep, run in zip(sweeps, reused, strict=True)]
+    return [(run, earlier is not None) for run, earlier in zip(ended, reused, strict=True)]
+
+
+def _of_one_point(project: Project, contract: Contract, request: dict[str, Any]) -> Sweep:
+    values = {name: plain(value) for name, value in contract.resolve(request).items()}
+    return Sweep(project, contract, [Point({name: values[name] for name in request}, values)], ())
+
+
 def run_sweeps(
     sweeps: Sequence[Sweep],
     view: SweepView,
@@ -65,13 +130,8 @@ def run_sweeps(
 ) -> None:
     """Run what is missing of these sweeps, in their order; failures are in their ledgers.
 
-    Args:
-        sweeps: what to run.
-        view: is told how it goes.
-        scheduler: the address of a Dask scheduler; None starts a cluster in this process.
-        workers: the most runs at a time on this machine.
-        threads: of each of these runs; None shares out the cores.
-        limits: seconds for a cell and for a run, None for no limit.
+    The scheduler is the address of a Dask one; without it, a cluster in this process runs at most so many `workers` at
+    a time, with so many `threads` each, or their share of the cores. The limits are seconds for a cell and for a run.
 
     Raises:
         RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.

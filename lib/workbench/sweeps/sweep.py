@@ -72,16 +72,15 @@ class Keys:
 
     def __init__(self, contract: Contract, points: list[Point]) -> None:
         self._contract = contract
-        self._shared: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._shared: dict[str, dict[str, Any]] = {}
+        sources = named_sources(contract.resolve(points[0].given))
+        self._fingerprinted = sorted({label.partition("[")[0] for label in sources})
         with sentences_of(OSError, ValueError):  # data that cannot be read
             self.keys = [content_key(self.ingredients(point)) for point in points]
 
     def ingredients(self, point: Point) -> dict[str, Any]:
         """The ingredients of a point's key, as `workbench.runs.keys.ingredients` has them."""
-        if not self._shared:
-            labels = named_sources(self._contract.resolve(point.given))
-            self._fingerprinted = sorted({label.partition("[")[0] for label in labels})
-        group = tuple(str(point.values[name]) for name in self._fingerprinted)
+        group = json.dumps([point.values[name] for name in self._fingerprinted])
         if group not in self._shared:
             self._shared[group] = ingredients(self._contract, self._contract.resolve(point.given))
         return {**self._shared[group], "parameters": point.values}

@@ -25,10 +25,9 @@ class SweepView:
 
     def __init__(self, total: int, usual: float | None) -> None:
         self._total, self._usual = total, usual
-        self._live = Live(console=err, auto_refresh=False, transient=True) if can_redraw(err) else None
+        self._live = Live(console=err, refresh_per_second=2, transient=True) if can_redraw(err) else None
         self._seconds: list[float] = []
         self._failures: list[str] = []
-        self._last = 0.0
 
     def __enter__(self) -> SweepView:
         if self._live:
@@ -40,11 +39,9 @@ class SweepView:
             self._live.stop()
 
     def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
-        """Draw the table, at most twice a second."""
-        now = time.monotonic()
-        if self._live and (now - self._last > 0.4 or not running):
-            self._last = now
-            self._live.update(self._table(running, done, failed, left), refresh=True)
+        """Draw the table, where there is a terminal."""
+        if self._live:
+            self._live.update(self._table(running, done, failed, left))
 
     def ended(self, label: str, outcome: Outcome) -> None:
         """Remember how long a point took; without a terminal, say so."""

@@ -31,12 +31,9 @@ _turns: dict[str, threading.Lock] = {}
 
 
 def run_point(request: dict[str, Any], threads: int | None = None, devices: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The reply to a request, as `answer` has it.
+    """The reply to a point's `chapter`, `notebook`, `given`, `ingredients` and `limits`, as `answer` has it.
 
-    Args:
-        request: `chapter`, `notebook`, `given`, `ingredients` and `limits` of the point.
-        threads: for the run; None for those of the worker.
-        devices: the names of the GPUs by the worker's number; none leaves the environment as it is.
+    The run has so many threads, or those of the worker, and of the GPUs the one that has the worker's number.
 
     Raises:
         distributed.Reschedule: where the sweep was stopped or the worker is closing.
@@ -109,12 +106,8 @@ class _Run(threading.Thread):
 def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -> dict[str, Any]:
     """The `record` and `files` of a point that was run; otherwise `unfit`, a sentence, or `refused`, several.
 
-    A machine whose code or data differ from those of the one that runs the sweep is unfit.
-
-    Args:
-        request: the point, as `run_point` takes it.
-        environment: variables of the kernel, over those of this process.
-        scratch: the folder for the temporary one that the point is run in.
+    A machine whose code or data differ from those of the one that runs the sweep is unfit. The kernel has the variables
+    of `environment` over those of this process, and the point is run in a temporary folder of `scratch`.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:

@@ -14,7 +14,7 @@ from workbench.cli.console import RichReporter
 from workbench.parameters.contract import load_contract
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
-from workbench.sweeps.chapters import run_chapters
+from workbench.sweeps.execute import run_chapters
 
 PARAMETERS = "from workbench.types import Count\n\nsize: Count = 3  # how many"
 
