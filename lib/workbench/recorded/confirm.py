@@ -49,7 +49,7 @@ def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], coun
     places = _drawn(recorded, points, count, change(project, recorded))
     contract = load_contract(project, recorded.chapter)
     sweep = Sweep(project, contract, [points.points[place] for place in places], tuple(recorded.varied))
-    runs = recorded_runs(recorded).keys() if recorded.is_sweep else {recorded.record["run"]}
+    runs = recorded_runs(recorded)
     if any(outcome.run in runs for outcome in sweep.ledger.outcomes.values()):
         raise RequestError(f"{recorded.name} is current, and its runs are still here: they are what would be compared")
     return sweep
@@ -61,7 +61,7 @@ def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[in
     A larger count adds points to those of a smaller one.
     """
     values = [point.values for point in points.points]
-    axes = recorded_axes(recorded) if recorded.is_sweep else []
+    axes = recorded_axes(recorded)
     choices = [name for name in axes if not all(is_number(each[name]) and each[name] != 0 for each in values)]
     places = random.Random(seed).sample(range(len(values)), len(values))
     chosen: list[int] = []
@@ -88,21 +88,18 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
     Raises:
         RequestError: where what was recorded of a point cannot be read.
     """
-    then, claimed = _metrics_by_point(recorded), _outcomes_of_claims(recorded)
-    runs = [find_run(project, sweep.outcome(place).run, recorded.chapter) for place in range(len(sweep.points))]
-    points, differences, claims = [], [], []
+    then = {_key(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
+    points, differences, runs = [], [], {}
     names: set[str] = set()
-    for place, (point, run) in enumerate(zip(sweep.points, runs, strict=True)):
-        here = {"point": sweep.label(place)}
-        before, now = then.get(_label(point.values, recorded.varied)), metrics_of(run.record)
+    for place, point in enumerate(sweep.points):
+        label = sweep.label(place)
+        runs[label] = run = find_run(project, sweep.outcome(place).run, recorded.chapter)
+        before, now = then.get(_key(point.values, recorded.varied)), metrics_of(run.record)
         if before is None:
-            raise RequestError(f"{recorded.name}: its table has no run of {sweep.label(place)}")
+            raise RequestError(f"{recorded.name}: its table has no run of {label}")
         names |= {metric.name for metric in (*before, *now)}
         points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
-        differences += [{**difference, **here} for difference in _differences(before, now)]
-        claims += [{**claim, **here} for claim in _changed_claims(claimed, run, recorded.is_sweep)]
-    if recorded.is_sweep:
-        claims += _counted_otherwise(recorded, runs)
+        differences += [{**difference, "point": label} for difference in _differences(before, now)]
     return {
         "date": iso(datetime.now(UTC)),
         "git": git_state(project.root),
@@ -114,7 +111,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         "metrics": sum(not is_time(name) for name in names),
         "times": sorted(filter(is_time, names)),
         "differences": _largest(differences),
-        "claims": claims,
+        "claims": list(_differing_claims(recorded, runs)),
     }
 
 
@@ -165,15 +162,9 @@ def is_time(metric: str) -> bool:
     return not TIMES.isdisjoint(metric.split("_"))
 
 
-def _label(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
+def _key(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
     """What tells a point from the others, as text: a table has some parameters as text."""
     return tuple(str(values[name]) for name in names)
-
-
-def _metrics_by_point(recorded: Recorded) -> dict[tuple[str, ...], Sequence[Metric]]:
-    if not recorded.is_sweep:
-        return {(): metrics_of(recorded.record)}
-    return {_label(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
 
 
 def _differences(then: Sequence[Metric], now: Sequence[Metric]) -> Iterator[dict[str, Any]]:
@@ -201,38 +192,34 @@ def _largest(differences: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [of[size.index(max(size))] for of, size in zip(by_metric.values(), sizes, strict=True)]
 
 
-def _outcomes_of_claims(recorded: Recorded) -> dict[str, set[str]]:
-    """For each recorded claim, what a point may show that agrees with the record: holds, fails, missing."""
-    outcomes: dict[str, set[str]] = {}
-    for claim in recorded.record["claims"]:
-        held, runs = (claim["held"], claim["runs"]) if recorded.is_sweep else (int(claim["holds"]), 1)
-        times = {"holds": held, "fails": runs - held, _MISSING: recorded.points - runs}
-        possible = outcomes.setdefault(_claim(claim, recorded.is_sweep), set())
-        possible |= {outcome for outcome, count in times.items() if count > 0}
+def _differing_claims(recorded: Recorded, runs: dict[str, Run]) -> Iterator[dict[str, str]]:
+    """The claims that hold or fail in a computed point as in no recorded run, or in more of them than in all runs."""
+    then = _outcomes(recorded.record["claims"], recorded.is_sweep)
+    now = {label: _outcomes(run.record["claims"], recorded.is_sweep) for label, run in runs.items()}
+    for label, outcomes in now.items():
+        for claim in dict.fromkeys([*then, *outcomes]):
+            before, after = set(then[claim]), set(outcomes[claim] or [_MISSING])
+            if len(then[claim]) < recorded.points:
+                before.add(_MISSING)
+            if not after <= before:
+                said = {"recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
+                yield {"claim": claim, **said, "point": label}
+    for claim, before in then.items():
+        after = [outcome for outcomes in now.values() for outcome in outcomes[claim]]
+        if len(set(before)) > 1 and any(after.count(outcome) > before.count(outcome) for outcome in set(after)):
+            counts = [f"held in {each.count('holds')} of {len(each)}" for each in (before, after)]
+            yield {"claim": claim, "recorded": counts[0], "now": counts[1], "point": counted(len(runs), "point")}
+
+
+def _outcomes(claims: list[dict[str, Any]], of_a_sweep: bool) -> dict[str, list[str]]:
+    """In how many runs each claim `holds` or `fails`, an item each.
+
+    A claim is known by its statement and bound; but a bound may follow a parameter, and of a sweep's runs the record
+    has that of the first.
+    """
+    outcomes: dict[str, list[str]] = defaultdict(list)
+    for claim in claims:
+        held, runs = (claim["held"], claim["runs"]) if "held" in claim else (int(claim["holds"]), 1)
+        name = claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"
+        outcomes[name] += ["holds"] * held + ["fails"] * (runs - held)
     return outcomes
-
-
-def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -> Iterator[dict[str, str]]:
-    now: dict[str, set[str]] = {}
-    for claim in run.record["claims"]:
-        now.setdefault(_claim(claim, of_a_sweep), set()).add("holds" if claim["holds"] else "fails")
-    for claim in dict.fromkeys([*recorded, *now]):
-        before, after = (outcomes.get(claim, {_MISSING}) for outcomes in (recorded, now))
-        if not after <= before:
-            yield {"claim": claim, "recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
-
-
-def _counted_otherwise(recorded: Recorded, runs: list[Run]) -> Iterator[dict[str, str]]:
-    """The claims that held in some of the recorded runs, and now hold or fail in more than they then did in all."""
-    for claim in recorded.record["claims"]:
-        name, then = claim["statement"], claim["runs"]
-        now = [each["holds"] for run in runs for each in run.record["claims"] if each["statement"] == name]
-        held, failed = sum(now), len(now) - sum(now)
-        if 0 < claim["held"] < then and (held > claim["held"] or failed > then - claim["held"]):
-            counts = {"recorded": f"held in {claim['held']} of {then}", "now": f"held in {held} of {len(now)}"}
-            yield {"claim": name, **counts, "point": counted(len(runs), "point")}
-
-
-def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:
-    """A claim in words. The bound may follow a parameter, and of a sweep's runs the record has that of the first."""
-    return claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"

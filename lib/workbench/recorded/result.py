@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from workbench.runs.keys import content_key, ingredients
 from workbench.runs.staleness import changes
 from workbench.sweeps.grid import Points, points_of
 from workbench.sweeps.summary import Summary, column, summarised
-from workbench.sweeps.sweep import Metric
+from workbench.sweeps.sweep import Metric, metrics_of
 
 RUN, SWEEP, CONFIRMED = "run.json", "sweep.json", "confirmed.json"
 TABLE, POINTS = "results.parquet", "points.yml"
@@ -190,16 +191,18 @@ def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any],
 
 
 def recorded_axes(recorded: Recorded) -> list[str]:
-    """The parameters of a recorded sweep that vary and are no seeds."""
+    """The parameters of a recorded result that vary and are no seeds."""
     return [name for name in recorded.varied if name not in recorded.record["seeds"]]
 
 
-def recorded_runs(recorded: Recorded) -> dict[str, tuple[dict[str, Any], list[Metric]]]:
-    """What varied and what was measured in each run of a recorded sweep, by the run's id, in their order.
+def recorded_runs(recorded: Recorded) -> dict[str, tuple[dict[str, Any], Sequence[Metric]]]:
+    """What varied and what was measured in each run of a recorded result, by the run's id, in their order.
 
     Raises:
         RequestError: where its table cannot be read, as with the two functions below.
     """
+    if not recorded.is_sweep:
+        return {recorded.record["run"]: ({}, metrics_of(recorded.record))}
     import pyarrow.parquet as pq
 
     runs: dict[str, tuple[dict[str, Any], list[Metric]]] = {}

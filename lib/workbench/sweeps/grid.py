@@ -35,6 +35,9 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _BETWEEN = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
 
+Rows = list[dict[str, Any]]
+"""Points of which some parameters are known."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -81,7 +84,7 @@ class _Values:
     """
 
     def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+        self.contract = contract
         self._known: dict[tuple[str, str], Any] = {}
         self._mistakes: dict[str, None] = {}
 
@@ -89,8 +92,8 @@ class _Values:
         """A parameter's value from what the request says; None, and a mistake, where it does not fit."""
         place = name, repr(value)
         if place not in self._known:
-            parameter = self._contract.parameters.get(name)
-            alone = replace(self._contract, parameters={name: parameter}) if parameter else self._contract
+            parameter = self.contract.parameters.get(name)
+            alone = replace(self.contract, parameters={name: parameter}) if parameter else self.contract
             self._known[place] = None
             with self.noted():
                 self._known[place] = plain(alone.resolve({name: value})[name])
@@ -138,7 +141,7 @@ def points_of(
     values, base = _Values(contract), {}
     with values.noted():
         base = {name: plain(value) for name, value in contract.resolve(fixed).items()}
-    discrete, between = _axes(contract, values, texts, lists, fixed, sample is not None)
+    discrete, between = _axes(values, texts, lists, fixed, sample is not None)
     generator = random.Random(seed)
     places = _places(math.prod(map(len, discrete)), sample, bool(between), generator)
     points: dict[str, Point] = {}
@@ -156,24 +159,18 @@ def points_of(
 
 
 def _axes(
-    contract: Contract,
-    values: _Values,
-    texts: dict[str, str],
-    lists: list[list[dict[str, Any]]],
-    fixed: dict[str, Any],
-    drawn: bool,
-) -> tuple[list[list[dict[str, Any]]], dict[str, _Between]]:
-    """What is multiplied, as lists of partial points, and what is drawn from.
-
-    Raises:
-        RequestError: one sentence for each mistake.
-    """
+    values: _Values, texts: dict[str, str], lists: list[Rows], fixed: dict[str, Any], drawn: bool
+) -> tuple[list[Rows], dict[str, _Between]]:
+    """What is multiplied, and what is drawn from; a RequestError says all mistakes."""
     axes: dict[str, list[str] | _Between] = {}
     for name, text in texts.items():
         with values.noted():
-            axes[name] = _axis(contract, name, text, drawn)
+            axes[name] = _axis(values.contract, name, text, drawn)
+    sources = [set(fixed), set(axes), *(set().union(*rows) for rows in lists)]
+    times = Counter(name for source in sources for name in source)
     with values.noted():
-        _refuse_names_given_twice(fixed, axes, lists)
+        if twice := sorted(name for name, count in times.items() if count > 1):
+            raise RequestError(*(f"{name} is given both for all points and point by point" for name in twice))
     between = {name: axis for name, axis in axes.items() if isinstance(axis, _Between)}
     for name, axis in between.items():
         for end in (axis.low, axis.high):
@@ -184,7 +181,7 @@ def _axes(
     return discrete, between
 
 
-def _read(files: list[Path]) -> tuple[list[list[dict[str, Any]]], dict[str, Any]]:
+def _read(files: list[Path]) -> tuple[list[Rows], dict[str, Any]]:
     """The lists of points in these files, and the parameters that one mapping of a file gives to all points."""
     lists, fixed = [], {}
     for file in files:
@@ -243,13 +240,6 @@ def _range(name: str, text: str, start: str, stop: str, step: str | None) -> lis
     return [str(first + place * by) for place in range(math.ceil(length))]
 
 
-def _refuse_names_given_twice(fixed: dict[str, Any], axes: dict[str, Any], lists: list[list[dict[str, Any]]]) -> None:
-    sources = [set(fixed), set(axes), *(set().union(*rows) for rows in lists)]
-    times = Counter(name for source in sources for name in source)
-    if twice := sorted(name for name, count in times.items() if count > 1):
-        raise RequestError(*(f"{name} is given both for all points and point by point" for name in twice))
-
-
 def _places(size: int, sample: int | None, repeated: bool, generator: random.Random) -> list[int] | range:
     """The points to take of `size` discrete ones: all, or a sample, in which one may be `repeated`."""
     wanted = size if sample is None else sample
@@ -266,7 +256,7 @@ def _places(size: int, sample: int | None, repeated: bool, generator: random.Ran
     return generator.sample(range(size), sample)
 
 
-def _decoded(axes: list[list[dict[str, Any]]], place: int) -> dict[str, Any]:
+def _decoded(axes: list[Rows], place: int) -> dict[str, Any]:
     """The point at a place of the product of these axes, the last of which varies fastest."""
     chosen = []
     for axis in reversed(axes):

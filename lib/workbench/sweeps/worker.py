@@ -19,13 +19,13 @@ from typing import Any
 from workbench.core.errors import Refusal
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
+from workbench.kernels.server import THREADS
 
 LARGEST = 256 * 2**20
 """Bytes that a run may send back; of more, the smallest files come and the others are named."""
 
 _TICK = 0.5  # seconds between looks at whether a point is still wanted
 _GRACE = 10.0  # seconds for a kernel to end; `jupyter_client` kills one after 5
-_LIBRARIES = ("OMP", "MKL", "OPENBLAS")
 
 _turns: dict[str, threading.Lock] = {}
 
@@ -43,7 +43,7 @@ def run_point(request: dict[str, Any], threads: int | None = None, devices: tupl
     worker = get_worker()
     task = worker.get_current_task()
     threads = threads or worker.state.nthreads
-    environment = dict.fromkeys((f"{library}_NUM_THREADS" for library in _LIBRARIES), str(threads))
+    environment = dict.fromkeys(THREADS, str(threads))
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = devices[int(worker.name)]
 
