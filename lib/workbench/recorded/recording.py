@@ -80,11 +80,11 @@ def record_result(
         record["run"] = runs[0].id
     else:
         points = [{name: run.record["parameters"]["resolved"][name] for name in varied} for run in runs]
-        if (grids := _as_grids(contract, varied, points)) is not None:
-            words += grids
-        else:
-            words += ["-f", (Path("book") / "recorded" / name / POINTS).as_posix()]
+        grids = _as_grids(contract, varied, points)
+        if grids is None:
+            grids = ["-f", (Path("book") / "recorded" / name / POINTS).as_posix()]
             others[POINTS] = yaml.safe_dump(points, sort_keys=False, allow_unicode=True)
+        words += grids
         others[TABLE] = _table(result / TABLE, public)
         record |= _in_all(runs)
         record |= {"varied": varied, "seeds": [seed for seed in seed_names(contract) if seed in varied]}

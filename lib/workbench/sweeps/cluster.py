@@ -111,14 +111,6 @@ class Cluster:
         except Exception as error:
             return RunError(f"the workers cannot run a point: {type(error).__name__}: {error}")
 
-    def cancel(self, futures: list[Any]) -> None:
-        """Have workers stop what they compute; a scheduler that does not answer is not waited for."""
-        if futures and self.is_connected():
-            options = {"force": True}
-            asking = threading.Thread(target=_quietly, args=(self._client.cancel, futures), kwargs=options, daemon=True)
-            asking.start()
-            asking.join(_PATIENCE)
-
 
 @contextlib.contextmanager
 def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = ()) -> Iterator[Cluster]:
@@ -145,7 +137,7 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
-        opened.callback(_quietly, client.close, timeout=_PATIENCE)
+        opened.callback(_quietly, client.close, timeout=_PATIENCE)  # after which no worker computes for it
         yield Cluster(client, None if address else share)
 
 

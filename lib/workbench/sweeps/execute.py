@@ -301,7 +301,6 @@ class _Sweeper:
             if (arrived := self._arrived.get()) != _STOP:
                 with contextlib.suppress(RunError, OSError):
                     self._land(*arrived)
-        self._cluster.cancel(list(self._flying))
         for flight in self._flying.values():
             stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
             with contextlib.suppress(OSError):  # the record says `running`, which without a lock reads as interrupted

@@ -50,10 +50,8 @@ class Summary:
     @property
     def ends(self) -> tuple[float, float] | None:
         """The interval to show: over runs, or else the one that a single run recorded."""
-        for low, high in ((self.low, self.high), (self.own_low, self.own_high)):
-            if low is not None and high is not None:
-                return low, high
-        return None
+        low, high = (self.own_low, self.own_high) if self.runs == 1 else (self.low, self.high)
+        return None if low is None or high is None else (low, high)
 
 
 def seed_names(contract: Contract) -> tuple[str, ...]:
