@@ -7,6 +7,7 @@ kernel: they start at once, talk through memory, and open no port that another u
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 import threading
@@ -20,12 +21,7 @@ from workbench.core.machine import machine
 from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
-_SETTINGS = {
-    "distributed.admin.large-graph-warning-threshold": "1GB",
-    "distributed.worker.profile.enabled": False,
-    # Dask's log stays off the terminal: what went wrong, we say in a sentence.
-    "logging": dict.fromkeys(("distributed", "distributed.client", "distributed.gc"), "critical"),
-}
+_SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1GB", "distributed.worker.profile.enabled": False}
 _USUAL_MEMORY = 2 * 2**30  # bytes that a run is taken to need where no earlier one says
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
 _PATIENCE = 5.0  # seconds that the end of a sweep waits for a scheduler's answer
@@ -127,10 +123,10 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
 
             opened.enter_context(warm_kernels(libraries))  # it imports while everything else starts
         import dask
+        from distributed import Client
 
+        _silence_dask()
         opened.enter_context(dask.config.set(_SETTINGS))
-        from distributed import Client  # which reads the settings of its log when it is imported
-
         try:
             place = address or opened.enter_context(_local(share))
             client = Client(place, timeout="10s", set_as_default=False)
@@ -162,6 +158,16 @@ def _local(share: Share) -> Iterator[Any]:
             yield cluster
         finally:
             _quietly(cluster.close, timeout=_LAST_RUNS)
+
+
+def _silence_dask() -> None:
+    """Keep Dask's log off the terminal: what went wrong, we say in a sentence.
+
+    Importing `distributed` sets its loggers' levels, so this comes after the import; some have one of their own.
+    """
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _quietly(action: Any, *arguments: Any, **options: Any) -> None:
