@@ -127,8 +127,8 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
 
         _silence_dask()
         opened.enter_context(dask.config.set(_SETTINGS))
+        place = address or opened.enter_context(_local(share))
         try:
-            place = address or opened.enter_context(_local(share))
             client = Client(place, timeout="10s", set_as_default=False)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
