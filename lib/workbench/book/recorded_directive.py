@@ -21,8 +21,16 @@ from workbench.core.machine import in_words
 from workbench.core.project import Project
 from workbench.core.text import duration, metric_cells
 from workbench.recorded.confirm import in_words as confirmation_in_words
-from workbench.recorded.result import Recorded, change, changed_since, misfit, read_recorded
-from workbench.recorded.sweep import recorded_axes, recorded_counts, recorded_summaries
+from workbench.recorded.result import (
+    Recorded,
+    change,
+    changed_since,
+    misfit,
+    read_recorded,
+    recorded_axes,
+    recorded_counts,
+    recorded_summaries,
+)
 from workbench.sweeps.plot import PANELS, picture
 from workbench.sweeps.plot import table as settings_table
 

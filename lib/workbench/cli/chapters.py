@@ -82,15 +82,14 @@ def book(
     """
     from workbench.book.publish import publish, read_edition, staged_chapters
     from workbench.cli.console import RichReporter, print_outcome
-    from workbench.sweeps.chapters import run_chapters
-    from workbench.sweeps.view import SweepView
+    from workbench.sweeps.execute import run_chapters
 
     project = find_project()
     chosen = read_edition(project, edition)
     staged = staged_chapters(project, chosen)
     finished = {}
     with hang_up_is_an_interrupt():
-        for done, reused in [] if committed else run_chapters(project, staged, RichReporter, SweepView, workers):
+        for done, reused in [] if committed else run_chapters(project, staged, RichReporter, workers):
             print_outcome(done, reused)
             finished[done.chapter] = done
     if failed := [f"{done.chapter} {done.status}" for done in finished.values() if done.status != "completed"]:

@@ -48,16 +48,12 @@ def record(
         workbench record latest attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     """
     from workbench.parameters.request import named_once
-    from workbench.recorded.run import record_run
-    from workbench.recorded.sweep import find_sweep, record_sweep
+    from workbench.recorded.recording import find_sweep, record_result
 
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")
-    if sweep := find_sweep(project, result):
-        kept = record_sweep(project, sweep, name, names, predictions=predictions, replace=replace)
-    else:
-        run = find_run(project, result)
-        kept = record_run(project, run, name, names, predictions=predictions, replace=replace)
+    source = find_sweep(project, result) or find_run(project, result)
+    kept = record_result(project, source, name, names, predictions=predictions, replace=replace)
     print(f"{kept.relative_to(project.root)} keeps it; a page shows it with the directive {{recorded}} {name}")
     if predictions:
         size = project.recorded_predictions()[name].stat().st_size

@@ -32,9 +32,7 @@ def warm_kernels(libraries: Iterable[str] = ()) -> Iterator[subprocess.Popen | N
     """The server from which this process, and those that it starts, fork their kernels while this is open.
 
     None where kernels come from elsewhere: the environment chooses a provisioner already, or no server can be started.
-
-    Args:
-        libraries: those of `workbench.kernels.forked.MODULES` that the kernels will import.
+    The libraries of `workbench.kernels.forked.MODULES` that the kernels will import are imported at once.
     """
     with contextlib.ExitStack() as ends:
         server = None

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import graphlib
 from pathlib import Path
 
 from workbench.core.errors import RequestError
 from workbench.core.project import PREDICTIONS, Project
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import Predictions, named_sources
+from workbench.recorded.recording import record_result
 from workbench.recorded.result import Recorded, all_recorded, points_again
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import record_sweep
 from workbench.runs.store import find_run
 from workbench.sweeps.grid import Points
 from workbench.sweeps.summary import summaries, write_results
-from workbench.sweeps.sweep import Sweep
+from workbench.sweeps.sweep import Keys, Sweep
 
 
 def in_order(project: Project) -> list[Recorded]:
@@ -24,25 +22,16 @@ def in_order(project: Project) -> list[Recorded]:
     Raises:
         RequestError: for a record that cannot be read, or results that read each other's predictions.
     """
-    results = {recorded.name: recorded for recorded in all_recorded(project)}
-    sorter = graphlib.TopologicalSorter(
-        {name: _reads(project, each) & results.keys() - {name} for name, each in results.items()}
-    )
-    order: list[str] = []
-    waiting: set[str] = set()
-    try:
-        sorter.prepare()
-    except graphlib.CycleError as error:
-        raise RequestError(
-            f"these recorded results read each other's predictions: {', '.join(error.args[1])}"
-        ) from None
-    while sorter.is_active():
-        waiting |= set(sorter.get_ready())
-        name = min(waiting, key=lambda name: (results[name].record["seconds"], results[name].record["started"]))
-        waiting.remove(name)
-        order.append(name)
-        sorter.done(name)
-    return [results[name] for name in order]
+    left = {recorded.name: recorded for recorded in all_recorded(project)}
+    reads = {name: _reads(project, each) - {name} for name, each in left.items()}
+    order: list[Recorded] = []
+    while left:
+        ready = [each for name, each in left.items() if not reads[name] & left.keys()]
+        if not ready:
+            raise RequestError(f"these recorded results read each other's predictions: {', '.join(left)}")
+        shortest = min(ready, key=lambda each: (each.record["seconds"], each.record["started"]))
+        order.append(left.pop(shortest.name))
+    return order
 
 
 def _reads(project: Project, recorded: Recorded) -> set[str]:
@@ -56,12 +45,7 @@ def _reads(project: Project, recorded: Recorded) -> set[str]:
 
 
 def points_with_data(project: Project, recorded: Recorded, local: dict[str, str]) -> Points:
-    """The points of a recorded result, with the local files that it was computed from.
-
-    Args:
-        project: the checkout.
-        recorded: the result.
-        local: the path for each parameter that stands in the record by a public name.
+    """The points of a recorded result, with a local path for each parameter that stands in the record by a public name.
 
     Raises:
         RequestError: where the chapter no longer takes the command, or a path is missing, not needed, or leads to
@@ -84,8 +68,8 @@ def _refuse_other_data(project: Project, recorded: Recorded, points: Points) -> 
     public, mistakes = recorded.record["public"], []
     if not public:
         return
-    first = Sweep(project, load_contract(project, recorded.chapter), points.points[:1], ())
-    now = first.keys.ingredients(first.points[0])
+    contract = load_contract(project, recorded.chapter)
+    now = Keys(contract, points.points[:1]).ingredients(points.points[0])
     for part in ("data", "checkpoints"):
         for label, fingerprint in recorded.record["ingredients"].get(part, {}).items():
             name, present = label.partition("[")[0], str(now[part].get(label))
@@ -99,20 +83,17 @@ def _refuse_other_data(project: Project, recorded: Recorded, points: Points) -> 
 
 
 def record_again(project: Project, recorded: Recorded, sweep: Sweep) -> Path:
-    """Record a result that has been computed again in the place of the old one.
-
-    Args:
-        project: the checkout.
-        recorded: the old one.
-        sweep: all its points, every one of them completed.
+    """Record a result in the place of the old one, from all its points, every one of them completed.
 
     Raises:
         RequestError: where its predictions were kept and the new runs have none.
         RunError: where the folder cannot be written; what it held stays.
     """
-    public, predictions = recorded.record["public"], (recorded.folder / PREDICTIONS).exists()
     if recorded.is_sweep:
-        folder = write_results(sweep, summaries(sweep), recorded.command)
-        return record_sweep(project, folder, recorded.name, public, predictions=predictions, replace=True)
-    run = find_run(project, sweep.outcome(0).run, recorded.chapter)
-    return record_run(project, run, recorded.name, public, predictions=predictions, replace=True)
+        result = write_results(sweep, summaries(sweep), recorded.command)
+    else:
+        result = find_run(project, sweep.outcome(0).run, recorded.chapter)
+    predictions = (recorded.folder / PREDICTIONS).exists()
+    return record_result(
+        project, result, recorded.name, recorded.record["public"], predictions=predictions, replace=True
+    )

@@ -14,9 +14,11 @@ computed points may not show more successes, or more failures, than all recorded
 
 from __future__ import annotations
 
+import math
 import platform
 import random
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,12 +29,11 @@ from workbench.core.project import Project
 from workbench.core.text import counted, few, is_number, number
 from workbench.parameters.contract import load_contract
 from workbench.recorded.again import points_with_data
-from workbench.recorded.result import CONFIRMED, Recorded, change
-from workbench.recorded.run import as_text
-from workbench.recorded.sweep import recorded_axes, recorded_runs
+from workbench.recorded.recording import as_text
+from workbench.recorded.result import CONFIRMED, Recorded, change, recorded_axes, recorded_runs
 from workbench.runs.store import Run, find_run, iso
 from workbench.sweeps.grid import Points
-from workbench.sweeps.sweep import Metric, Sweep
+from workbench.sweeps.sweep import Metric, Sweep, metrics_of
 
 TIMES = {"second", "seconds", "ms", "time"}
 _MISSING = "missing"
@@ -48,7 +49,7 @@ def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], coun
     places = _drawn(recorded, points, count, change(project, recorded))
     contract = load_contract(project, recorded.chapter)
     sweep = Sweep(project, contract, [points.points[place] for place in places], tuple(recorded.varied))
-    runs = recorded_runs(recorded).keys() if recorded.is_sweep else {recorded.record["run"]}
+    runs = recorded_runs(recorded)
     if any(outcome.run in runs for outcome in sweep.ledger.outcomes.values()):
         raise RequestError(f"{recorded.name} is current, and its runs are still here: they are what would be compared")
     return sweep
@@ -60,7 +61,7 @@ def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[in
     A larger count adds points to those of a smaller one.
     """
     values = [point.values for point in points.points]
-    axes = recorded_axes(recorded) if recorded.is_sweep else []
+    axes = recorded_axes(recorded)
     choices = [name for name in axes if not all(is_number(each[name]) and each[name] != 0 for each in values)]
     places = random.Random(seed).sample(range(len(values)), len(values))
     chosen: list[int] = []
@@ -82,34 +83,23 @@ def _choice(value: Any) -> str:
 
 
 def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, Any]:
-    """What came of the computed points, as `confirmed.json` keeps it.
-
-    Args:
-        project: the checkout.
-        recorded: the result.
-        sweep: the points of `to_confirm`, every one of them completed.
+    """What came of the points of `to_confirm`, every one of them completed, as `confirmed.json` keeps it.
 
     Raises:
         RequestError: where what was recorded of a point cannot be read.
     """
-    then, claimed = _metrics_by_point(recorded), _outcomes_of_claims(recorded)
-    points, differences, claims = [], [], []
+    then = {_key(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
+    points, differences, runs = [], [], {}
     names: set[str] = set()
-    runs: list[Run] = []
     for place, point in enumerate(sweep.points):
-        run = find_run(project, sweep.outcome(place).run, recorded.chapter)
-        before = then.get(_label(point.values, recorded.varied))
+        label = sweep.label(place)
+        runs[label] = run = find_run(project, sweep.outcome(place).run, recorded.chapter)
+        before, now = then.get(_key(point.values, recorded.varied)), metrics_of(run.record)
         if before is None:
-            raise RequestError(f"{recorded.name}: its table has no run of {sweep.label(place)}")
-        now = _metrics_of(run.record)
-        runs.append(run)
-        here = {"point": sweep.label(place)}
+            raise RequestError(f"{recorded.name}: its table has no run of {label}")
         names |= {metric.name for metric in (*before, *now)}
         points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
-        differences += [{**difference, **here} for difference in _differences(before, now)]
-        claims += [{**claim, **here} for claim in _changed_claims(claimed, run, recorded.is_sweep)]
-    if recorded.is_sweep:
-        claims += _counted_otherwise(recorded, runs)
+        differences += [{**difference, "point": label} for difference in _differences(before, now)]
     return {
         "date": iso(datetime.now(UTC)),
         "git": git_state(project.root),
@@ -121,7 +111,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         "metrics": sum(not is_time(name) for name in names),
         "times": sorted(filter(is_time, names)),
         "differences": _largest(differences),
-        "claims": claims,
+        "claims": list(_differing_claims(recorded, runs)),
     }
 
 
@@ -158,8 +148,7 @@ def in_words(outcome: dict[str, Any]) -> str:
 
 def _difference_in_words(difference: dict[str, Any]) -> str:
     """Such as "`accuracy` by 0.002 (0.81 → 0.812)"."""
-    size = difference["absolute"]
-    by = "" if size is None else f" by {number(size)}"
+    by = "" if difference["absolute"] is None else f" by {number(difference['absolute'])}"
     return f"`{named(difference)}`{by} ({number(difference['recorded'])} → {number(difference['now'])})"
 
 
@@ -173,22 +162,12 @@ def is_time(metric: str) -> bool:
     return not TIMES.isdisjoint(metric.split("_"))
 
 
-def _label(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
+def _key(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
     """What tells a point from the others, as text: a table has some parameters as text."""
     return tuple(str(values[name]) for name in names)
 
 
-def _metrics_by_point(recorded: Recorded) -> dict[tuple[str, ...], list[Metric]]:
-    if not recorded.is_sweep:
-        return {(): _metrics_of(recorded.record)}
-    return {_label(values, recorded.varied): metrics for values, metrics in recorded_runs(recorded).values()}
-
-
-def _metrics_of(record: dict[str, Any]) -> list[Metric]:
-    return [Metric(*(metric.get(part) for part in Metric._fields)) for metric in record["metrics"]]
-
-
-def _differences(then: list[Metric], now: list[Metric]) -> Iterator[dict[str, Any]]:
+def _differences(then: Sequence[Metric], now: Sequence[Metric]) -> Iterator[dict[str, Any]]:
     """For each metric that is not the same, the first part of it that differs."""
     before, after = ({metric.name: metric for metric in metrics} for metrics in (then, now))
     for name in dict.fromkeys([*before, *after]):
@@ -197,72 +176,50 @@ def _differences(then: list[Metric], now: list[Metric]) -> Iterator[dict[str, An
         for part in ("value", "low", "high", "count", "n"):
             old, new = (getattr(each[name], part) if name in each else _MISSING for each in (before, after))
             if old != new:
-                yield {"metric": name, "part": part, "recorded": old, "now": new, **_sizes(old, new)}
+                sizes: dict[str, float | None] = {"absolute": None, "relative": None}
+                if is_number(old) and is_number(new):
+                    sizes = {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
+                yield {"metric": name, "part": part, "recorded": old, "now": new, **sizes}
                 break
-
-
-def _sizes(old: Any, new: Any) -> dict[str, float | None]:
-    if not is_number(old) or not is_number(new):
-        return {"absolute": None, "relative": None}
-    return {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
 
 
 def _largest(differences: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each metric the largest difference over the points; one that is no number counts as larger than any."""
-    largest: dict[str, dict[str, Any]] = {}
+    by_metric: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for difference in differences:
-        known = largest.setdefault(difference["metric"], difference)
-        if _size(difference) > _size(known):
-            largest[difference["metric"]] = difference
-    return list(largest.values())
+        by_metric[difference["metric"]].append(difference)
+    sizes = [[math.inf if each["absolute"] is None else each["absolute"] for each in of] for of in by_metric.values()]
+    return [of[size.index(max(size))] for of, size in zip(by_metric.values(), sizes, strict=True)]
 
 
-def _size(difference: dict[str, Any]) -> float:
-    return float("inf") if difference["absolute"] is None else difference["absolute"]
+def _differing_claims(recorded: Recorded, runs: dict[str, Run]) -> Iterator[dict[str, str]]:
+    """The claims that hold or fail in a computed point as in no recorded run, or in more of them than in all runs."""
+    then = _outcomes(recorded.record["claims"], recorded.is_sweep)
+    now = {label: _outcomes(run.record["claims"], recorded.is_sweep) for label, run in runs.items()}
+    for label, outcomes in now.items():
+        for claim in dict.fromkeys([*then, *outcomes]):
+            before, after = set(then[claim]), set(outcomes[claim] or [_MISSING])
+            if len(then[claim]) < recorded.points:
+                before.add(_MISSING)
+            if not after <= before:
+                said = {"recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
+                yield {"claim": claim, **said, "point": label}
+    for claim, before in then.items():
+        after = [outcome for outcomes in now.values() for outcome in outcomes[claim]]
+        if len(set(before)) > 1 and any(after.count(outcome) > before.count(outcome) for outcome in set(after)):
+            counts = [f"held in {each.count('holds')} of {len(each)}" for each in (before, after)]
+            yield {"claim": claim, "recorded": counts[0], "now": counts[1], "point": counted(len(runs), "point")}
 
 
-def _outcomes_of_claims(recorded: Recorded) -> dict[str, set[str]]:
-    """For each recorded claim, what a point may show that agrees with the record: holds, fails, missing."""
-    outcomes: dict[str, set[str]] = {}
-    for claim in recorded.record["claims"]:
-        possible = outcomes.setdefault(_claim(claim, recorded.is_sweep), set())
-        if not recorded.is_sweep:
-            possible.add(_holds(claim))
-            continue
-        shown = {
-            "holds": claim["held"],
-            "fails": claim["runs"] - claim["held"],
-            _MISSING: recorded.points - claim["runs"],
-        }
-        possible |= {outcome for outcome, count in shown.items() if count > 0}
+def _outcomes(claims: list[dict[str, Any]], of_a_sweep: bool) -> dict[str, list[str]]:
+    """In how many runs each claim `holds` or `fails`, an item each.
+
+    A claim is known by its statement and bound; but a bound may follow a parameter, and of a sweep's runs the record
+    has that of the first.
+    """
+    outcomes: dict[str, list[str]] = defaultdict(list)
+    for claim in claims:
+        held, runs = (claim["held"], claim["runs"]) if "held" in claim else (int(claim["holds"]), 1)
+        name = claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"
+        outcomes[name] += ["holds"] * held + ["fails"] * (runs - held)
     return outcomes
-
-
-def _changed_claims(recorded: dict[str, set[str]], run: Run, of_a_sweep: bool) -> Iterator[dict[str, str]]:
-    now: dict[str, set[str]] = {}
-    for claim in run.record["claims"]:
-        now.setdefault(_claim(claim, of_a_sweep), set()).add(_holds(claim))
-    for claim in dict.fromkeys([*recorded, *now]):
-        before, after = (outcomes.get(claim, {_MISSING}) for outcomes in (recorded, now))
-        if not after <= before:
-            yield {"claim": claim, "recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
-
-
-def _counted_otherwise(recorded: Recorded, runs: list[Run]) -> Iterator[dict[str, str]]:
-    """The claims that held in some of the recorded runs, and now hold or fail in more than they then did in all."""
-    for claim in recorded.record["claims"]:
-        name, then = claim["statement"], claim["runs"]
-        now = [each["holds"] for run in runs for each in run.record["claims"] if each["statement"] == name]
-        held, failed = sum(now), len(now) - sum(now)
-        if 0 < claim["held"] < then and (held > claim["held"] or failed > then - claim["held"]):
-            counts = {"recorded": f"held in {claim['held']} of {then}", "now": f"held in {held} of {len(now)}"}
-            yield {"claim": name, **counts, "point": counted(len(runs), "point")}
-
-
-def _claim(claim: dict[str, Any], of_a_sweep: bool) -> str:
-    """A claim in words. The bound may follow a parameter, and of a sweep's runs the record has that of the first."""
-    return claim["statement"] if of_a_sweep else f"{claim['statement']} {claim['bound']}"
-
-
-def _holds(claim: dict[str, Any]) -> str:
-    return "holds" if claim["holds"] else "fails"

@@ -7,7 +7,7 @@
     book/recorded/NAME/predictions.parquet  what the models answered, where that was kept
     book/recorded/NAME/confirmed.json       what came of computing some points again (`workbench.recorded.confirm`)
 
-`workbench.recorded.run` and `workbench.recorded.sweep` write them.
+`workbench.recorded.recording` writes the others.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.core.text import nearest_or_all, shown
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import named_sources
-
-if TYPE_CHECKING:
-    from workbench.sweeps.grid import Points
+from workbench.runs.keys import content_key, ingredients
+from workbench.runs.staleness import changes
+from workbench.sweeps.grid import Points, points_of
+from workbench.sweeps.summary import Summary, column, summarised
+from workbench.sweeps.sweep import Metric, metrics_of
 
 RUN, SWEEP, CONFIRMED = "run.json", "sweep.json", "confirmed.json"
 TABLE, POINTS = "results.parquet", "points.yml"
@@ -126,19 +129,13 @@ def _read(project: Project, path: Path) -> dict[str, Any]:
 
 
 def points_again(project: Project, recorded: Recorded, local: dict[str, str] | None = None) -> Points:
-    """The points of the recorded command, as its chapter takes them today.
+    """The points of the recorded command (a run has one), as its chapter takes them today.
 
-    Args:
-        project: the checkout.
-        recorded: a run, which has one point, or a sweep.
-        local: a path for each parameter that stands in the record by its public name; one that is left out keeps its
-            default.
+    A parameter that stands in the record by its public name has its `local` path, or else its default.
 
     Raises:
         RequestError: where the chapter no longer takes the command.
     """
-    from workbench.sweeps.grid import points_of
-
     _, _, chapter, *words = shlex.split(recorded.command)
     options: dict[str, list[str]] = {"-p": [], "-g": [], "-f": []}
     for flag, value in zip(words[::2], words[1::2], strict=True):
@@ -164,8 +161,6 @@ def changed_since(project: Project, recorded: Recorded) -> list[str]:
     Data and models that others get by a public name or from the Hub are not compared: they are not here, and the Hub
     is not asked while a page is built.
     """
-    from workbench.runs.staleness import changes
-
     return list(changes(*_then_and_now(project, recorded)))
 
 
@@ -175,8 +170,6 @@ def change(project: Project, recorded: Recorded) -> str:
     It stays the same until something else changes. A record of the earlier form does not say what its code was; then
     today's ingredients alone make the digest.
     """
-    from workbench.runs.keys import content_key
-
     then, now = _then_and_now(project, recorded)
     keys = [content_key(parts) for parts in (then, now) if "definitions" in parts]
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()
@@ -184,21 +177,60 @@ def change(project: Project, recorded: Recorded) -> str:
 
 def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any], dict[str, Any]]:
     """The recorded ingredients and today's, both without the data and models that stand elsewhere."""
-    from workbench.runs.keys import ingredients
-
     contract = load_contract(project, recorded.chapter)
     values = contract.resolve(recorded.given)
     on_hub = {label.partition("[")[0] for label, source in named_sources(values).items() if source.is_hub}
     elsewhere = on_hub | recorded.record["public"].keys()
     now = ingredients(contract, {name: value for name, value in values.items() if name not in elsewhere})
-    return _without(recorded.record["ingredients"], elsewhere), _without(now, elsewhere)
+    then = dict(recorded.record["ingredients"])
+    for parts in (then, now):
+        for part in parts.keys() & {"parameters", "data", "checkpoints"}:
+            labels = [label for label in parts[part] if label.partition("[")[0] not in elsewhere]
+            parts[part] = {label: parts[part][label] for label in labels}
+    return then, now
 
 
-def _without(parts: dict[str, Any], parameters: set[str]) -> dict[str, Any]:
-    """Ingredients without what depends on these parameters alone."""
-    left = {
-        part: {label: value for label, value in parts[part].items() if label.partition("[")[0] not in parameters}
-        for part in ("parameters", "data", "checkpoints")
-        if part in parts
-    }
-    return parts | left
+def recorded_axes(recorded: Recorded) -> list[str]:
+    """The parameters of a recorded result that vary and are no seeds."""
+    return [name for name in recorded.varied if name not in recorded.record["seeds"]]
+
+
+def recorded_runs(recorded: Recorded) -> dict[str, tuple[dict[str, Any], Sequence[Metric]]]:
+    """What varied and what was measured in each run of a recorded result, by the run's id, in their order.
+
+    Raises:
+        RequestError: where its table cannot be read, as with the two functions below.
+    """
+    if not recorded.is_sweep:
+        return {recorded.record["run"]: ({}, metrics_of(recorded.record))}
+    import pyarrow.parquet as pq
+
+    runs: dict[str, tuple[dict[str, Any], list[Metric]]] = {}
+    try:
+        for row in pq.read_table(recorded.folder / TABLE).to_pylist():
+            values = {name: row[column(name)] for name in recorded.varied}
+            _, metrics = runs.setdefault(row["run"], (values, []))
+            if row["metric"] is not None:
+                value = row["value"] if row["text"] is None else row["text"]
+                metrics.append(Metric(row["metric"], value, *(row[part] for part in Metric._fields[2:])))
+    except (OSError, ValueError, LookupError):
+        raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
+    return runs
+
+
+def recorded_summaries(recorded: Recorded) -> list[Summary]:
+    """Each metric at each setting of a recorded sweep, over its seeds."""
+    axes = recorded_axes(recorded)
+    return summarised(
+        ({name: values[name] for name in axes}, metrics) for values, metrics in recorded_runs(recorded).values()
+    )
+
+
+def recorded_counts(recorded: Recorded) -> dict[str, list[str]]:
+    """For each metric that is a count of so many, those of the runs, such as `806/872`, in their order."""
+    counts: dict[str, list[str]] = {}
+    for _, metrics in recorded_runs(recorded).values():
+        for metric in metrics:
+            if metric.count is not None and metric.n is not None:
+                counts.setdefault(metric.name, []).append(f"{metric.count:.0f}/{metric.n:.0f}")
+    return counts

@@ -39,12 +39,9 @@ class Share:
 
     @classmethod
     def of_machine(cls, points: int, workers: int | None = None, memory_each: int | None = None) -> Share:
-        """As many runs as there are GPUs, or cores and memory for; never more than `points` or `workers`.
+        """As many runs as there are GPUs, or cores and memory for (`memory_each`, in bytes, where that is known).
 
-        Args:
-            points: that are to be run.
-            workers: the most runs at a time; None leaves it to the machine.
-            memory_each: bytes that a run needs; None where that is not known.
+        There are never more than `points` or `workers`.
         """
         import psutil
 
@@ -96,10 +93,7 @@ class Cluster:
         return future
 
     def reply(self, future: Any) -> dict[str, Any] | RunError:
-        """The reply of `workbench.sweeps.worker.answer`, or `killed`, a sentence.
-
-        It is an error where the connection was lost, or the workers cannot run a point at all.
-        """
+        """The reply of `workbench.sweeps.worker.answer`, or `killed`, a sentence, or an error that ends the sweep."""
         from distributed import CancelledError, KilledWorker
 
         try:
@@ -113,23 +107,12 @@ class Cluster:
         except Exception as error:
             return RunError(f"the workers cannot run a point: {type(error).__name__}: {error}")
 
-    def cancel(self, futures: list[Any]) -> None:
-        """Have workers stop what they compute; a scheduler that does not answer is not waited for."""
-        if futures and self.is_connected():
-            options = {"force": True}
-            asking = threading.Thread(target=_quietly, args=(self._client.cancel, futures), kwargs=options, daemon=True)
-            asking.start()
-            asking.join(_PATIENCE)
-
 
 @contextlib.contextmanager
 def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = ()) -> Iterator[Cluster]:
     """The cluster of the scheduler at this address; without one, a cluster in this process, for as long as it is open.
 
-    Args:
-        address: of a Dask scheduler, or None.
-        share: of this machine, for a cluster in this process.
-        libraries: what the chapters import, where warm kernels may be worth their server.
+    In this process it has a share of the machine, and warm kernels where the chapters' libraries are worth it.
 
     Raises:
         RunError: where no scheduler answers.
@@ -144,19 +127,14 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
 
         _silence_dask()
         opened.enter_context(dask.config.set(_SETTINGS))
-        client = _connected(address) if address else Client(opened.enter_context(_local(share)), set_as_default=False)
-        opened.callback(_quietly, client.close, timeout=_PATIENCE)
+        place = address or opened.enter_context(_local(share))
+        try:
+            client = Client(place, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
+        opened.callback(_quietly, client.close, timeout=_PATIENCE)  # after which no worker computes for it
         yield Cluster(client, None if address else share)
-
-
-def _connected(address: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
 
 
 @contextlib.contextmanager

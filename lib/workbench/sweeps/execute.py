@@ -4,58 +4,71 @@ This process alone writes into the runs folder. It makes each point's folder and
 so that a point counts as running, done, failed or interrupted just as a run of `workbench run` does; workers share no
 disk with it and send back what they made. Nothing is queued at the scheduler: a point leaves when a worker is free.
 
-A book is run in the same way: each of its chapters is a sweep of one point.
+The chapters of a book are run in the same way: each is a sweep of one point. A single stale one is run here, cell by
+cell in sight.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import shutil
+import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
+from workbench.core.project import Project
 from workbench.core.text import few
+from workbench.parameters.contract import Contract
+from workbench.parameters.types import plain
 from workbench.runs.keys import libraries
-from workbench.runs.runner import circumstances, first_record
-from workbench.runs.store import Run, is_locked, iso, lock_of, new_run_folder, write_record
+from workbench.runs.runner import (
+    Reporter,
+    build_shipped,
+    circumstances,
+    first_record,
+    prepare,
+    run_chapter,
+    turn,
+)
+from workbench.runs.store import (
+    Run,
+    completed_run,
+    find_run,
+    folder_under_way,
+    iso,
+    lock_of,
+    new_run_folder,
+    write_record,
+)
 from workbench.sweeps.cluster import Cluster, Share, open_cluster
+from workbench.sweeps.grid import Point
 from workbench.sweeps.interrupts import Interrupts
 from workbench.sweeps.sweep import Outcome, Sweep
+from workbench.sweeps.view import SweepView
 
 _TICK = 0.5
 _PATIENCE = 30.0  # seconds without any worker
 _STOP = None, None  # arrives in place of a future and its reply where the sweep is to stop
 
 
-class View(Protocol):
-    """Shows how a sweep goes."""
-
-    def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
-        """Points run (their label and since when), are done, have failed, or are left to start."""
-
-    def ended(self, label: str, outcome: Outcome) -> None:
-        """A point has ended."""
-
-    def note(self, sentence: str) -> None:
-        """Something worth knowing."""
-
-
 @dataclass
 class _Flight:
-    """A point that a worker computes."""
+    """A point that a worker computes, and the lock of its run."""
 
     sweep: Sweep
     number: int
     run: Run
     held: Any
-    since: float
+    since: float = 0.0
     worker: str = ""
 
     @property
@@ -64,28 +77,65 @@ class _Flight:
         return self.sweep.label(self.number)
 
 
+def run_chapters(
+    project: Project,
+    chapters: Sequence[tuple[Contract, dict[str, Any]]],
+    reporting: Callable[[], AbstractContextManager[Reporter]],
+    workers: int | None = None,
+) -> list[tuple[Run, bool]]:
+    """The run of each chapter with its parameters, in their order, and whether there was one already.
+
+    A run may have ended badly: its record says so, and the other chapters have been run all the same. `reporting` opens
+    what is told how a single run goes, and the preparation of data; at most so many `workers` run at a time.
+
+    Raises:
+        RequestError: for values that do not fit, or a runs folder that cannot be written.
+        RunError: for data that cannot be prepared, or a disk that is full.
+        KeyboardInterrupt: on Ctrl-C, after runs under way are recorded as interrupted.
+    """
+    with reporting() as reporter:
+        for contract, request in chapters:
+            build_shipped(contract.resolve(request), reporter)
+    sweeps = [_of_one_point(project, contract, request) for contract, request in chapters]
+    reused = [completed_run(project, sweep.contract.chapter, sweep.keys.keys[0]) for sweep in sweeps]
+    stale = [sweep for sweep, run in zip(sweeps, reused, strict=True) if run is None]
+    with reporting() as reporter:
+        if len(stale) == 1:
+            done, _ = run_chapter(project, stale[0].contract, stale[0].points[0].given, reporter)
+            return [(run or done, run is not None) for run in reused]
+        for sweep in stale:
+            prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
+    if stale:
+        longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
+        known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
+        with SweepView(len(stale), statistics.mean(known) if known else None) as view:
+            run_sweeps(longest_first, view, workers=workers)
+    ended = [run or find_run(project, sweep.outcome(0).run) for sweep, run in zip(sweeps, reused, strict=True)]
+    return [(run, earlier is not None) for run, earlier in zip(ended, reused, strict=True)]
+
+
+def _of_one_point(project: Project, contract: Contract, request: dict[str, Any]) -> Sweep:
+    values = {name: plain(value) for name, value in contract.resolve(request).items()}
+    return Sweep(project, contract, [Point({name: values[name] for name in request}, values)], ())
+
+
 def run_sweeps(
     sweeps: Sequence[Sweep],
-    view: View,
+    view: SweepView,
     *,
     scheduler: str | None = None,
     workers: int | None = None,
     threads: int | None = None,
     limits: tuple[float | None, float | None] = (1800, None),
 ) -> None:
-    """Run what is missing of these sweeps; failures are in their ledgers.
+    """Run what is missing of these sweeps, in their order; failures are in their ledgers.
 
-    Args:
-        sweeps: what to run.
-        view: is told how it goes.
-        scheduler: the address of a Dask scheduler; None starts a cluster in this process.
-        workers: the most runs at a time on this machine.
-        threads: of each of these runs; None shares out the cores.
-        limits: seconds for a cell and for a run, None for no limit.
+    The scheduler is the address of a Dask one; without it, a cluster in this process runs at most so many `workers` at
+    a time, with so many `threads` each, or their share of the cores. The limits are seconds for a cell and for a run.
 
     Raises:
         RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
-        KeyboardInterrupt: on Ctrl-C, after points under way are recorded as interrupted.
+        KeyboardInterrupt: on Ctrl-C. In both cases points under way are recorded as interrupted.
     """
     missing = sum(len(sweep.missing()) for sweep in sweeps)
     if not missing:
@@ -95,14 +145,14 @@ def run_sweeps(
     share = replace(share, threads=threads or share.threads)
     imported = {name for sweep in sweeps for name in libraries(sweep.contract)} if missing > 1 else set()
     with open_cluster(scheduler, share, imported) as cluster:
-        Sweeper(sweeps, cluster, view, limits).run()
+        _Sweeper(sweeps, cluster, view, limits).run()
 
 
-class Sweeper:
-    """Runs what is missing of some sweeps, in their order."""
+class _Sweeper:
+    """Runs what is missing of some sweeps."""
 
     def __init__(
-        self, sweeps: Sequence[Sweep], cluster: Cluster, view: View, limits: tuple[float | None, float | None]
+        self, sweeps: Sequence[Sweep], cluster: Cluster, view: SweepView, limits: tuple[float | None, float | None]
     ) -> None:
         self._sweeps, self._cluster, self._view, self._limits = sweeps, cluster, view, limits
         self._waiting = deque((sweep, number) for sweep in sweeps for number in sweep.missing())
@@ -112,24 +162,19 @@ class Sweeper:
         self._done = self._failed = 0
         self._idle_since = time.monotonic()
         self._notebooks = {sweep.contract.chapter: sweep.contract.path.read_bytes() for sweep in sweeps}
-        self._shared: dict[str, dict[str, Any]] = {}
+        self._facts = {sweep.contract.chapter: circumstances(sweep.project, sweep.contract) for sweep in sweeps}
 
     def run(self) -> None:
-        """Run every missing point once.
-
-        Raises:
-            RunError: where the runs folder cannot be written, or the scheduler or all workers are lost.
-            KeyboardInterrupt: on Ctrl-C. In both cases points under way are recorded as interrupted.
-        """
+        """Run every missing point once."""
         with Interrupts(lambda: self._arrived.put(_STOP)) as interrupts:
             try:
                 while self._waiting or self._flying:
                     self._send_out()
                     self._show()
-                    with contextlib.suppress(queue.Empty):
+                    try:
                         self._land(*self._arrived.get(timeout=_TICK))
-                        continue
-                    self._look_around()
+                    except queue.Empty:
+                        self._look_around()
                 self._show()
             except OSError as error:
                 why = error.strerror or error
@@ -147,68 +192,57 @@ class Sweeper:
         running = {flight.label: flight.since for flight in self._flying.values()}
         self._view.changed(running, self._done, self._failed, len(self._waiting))
 
+    def _fit_workers(self) -> list[str]:
+        return [worker for worker in self._cluster.workers() if worker not in self._unfit]
+
     def _free_workers(self) -> list[str]:
         busy = {flight.worker for flight in self._flying.values()}
-        return [worker for worker in self._cluster.workers() if worker not in busy and worker not in self._unfit]
+        return [worker for worker in self._fit_workers() if worker not in busy]
 
     def _send_out(self) -> None:
         """Give every free worker a point."""
         for worker in self._free_workers():
-            flight = self._next_flight()
-            if flight is None:
+            if (flight := self._next_flight()) is None:
                 return
             self._launch(flight, worker)
 
     def _next_flight(self) -> _Flight | None:
         """The next point, with its folder and record; those that another process computes are passed over."""
-        from workbench.runs.runner import turn
-
         for _ in range(len(self._waiting)):
             sweep, number = self._waiting.popleft()
-            ledger, key = sweep.ledger, sweep.keys.keys[number]
+            place = sweep.project, sweep.contract.chapter, sweep.keys.keys[number]
             with turn(sweep.project.runs, sweep.contract.chapter):
-                ledger.refresh()
-                folder = ledger.elsewhere.get(key)
-                if folder is not None and is_locked(folder):
-                    self._waiting.append((sweep, number))  # it is looked at again in a while
-                    continue
-                if ledger.is_done(key):
+                if done := completed_run(*place):
+                    sweep.ledger.take(done)
                     self._done += 1
-                    continue
-                return self._open(sweep, number)
+                elif folder_under_way(*place):
+                    self._waiting.append((sweep, number))  # it is looked at again in a while
+                else:
+                    return self._open(sweep, number)
         return None
 
     def _open(self, sweep: Sweep, number: int) -> _Flight:
         started = datetime.now(UTC)
-        point, key = sweep.points[number], sweep.keys.keys[number]
-        folder = new_run_folder(sweep.project.runs, sweep.contract.chapter, key, started)
+        contract, point, key = sweep.contract, sweep.points[number], sweep.keys.keys[number]
+        parts, facts = sweep.keys.ingredients(point), self._facts[contract.chapter]
+        record = first_record(contract, key, parts, point.given, point.values, started, facts)
+        folder = new_run_folder(sweep.project.runs, contract.chapter, key, started)
         held = lock_of(folder)
         held.acquire()
-        parts, where = sweep.keys.ingredients(point), self._circumstances(sweep)
-        record = first_record(sweep.contract, key, parts, point.given, point.values, started, where)
-        sweep.ledger.saw(run := Run(folder, record))
-        flight = _Flight(sweep, number, run, held, time.monotonic())
         try:
             write_record(folder, record)
         except OSError:
             held.release()
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return flight
-
-    def _circumstances(self, sweep: Sweep) -> dict[str, Any]:
-        """What the records of a chapter's points share: asking for the commit and the machine takes a while."""
-        chapter = sweep.contract.chapter
-        if chapter not in self._shared:
-            self._shared[chapter] = circumstances(sweep.project, sweep.contract)
-        return self._shared[chapter]
+        return _Flight(sweep, number, Run(folder, record), held)
 
     def _launch(self, flight: _Flight, worker: str) -> None:
         flight.worker, flight.since = worker, time.monotonic()
-        contract = flight.sweep.contract
+        chapter = flight.sweep.contract.chapter
         request = {
-            "chapter": contract.chapter,
-            "notebook": self._notebooks[contract.chapter],
+            "chapter": chapter,
+            "notebook": self._notebooks[chapter],
             "given": flight.sweep.points[flight.number].given,
             "ingredients": flight.run.record["ingredients"],
             "limits": self._limits,
@@ -220,24 +254,20 @@ class Sweeper:
         """Take in what a worker has sent back, or the wish to stop."""
         if (future, reply) == _STOP:
             raise KeyboardInterrupt
-        flight = self._flying.get(future)
-        if flight is None:
-            return
         if isinstance(reply, RunError):
             raise reply
+        flight = self._flying[future]
         if "unfit" in reply:
             worker = self._worker_instead_of(flight.worker, reply["unfit"])
-            del self._flying[future]
             self._launch(flight, worker)
-            return
-        self._close(flight, reply)
+        else:
+            self._close(flight, reply)
         del self._flying[future]
 
     def _worker_instead_of(self, unfit: str, why: str) -> str:
         """Another worker for a point; the one that would compute something else gets no more."""
         self._unfit.add(unfit)
-        fit = [worker for worker in self._cluster.workers() if worker not in self._unfit]
-        if not fit:
+        if not (fit := self._fit_workers()):
             raise RunError(f"no worker computes what this machine would: {why}; {self._rest()}")
         self._view.note(f"a worker is left out: {why}")
         return (self._free_workers() or fit)[0]
@@ -251,18 +281,10 @@ class Sweeper:
         record = _final(flight, reply)
         if left_out := record.get("left_out"):
             self._view.note(f"{flight.label}: {few(left_out)} would make more than 256 MiB and did not come back")
-        self._write_end(flight, record)
-
-    def _write_end(self, flight: _Flight, record: dict[str, Any]) -> None:
-        write_record(flight.run.folder, record)
-        flight.held.release()
-        run = Run(flight.run.folder, record)
-        flight.sweep.ledger.saw(run)
-        outcome = Outcome.of(run)
+        outcome = _end(flight, record)
         self._done += outcome.status == "completed"
         self._failed += outcome.status == "failed"
-        if outcome.status != "interrupted":
-            self._view.ended(flight.label, outcome)
+        self._view.ended(flight.label, outcome)
 
     def _look_around(self) -> None:
         """Stop where the scheduler or every worker is gone."""
@@ -279,13 +301,20 @@ class Sweeper:
             if (arrived := self._arrived.get()) != _STOP:
                 with contextlib.suppress(RunError, OSError):
                     self._land(*arrived)
-        self._cluster.cancel(list(self._flying))
-        stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
         for flight in self._flying.values():
+            stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
             with contextlib.suppress(OSError):  # the record says `running`, which without a lock reads as interrupted
-                self._write_end(flight, {**flight.run.record, **stopped})
+                _end(flight, {**flight.run.record, **stopped})
             flight.held.release()
-        self._flying.clear()
+
+
+def _end(flight: _Flight, record: dict[str, Any]) -> Outcome:
+    """The outcome of a run, after its last record is written."""
+    write_record(flight.run.folder, record)
+    flight.held.release()
+    run = Run(flight.run.folder, record)
+    flight.sweep.ledger.take(run, newest=True)
+    return Outcome.of(run)
 
 
 def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ chapter's contract, and all mistakes are said at once.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, DecimalException
 from pathlib import Path
@@ -34,6 +34,9 @@ MOST = 100_000
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _BETWEEN = re.compile(rf"({_NUMBER})\.\.({_NUMBER})")
+
+Rows = list[dict[str, Any]]
+"""Points of which some parameters are known."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,53 @@ class _Between:
     high: float
     whole: bool
 
-    @property
-    def ends(self) -> list[str]:
-        """The two ends as text, whole where the parameter is."""
-        return [str(round(end)) if self.whole else f"{end:.15g}" for end in (self.low, self.high)]
+    def text(self, value: float, digits: int) -> str:
+        """A number with so many significant digits, or a whole one."""
+        return str(round(value)) if self.whole else f"{value:.{digits}g}"
 
     def draw(self, generator: random.Random) -> str:
-        """A number as text, with four significant digits, or a whole one."""
+        """A number as text."""
         if self.low > 0 and self.high >= 10 * self.low:
             value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
         else:
             value = generator.uniform(self.low, self.high)
-        value = min(max(value, self.low), self.high)
-        return str(round(value)) if self.whole else f"{value:.4g}"
+        return self.text(min(max(value, self.low), self.high), 4)
+
+
+class _Values:
+    """The values of parameters as JSON has them, each checked once: ten thousand points have few different values.
+
+    Mistakes are kept, so that all are said at once, and each once however many points have it.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._known: dict[tuple[str, str], Any] = {}
+        self._mistakes: dict[str, None] = {}
+
+    def of(self, name: str, value: Any) -> Any:
+        """A parameter's value from what the request says; None, and a mistake, where it does not fit."""
+        place = name, repr(value)
+        if place not in self._known:
+            parameter = self.contract.parameters.get(name)
+            alone = replace(self.contract, parameters={name: parameter}) if parameter else self.contract
+            self._known[place] = None
+            with self.noted():
+                self._known[place] = plain(alone.resolve({name: value})[name])
+        return self._known[place]
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keep the sentences of a refusal."""
+        try:
+            yield
+        except RequestError as refused:
+            self._mistakes |= dict.fromkeys(refused.sentences)
+
+    def refuse(self) -> None:
+        """Raise a RequestError with a sentence for each mistake, if there is any."""
+        if self._mistakes:
+            raise RequestError(*self._mistakes)
 
 
 def points_of(
@@ -100,56 +137,51 @@ def points_of(
     """
     lists, fixed = _read(files)
     fixed |= given_parameters(options, [])
-    base, axes = _checked(contract, grids, fixed, lists, sample is not None)
-    rows = list(_rows(axes, lists, sample, random.Random(seed)))
-    resolve = _resolver(contract)
+    texts = named_once("-g", grids, "a grid is given as name=value,value")
+    values, base = _Values(contract), {}
+    with values.noted():
+        base = {name: plain(value) for name, value in contract.resolve(fixed).items()}
+    discrete, between = _axes(values, texts, lists, fixed, sample is not None)
+    generator = random.Random(seed)
+    places = _places(math.prod(map(len, discrete)), sample, bool(between), generator)
     points: dict[str, Point] = {}
-    for row in rows:
-        values = base | {name: resolve(name, value) for name, value in row.items()}
-        values = {name: plain(values[name]) for name in contract.parameters}
-        given = {name: values[name] for name in contract.parameters if name in row or name in fixed}
-        points.setdefault(json.dumps(values), Point(given, values))
+    for place in places:
+        row = _decoded(discrete, place)
+        row |= {name: values.of(name, axis.draw(generator)) for name, axis in between.items()}
+        whole = base | row
+        given = {name: value for name, value in whole.items() if name in row or name in fixed}
+        points.setdefault(json.dumps(whole), Point(given, whole))
+    values.refuse()
     different = list(points.values())
-    named = [*axes, *(name for content in lists for row in content for name in row)]
-    varied = tuple(name for name in dict.fromkeys(named) if _differs(name, different))
-    return Points(different, varied, len(rows) - len(different))
+    named = dict.fromkeys([*texts, *(name for rows in lists for row in rows for name in row)])
+    varied = tuple(name for name in named if len({repr(point.values[name]) for point in different}) > 1)
+    return Points(different, varied, len(places) - len(different))
 
 
-def _checked(
-    contract: Contract, grids: list[str], fixed: dict[str, Any], lists: list[list[dict[str, Any]]], drawn: bool
-) -> tuple[dict[str, Any], dict[str, list[str] | _Between]]:
-    """The parameters that are the same for every point, with the defaults, and the values of each grid.
-
-    Raises:
-        RequestError: one sentence for each mistake.
-    """
-    base: dict[str, Any] = {}
+def _axes(
+    values: _Values, texts: dict[str, str], lists: list[Rows], fixed: dict[str, Any], drawn: bool
+) -> tuple[list[Rows], dict[str, _Between]]:
+    """What is multiplied, and what is drawn from; a RequestError says all mistakes."""
     axes: dict[str, list[str] | _Between] = {}
-    mistakes: dict[str, None] = {}
-    with _noted(mistakes):
-        base = contract.resolve(fixed)
-    for name, text in named_once("-g", grids, "a grid is given as name=value,value").items():
-        with _noted(mistakes):
-            axes[name] = _axis(contract, name, text, drawn)
-    with _noted(mistakes):
-        _refuse_names_given_twice(fixed, axes, lists)
-    with _noted(mistakes):
-        _refuse_values(contract, axes, lists)
-    if mistakes:
-        raise RequestError(*mistakes)
-    return base, axes
+    for name, text in texts.items():
+        with values.noted():
+            axes[name] = _axis(values.contract, name, text, drawn)
+    sources = [set(fixed), set(axes), *(set().union(*rows) for rows in lists)]
+    times = Counter(name for source in sources for name in source)
+    with values.noted():
+        if twice := sorted(name for name, count in times.items() if count > 1):
+            raise RequestError(*(f"{name} is given both for all points and point by point" for name in twice))
+    between = {name: axis for name, axis in axes.items() if isinstance(axis, _Between)}
+    for name, axis in between.items():
+        for end in (axis.low, axis.high):
+            values.of(name, axis.text(end, 15))
+    rows = [*lists, *([{name: value} for value in axis] for name, axis in axes.items() if name not in between)]
+    discrete = [[{name: values.of(name, value) for name, value in row.items()} for row in axis] for axis in rows]
+    values.refuse()
+    return discrete, between
 
 
-@contextlib.contextmanager
-def _noted(mistakes: dict[str, None]) -> Iterator[None]:
-    """Keep the sentences of a refusal, so that those of the other parts of the request can follow."""
-    try:
-        yield
-    except RequestError as refused:
-        mistakes |= dict.fromkeys(refused.sentences)
-
-
-def _read(files: list[Path]) -> tuple[list[list[dict[str, Any]]], dict[str, Any]]:
+def _read(files: list[Path]) -> tuple[list[Rows], dict[str, Any]]:
     """The lists of points in these files, and the parameters that one mapping of a file gives to all points."""
     lists, fixed = [], {}
     for file in files:
@@ -167,8 +199,11 @@ def _axis(contract: Contract, name: str, text: str, drawn: bool) -> list[str] | 
     """The values of a grid."""
     if name not in contract.parameters:
         contract.resolve({name: text})  # says which name is near
-    kind = _kind(contract.parameters[name].annotation)
-    if kind in (int, float) and (match := _BETWEEN.fullmatch(text.strip())):
+    annotation = contract.parameters[name].annotation
+    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if kind not in (int, float):
+        return _split(text)
+    if match := _BETWEEN.fullmatch(text.strip()):
         low, high = map(float, match.groups())
         if not drawn:
             raise RequestError(f"{name}: {text} is everything between two numbers, which only --random can draw from")
@@ -177,13 +212,9 @@ def _axis(contract: Contract, name: str, text: str, drawn: bool) -> list[str] | 
         return _Between(low, high, whole=kind is int)
     values: list[str] = []
     for item in _split(text):
-        match = _RANGE.fullmatch(item) if kind in (int, float) else None
+        match = _RANGE.fullmatch(item)
         values += _range(name, item, *match.groups()) if match else [item]
     return values
-
-
-def _kind(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _split(text: str) -> list[str]:
@@ -209,87 +240,26 @@ def _range(name: str, text: str, start: str, stop: str, step: str | None) -> lis
     return [str(first + place * by) for place in range(math.ceil(length))]
 
 
-def _refuse_names_given_twice(fixed: dict[str, Any], axes: dict[str, Any], lists: list[list[dict[str, Any]]]) -> None:
-    sources = [set(fixed), set(axes), *(set().union(*content) for content in lists)]
-    twice = {name for one, other in itertools.combinations(sources, 2) for name in one & other}
-    if twice:
-        raise RequestError(*(f"{name} is given both for all points and point by point" for name in sorted(twice)))
-
-
-def _refuse_values(contract: Contract, axes: dict[str, Any], lists: list[list[dict[str, Any]]]) -> None:
-    """Check every different value against its type, so that a mistake is said once however many points have it.
-
-    Raises:
-        RequestError: one sentence for each value that does not fit.
-    """
-    named = [
-        (name, value)
-        for name, values in axes.items()
-        for value in (values.ends if isinstance(values, _Between) else values)
-    ]
-    named += itertools.chain.from_iterable(row.items() for rows in lists for row in rows)
-    different = {(name, repr(value)): value for name, value in named}
-    resolve = _resolver(contract)
-    mistakes: dict[str, None] = {}
-    for (name, _), value in different.items():
-        with _noted(mistakes):
-            resolve(name, value)
-    if mistakes:
-        raise RequestError(*mistakes)
-
-
-def _resolver(contract: Contract) -> Callable[[str, Any], Any]:
-    """Resolve one parameter at a time and each value once: ten thousand points have few different values."""
-    known: dict[tuple[str, str], Any] = {}
-
-    def resolve(name: str, value: Any) -> Any:
-        place = name, repr(value)
-        if place not in known:
-            parameter = contract.parameters.get(name)
-            alone = replace(contract, parameters={name: parameter}) if parameter else contract
-            known[place] = alone.resolve({name: value})[name]
-        return known[place]
-
-    return resolve
-
-
-def _rows(
-    axes: dict[str, list[str] | _Between],
-    lists: list[list[dict[str, Any]]],
-    sample: int | None,
-    generator: random.Random,
-) -> Iterator[dict[str, Any]]:
-    """The points as they are written, without the fixed parameters."""
-    discrete: list[list[dict[str, Any]]] = list(lists)
-    discrete += [[{name: value} for value in values] for name, values in axes.items() if isinstance(values, list)]
-    between = {name: values for name, values in axes.items() if isinstance(values, _Between)}
-    size = math.prod(map(len, discrete))
+def _places(size: int, sample: int | None, repeated: bool, generator: random.Random) -> list[int] | range:
+    """The points to take of `size` discrete ones: all, or a sample, in which one may be `repeated`."""
     wanted = size if sample is None else sample
     if wanted > MOST:
         raise RequestError(
             f"these are {wanted:,} points, and {MOST:,} are the most in one sweep; --random N draws some"
         )
     if sample is None:
-        places: Any = range(size)
-    elif between:
-        places = [generator.randrange(size) for _ in range(sample)]
-    elif sample > size:
+        return range(size)
+    if repeated:
+        return [generator.randrange(size) for _ in range(sample)]
+    if sample > size:
         raise RequestError(f"--random {sample}: the grid has only {size:,} points")
-    else:
-        places = generator.sample(range(size), sample)
-    for place in places:
-        row = _decoded(discrete, place)
-        yield row | {name: values.draw(generator) for name, values in between.items()}
+    return generator.sample(range(size), sample)
 
 
-def _decoded(axes: list[list[dict[str, Any]]], place: int) -> dict[str, Any]:
+def _decoded(axes: list[Rows], place: int) -> dict[str, Any]:
     """The point at a place of the product of these axes, the last of which varies fastest."""
     chosen = []
     for axis in reversed(axes):
         place, digit = divmod(place, len(axis))
         chosen.append(axis[digit])
     return {name: value for part in reversed(chosen) for name, value in part.items()}
-
-
-def _differs(name: str, points: list[Point]) -> bool:
-    return any(point.values[name] != points[0].values[name] for point in points)

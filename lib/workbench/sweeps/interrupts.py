@@ -6,22 +6,20 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any
 
 
 @contextlib.contextmanager
 def hang_up_is_an_interrupt() -> Iterator[None]:
     """A terminal that is closed ends a command as Ctrl-C does, unless `nohup` says that it shall not."""
-    number = getattr(signal, "SIGHUP", None)
-    if number is None or signal.getsignal(number) == signal.SIG_IGN:
+    if (before := signal.getsignal(signal.SIGHUP)) == signal.SIG_IGN:
         yield
         return
-    before = signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(number, before)
+        signal.signal(signal.SIGHUP, before)
 
 
 class Interrupts:
@@ -44,9 +42,7 @@ class Interrupts:
                     self._before[number] = signal.signal(number, self._came)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -55,9 +51,8 @@ class Interrupts:
         self._deaf = True
 
     def _came(self, *_: Any) -> None:
-        if self._deaf:
-            return
-        if self._told:
+        if self._told and not self._deaf:
             raise KeyboardInterrupt
-        self._told = True
-        self._tell()
+        if not self._deaf:
+            self._told = True
+            self._tell()

@@ -7,6 +7,7 @@ more than two parameters: dots with intervals.
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import write_atomically
@@ -24,16 +25,15 @@ _MOST_AXES = 3  # parameters with a column each in a table
 _MOST_COLUMNS = 5  # metrics, or settings, side by side in a table
 _MOST_DOTS = 40
 _MOST_CELLS = 400
+_MOST_NUMBERS = 8  # columns of a heat map whose cells are numbered
 
 
 def kind_of(axes: list[str], means: list[Summary]) -> str:
     """`line`, `heat map` or `dots`."""
     if len(axes) == 1 and all(is_number(summary.setting[axes[0]]) for summary in means):
         return "line"
-    if len(axes) == 2:
-        rows, columns = (_levels(means, name) for name in axes)
-        return "heat map" if len(rows) * len(columns) <= _MOST_CELLS else "dots"
-    return "dots"
+    cells = math.prod(len(_levels(means, name)) for name in axes)
+    return "heat map" if len(axes) == 2 and cells <= _MOST_CELLS else "dots"
 
 
 def write_plot(sweep: Sweep, means: list[Summary], metrics: list[str]) -> str:
@@ -77,13 +77,13 @@ def _levels(means: list[Summary], name: str) -> list[Any]:
     return sorted(levels) if all(map(is_number, levels)) else levels
 
 
-def _errors(means: list[Summary]) -> list[list[float]]:
+def _errors(means: list[Summary]) -> Any:
     """The distances from the means to the ends of their intervals, `(2, settings)`; 0 without an interval."""
+    import numpy as np
+
     ends = [summary.ends or (summary.mean, summary.mean) for summary in means]
-    return [
-        [max(0.0, summary.mean - low) for summary, (low, _) in zip(means, ends, strict=True)],
-        [max(0.0, high - summary.mean) for summary, (_, high) in zip(means, ends, strict=True)],
-    ]
+    distances = [(summary.mean - low, high - summary.mean) for summary, (low, high) in zip(means, ends, strict=True)]
+    return np.maximum(0, distances).T
 
 
 def _line(ax: Any, axes: list[str], means: list[Summary]) -> None:
@@ -97,42 +97,28 @@ def _line(ax: Any, axes: list[str], means: list[Summary]) -> None:
 
 
 def _heat_map(ax: Any, axes: list[str], means: list[Summary]) -> None:
-    rows, columns = axes
-    down, across = _levels(means, rows), _levels(means, columns)
-    at = {(repr(summary.setting[rows]), repr(summary.setting[columns])): summary.mean for summary in means}
-    cells = [[at.get((repr(row), repr(column)), float("nan")) for column in across] for row in down]
-    image = ax.imshow(cells, aspect="auto", cmap="viridis")
-    ax.grid(False)
-    ax.set_xticks(range(len(across)), [f"{value}" for value in across])
-    ax.set_yticks(range(len(down)), [f"{value}" for value in down])
-    ax.set_xlabel(columns)
-    ax.set_ylabel(rows)
-    if len(across) <= 8:
-        low, high = image.get_clim()
-        for row, line in enumerate(cells):
-            for column, value in enumerate(line):
-                if value == value:  # a missing one is not a number
-                    colour = "black" if value > (low + high) / 2 else "white"
-                    ax.text(column, row, f"{value:.3g}", ha="center", va="center", color=colour, fontsize=8)
-    ax.figure.colorbar(image, ax=ax)
+    import pandas as pd
+    import seaborn as sns
+
+    down, across = (_levels(means, name) for name in axes)
+    at = {tuple(repr(summary.setting[name]) for name in axes): summary.mean for summary in means}
+    cells = [[at.get((repr(row), repr(column)), math.nan) for column in across] for row in down]
+    frame = pd.DataFrame(cells, map(str, down), map(str, across)).rename_axis(index=axes[0], columns=axes[1])
+    sns.heatmap(frame, annot=len(across) <= _MOST_NUMBERS, fmt=".3g", cmap="viridis", annot_kws={"size": 8}, ax=ax)
 
 
 def _dots(ax: Any, axes: list[str], means: list[Summary]) -> None:
-    means = _shown(means)[::-1]
+    if len(means) > _MOST_DOTS:
+        means = sorted(means, key=lambda summary: -summary.mean)[:_MOST_DOTS]
+    means = means[::-1]
     places = range(len(means))
-    errors = _errors(means)
-    ax.errorbar([summary.mean for summary in means], places, xerr=errors, fmt="o", capsize=3, elinewidth=1)
-    ax.set_yticks(places, [_name(summary) for summary in means])
+    ax.errorbar([summary.mean for summary in means], places, xerr=_errors(means), fmt="o", capsize=3, elinewidth=1)
+    ax.set_yticks(places, [_name(summary.setting, axes) for summary in means])
     ax.set_ylim(-0.6, len(means) - 0.4)
 
 
-def _shown(means: list[Summary]) -> list[Summary]:
-    """All settings where they fit, otherwise those with the highest means."""
-    return means if len(means) <= _MOST_DOTS else sorted(means, key=lambda summary: -summary.mean)[:_MOST_DOTS]
-
-
-def _name(summary: Summary) -> str:
-    return ", ".join(f"{name}={value}" for name, value in summary.setting.items()) or "all runs"
+def _name(setting: dict[str, Any], names: list[str]) -> str:
+    return ", ".join(f"{name}={setting[name]}" for name in names) or "all runs"
 
 
 def _words(axes: list[str], means: list[Summary], metrics: list[str], kind: str) -> str:
@@ -163,25 +149,16 @@ def table(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[li
     runs = [str(max(summary.runs for summary in of_metric.values())) for of_metric in by_setting.values()]
     cells = [[shown_mean(of_metric.get(metric)) for metric in metrics] for of_metric in by_setting.values()]
     if len(metrics) > _MOST_COLUMNS and len(settings) <= _MOST_COLUMNS:
-        names = [", ".join(f"{name}={setting[name]}" for name in axes) or "all runs" for setting in settings]
         rows = [["runs", *runs], *([metric, *row] for metric, *row in zip(metrics, *cells, strict=True))]
-        return ["", *names], rows
+        return ["", *(_name(setting, axes) for setting in settings)], rows
     if len(axes) > _MOST_AXES:
-        labels, headings = [[label] for label in _changes(axes, settings)], ["setting"]
+        changed = [[name for name in axes if setting[name] != settings[0][name]] or axes for setting in settings]
+        labels = [[_name(setting, names)] for setting, names in zip(settings, changed, strict=True)]
+        headings = ["setting"]
     else:
         labels, headings = [[str(setting[name]) for name in axes] for setting in settings], axes
     return [*headings, "runs", *metrics], [
         [*label, number, *row] for label, number, row in zip(labels, runs, cells, strict=True)
-    ]
-
-
-def _changes(axes: list[str], settings: list[dict[str, Any]]) -> list[str]:
-    """The first setting in full, and of each other one what differs from it."""
-    first = settings[0]
-    differing = [[name for name in axes if setting[name] != first[name]] for setting in settings]
-    return [
-        ", ".join(f"{name}={setting[name]}" for name in names or axes)
-        for names, setting in zip(differing, settings, strict=True)
     ]
 
 

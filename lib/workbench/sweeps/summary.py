@@ -10,6 +10,7 @@ plot.png, plot.md   the figure and the same as a table
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -22,14 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import write_atomically
 from workbench.parameters import content
-from workbench.parameters.types import plain
 from workbench.sweeps.sweep import Metric
 
 if TYPE_CHECKING:
     from workbench.parameters.contract import Contract
-    from workbench.sweeps.sweep import Sweep
-
-_BATCH = 2_000  # points that are held as a table at a time
+    from workbench.sweeps.sweep import Outcome, Sweep
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,8 @@ class Summary:
     @property
     def ends(self) -> tuple[float, float] | None:
         """The interval to show: over runs, or else the one that a single run recorded."""
-        for low, high in ((self.low, self.high), (self.own_low, self.own_high)):
-            if low is not None and high is not None:
-                return low, high
-        return None
+        low, high = (self.own_low, self.own_high) if self.runs == 1 else (self.low, self.high)
+        return None if low is None or high is None else (low, high)
 
 
 def seed_names(contract: Contract) -> tuple[str, ...]:
@@ -85,25 +81,23 @@ def summaries(sweep: Sweep) -> list[Summary]:
 def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[Summary]:
     """Each metric at each setting, over these runs: the setting and the metrics of each."""
     groups: dict[tuple[str, str], list[Metric]] = defaultdict(list)
-    settings: dict[str, dict[str, Any]] = {}
     for setting, metrics in runs:
         place = json.dumps(setting)
-        settings.setdefault(place, setting)
-        for metric in metrics:
-            if _is_finite(metric.value):
-                groups[place, metric.name].append(metric)
-    return [_summary(settings[place], name, values) for (place, name), values in groups.items()]
+        for metric in filter(_is_number, metrics):
+            groups[place, metric.name].append(metric)
+    means = []
+    for (place, name), metrics in groups.items():
+        first, setting = metrics[0], json.loads(place)
+        if len(metrics) > 1:
+            interval = content.mean_interval([metric.value for metric in metrics])
+            means.append(Summary(setting, name, len(metrics), *interval))
+        else:
+            means.append(Summary(setting, name, 1, float(first.value), None, None, first.low, first.high))
+    return means
 
 
-def _summary(setting: dict[str, Any], name: str, values: list[Metric]) -> Summary:
-    if len(values) > 1:
-        return Summary(setting, name, len(values), *content.mean_interval([metric.value for metric in values]))
-    (metric,) = values
-    return Summary(setting, name, 1, float(metric.value), None, None, metric.low, metric.high)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _is_number(metric: Metric) -> bool:
+    return isinstance(metric.value, (int, float)) and math.isfinite(metric.value)
 
 
 def metric_names(means: list[Summary]) -> list[str]:
@@ -114,20 +108,18 @@ def metric_names(means: list[Summary]) -> list[str]:
 def write_results(sweep: Sweep, means: list[Summary], command: str) -> Path:
     """The folder of `results.parquet`, `summary.csv` and `sweep.json`, after each is written by replacement."""
     sweep.folder.mkdir(parents=True, exist_ok=True)
-    _write_parquet(sweep, sweep.folder / "results.parquet")
+    write_atomically(sweep.folder / "results.parquet", as_parquet(_table(sweep)))
     write_atomically(sweep.folder / "summary.csv", _csv(sweep, means))
-    statuses = [
-        outcome.status if (outcome := sweep.outcome(number)) else "missing" for number in range(len(sweep.points))
-    ]
-    first = sweep.points[0].values
+    outcomes = [sweep.outcome(number) for number in range(len(sweep.points))]
+    statuses = [outcome.status for outcome in outcomes if outcome]
     facts = {
         "format": 1,
         "chapter": sweep.contract.chapter,
         "name": sweep.name,
         "command": command,
         "varied": list(sweep.varied),
-        "fixed": {name: value for name, value in first.items() if name not in sweep.varied},
-        "points": len(statuses),
+        "fixed": {name: value for name, value in sweep.points[0].values.items() if name not in sweep.varied},
+        "points": len(sweep.points),
         "completed": statuses.count("completed"),
         "failed": statuses.count("failed"),
     }
@@ -144,27 +136,6 @@ def _csv(sweep: Sweep, means: list[Summary]) -> str:
     for summary in means:
         writer.writerow([summary.setting[name] for name in axes] + [getattr(summary, name) for name in columns])
     return text.getvalue()
-
-
-def _write_parquet(sweep: Sweep, path: Path) -> None:
-    """Write the tidy table in batches, so that memory does not grow with the number of points."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = list(sweep.contract.parameters)
-    kinds = {column(name): _arrow_type(pa, [point.values[name] for point in sweep.points]) for name in names}
-    result = {name: getattr(pa, kind)() for name, kind in _RESULT.items()}
-    schema = pa.schema([*kinds.items(), *result.items()], metadata={"workbench.chapter": sweep.contract.chapter})
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
-        rows: list[dict[str, Any]] = []
-        for number, point in enumerate(sweep.points):
-            parameters = {column(name): _fitting(pa, kinds[column(name)], point.values[name]) for name in names}
-            rows += [{**parameters, **row} for row in _result_rows(sweep, number)]
-            if len(rows) >= _BATCH or number + 1 == len(sweep.points):
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-                rows = []
-    write_atomically(path, buffer.getvalue())
 
 
 _RESULT = {
@@ -186,33 +157,48 @@ def column(parameter: str) -> str:
     return f"parameter_{parameter}" if parameter in _RESULT else parameter
 
 
-def _result_rows(sweep: Sweep, number: int) -> Iterator[dict[str, Any]]:
-    """The rows of one point, without its parameters."""
-    outcome = sweep.outcome(number)
-    if outcome is None:
-        yield {"status": "missing"}
-        return
-    base = {"run": outcome.run, "status": outcome.status, "seconds": outcome.seconds}
-    for metric in outcome.metrics:
-        value, text = (float(metric.value), None) if _is_finite(metric.value) else (None, metric.value)
-        rest = {"count": metric.count, "n": metric.n, "low": metric.low, "high": metric.high}
-        yield {**base, "metric": metric.name, "value": value, "text": text, **rest}
-    if not outcome.metrics:
-        yield base
+def _table(sweep: Sweep) -> Any:
+    """The tidy table, by columns, so that ten thousand points take little memory."""
+    import pyarrow as pa
+
+    rows = [(number, *row) for number in range(len(sweep.points)) for row in _result_rows(sweep.outcome(number))]
+    places, *results = zip(*rows, strict=True)
+    columns = {
+        column(name): _parameter_column([point.values[name] for point in sweep.points]).take(pa.array(places))
+        for name in sweep.contract.parameters
+    }
+    columns |= {name: pa.array(cells, kind) for (name, kind), cells in zip(_RESULT.items(), results, strict=True)}
+    return pa.table(columns, metadata={"workbench.chapter": sweep.contract.chapter})
 
 
-def _arrow_type(pa: Any, values: list[Any]) -> Any:
-    """The type of a parameter's column; text where its values are of several kinds."""
-    different = list({repr(value): value for value in values}.values())
-    try:
-        kind = pa.infer_type(different)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.string()
-    return kind if kind != pa.null() else pa.string()
+def _result_rows(outcome: Outcome | None) -> Iterator[tuple[Any, ...]]:
+    """The cells of a point's rows, as `_RESULT` names them."""
+    front = (outcome.run, outcome.status, outcome.seconds) if outcome else (None, "missing", None)
+    for metric in outcome.metrics if outcome else ():
+        value, text = (float(metric.value), None) if _is_number(metric) else (None, metric.value)
+        yield *front, metric.name, value, text, *metric[2:]
+    if not outcome or not outcome.metrics:
+        yield *front, *[None] * (len(_RESULT) - len(front))
 
 
-def _fitting(pa: Any, kind: Any, value: Any) -> Any:
-    return str(value) if kind == pa.string() and not isinstance(value, str) else plain(value)
+def _parameter_column(values: list[Any]) -> Any:
+    """A parameter's values as a column; as text where they are of several kinds."""
+    import pyarrow as pa
+
+    with contextlib.suppress(pa.ArrowInvalid, pa.ArrowTypeError):
+        cells = pa.array(values)
+        if cells.type not in (pa.string(), pa.null()):
+            return cells
+    return pa.array(map(str, values), "string")
+
+
+def as_parquet(table: Any) -> bytes:
+    """An Arrow table as the content of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def markdown_table(columns: list[str], rows: list[list[str]]) -> str:

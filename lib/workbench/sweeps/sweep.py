@@ -1,7 +1,7 @@
 """A sweep: a chapter, its points, and what the runs folder knows of each; `workbench.sweeps.execute` runs the rest.
 
 The records are read once, newest first, and of each only what a sweep needs is kept, so that ten thousand runs fit in
-little memory. Runs that other processes start meanwhile are noticed by their folders' names.
+little memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import statistics
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import filelock
+
 from workbench.core.errors import RunError, sentences_of
 from workbench.core.project import Project
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients
-from workbench.runs.store import RUN_ID, Run, all_runs, is_locked, runs_of_key
+from workbench.runs.store import Run, all_runs
 from workbench.sweeps.grid import Point, Points
 
 
@@ -35,6 +36,14 @@ class Metric(NamedTuple):
     n: int | None
     low: float | None
     high: float | None
+
+
+def metrics_of(record: dict[str, Any]) -> tuple[Metric, ...]:
+    """The metrics of a run's record."""
+    return tuple(
+        Metric(sys.intern(metric["name"]), *(metric.get(part) for part in Metric._fields[1:]))
+        for metric in record["metrics"]
+    )
 
 
 class Outcome(NamedTuple):
@@ -50,14 +59,9 @@ class Outcome(NamedTuple):
     @classmethod
     def of(cls, run: Run) -> Outcome:
         """The outcome that a run's record tells."""
-        record = run.record
-        metrics = tuple(
-            Metric(sys.intern(metric["name"]), *(metric.get(part) for part in Metric._fields[1:]))
-            for metric in record.get("metrics") or []
-        )
-        error = record.get("error")
+        record, error = run.record, run.record["error"]
         sentence = f"{error['name']}: {error['message']}" if error else None
-        return cls(run.id, run.status, record.get("seconds"), record.get("peak_memory_bytes"), metrics, sentence)
+        return cls(run.id, run.status, record["seconds"], record["peak_memory_bytes"], metrics_of(record), sentence)
 
 
 class Keys:
@@ -68,18 +72,17 @@ class Keys:
 
     def __init__(self, contract: Contract, points: list[Point]) -> None:
         self._contract = contract
-        self._shared: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._shared: dict[str, dict[str, Any]] = {}
+        sources = named_sources(contract.resolve(points[0].given))
+        self._fingerprinted = sorted({label.partition("[")[0] for label in sources})
         with sentences_of(OSError, ValueError):  # data that cannot be read
             self.keys = [content_key(self.ingredients(point)) for point in points]
 
     def ingredients(self, point: Point) -> dict[str, Any]:
         """The ingredients of a point's key, as `workbench.runs.keys.ingredients` has them."""
-        resolved = self._contract.resolve(point.given) if not self._shared else None
-        if resolved is not None:
-            self._fingerprinted = sorted({label.partition("[")[0] for label in named_sources(resolved)})
-        group = tuple(str(point.values[name]) for name in self._fingerprinted)
+        group = json.dumps([point.values[name] for name in self._fingerprinted])
         if group not in self._shared:
-            self._shared[group] = ingredients(self._contract, resolved or self._contract.resolve(point.given))
+            self._shared[group] = ingredients(self._contract, self._contract.resolve(point.given))
         return {**self._shared[group], "parameters": point.values}
 
 
@@ -87,46 +90,24 @@ class Ledger:
     """The outcomes of the points with these keys, from the runs of one chapter."""
 
     def __init__(self, project: Project, chapter: str, keys: Iterable[str]) -> None:
-        self._project, self._chapter = project, chapter
-        self._wanted = dict.fromkeys(keys)
-        self._by_digits: dict[str, list[str]] = {}
-        for key in self._wanted:
-            self._by_digits.setdefault(key[:8], []).append(key)
+        self._wanted = set(keys)
         self.outcomes: dict[str, Outcome] = {}
-        self.elsewhere: dict[str, Path] = {}
-        """The run's folder of each point that another process computes."""
         self._seconds: list[float] = []
         self._peaks: list[int] = []
-        self._seen = self._names()
         for run in all_runs(project, chapter):
-            self._take(run)
+            self.take(run)
 
-    def refresh(self) -> None:
-        """Take in what other processes have started or ended since the last look, as far as it is about our points."""
-        names = self._names()
-        ended = [key for key, folder in self.elsewhere.items() if not is_locked(folder)]
-        for name in names - self._seen:
-            for key in self._by_digits.get(name[17:25], []):
-                folder = self._project.runs / self._chapter / name
-                if is_locked(folder):
-                    self.elsewhere[key] = folder  # perhaps before its record is written
-                else:
-                    ended.append(key)
-        self._seen = names
-        for key in ended:
-            self.elsewhere.pop(key, None)
-            for run in runs_of_key(self._project, self._chapter, key):
-                self._take(run)
-
-    def saw(self, run: Run) -> None:
-        """Take in a run that this process has started or ended."""
-        self._seen.add(run.id)
-        if run.record["status"] != "running":
-            self._take(run, newest=True)
-
-    def is_done(self, key: str) -> bool:
-        """Whether a completed run of this key exists."""
-        return key in self.outcomes and self.outcomes[key].status == "completed"
+    def take(self, run: Run, newest: bool = False) -> None:
+        """Keep a run's outcome, unless there is a better one: a completed run, else the newest."""
+        record, key, status = run.record, run.record["key"], run.status
+        if status == "completed":
+            self._seconds += filter(None, [record["seconds"]])
+            self._peaks += filter(None, [record["peak_memory_bytes"]])
+        if key not in self._wanted or status == "running" or (status == "completed" and not run.notebook.is_file()):
+            return
+        before = self.outcomes.get(key)
+        if before is None or (before.status != "completed" and (newest or status == "completed")):
+            self.outcomes[key] = Outcome.of(run)
 
     def usual_seconds(self) -> float | None:
         """The median time of the chapter's completed runs, None where there are none."""
@@ -135,27 +116,6 @@ class Ledger:
     def usual_memory(self) -> int | None:
         """The largest peak memory (bytes) of the chapter's completed runs, None where there are none."""
         return max(self._peaks, default=None)
-
-    def _names(self) -> set[str]:
-        with contextlib.suppress(OSError), os.scandir(self._project.runs / self._chapter) as entries:
-            return {entry.name for entry in entries if RUN_ID.fullmatch(entry.name)}
-        return set()
-
-    def _take(self, run: Run, newest: bool = False) -> None:
-        """Keep a run's outcome, unless there is a better one: a completed run, else the newest."""
-        status, key = run.status, run.record["key"]
-        if status == "running":
-            if key in self._wanted:
-                self.elsewhere[key] = run.folder
-            return
-        if status == "completed":
-            self._seconds += [run.record["seconds"]] if run.record.get("seconds") else []
-            self._peaks += [run.record["peak_memory_bytes"]] if run.record.get("peak_memory_bytes") else []
-        if key not in self._wanted or (status == "completed" and not run.notebook.is_file()):
-            return
-        before = self.outcomes.get(key)
-        if before is None or (before.status != "completed" and (newest or status == "completed")):
-            self.outcomes[key] = Outcome.of(run)
 
 
 @dataclass
@@ -196,7 +156,8 @@ class Sweep:
 
     def missing(self) -> list[int]:
         """The points that no completed run answers."""
-        return [number for number, key in enumerate(self.keys.keys) if not self.ledger.is_done(key)]
+        outcomes = map(self.outcome, range(len(self.points)))
+        return [number for number, known in enumerate(outcomes) if known is None or known.status != "completed"]
 
     def label(self, number: int) -> str:
         """A point by what varies, or else by its chapter."""
@@ -211,8 +172,6 @@ def alone(sweep: Sweep) -> Iterator[None]:
     Raises:
         RunError: where another process runs the same sweep, or its folder cannot be written.
     """
-    import filelock
-
     try:
         sweep.folder.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(sweep.folder / "lock", timeout=0).acquire()

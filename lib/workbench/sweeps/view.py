@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Group
@@ -25,28 +25,23 @@ class SweepView:
 
     def __init__(self, total: int, usual: float | None) -> None:
         self._total, self._usual = total, usual
-        self._live = Live(console=err, auto_refresh=False, transient=True) if can_redraw(err) else None
+        self._live = Live(console=err, refresh_per_second=2, transient=True) if can_redraw(err) else None
         self._seconds: list[float] = []
         self._failures: list[str] = []
-        self._last = 0.0
 
     def __enter__(self) -> SweepView:
         if self._live:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._live.stop()
 
     def changed(self, running: dict[str, float], done: int, failed: int, left: int) -> None:
-        """Draw the table, at most twice a second."""
-        now = time.monotonic()
-        if self._live and (now - self._last > 0.4 or not running):
-            self._last = now
-            self._live.update(self._table(running, done, failed, left), refresh=True)
+        """Draw the table, where there is a terminal."""
+        if self._live:
+            self._live.update(self._table(running, done, failed, left))
 
     def ended(self, label: str, outcome: Outcome) -> None:
         """Remember how long a point took; without a terminal, say so."""
@@ -64,42 +59,41 @@ class SweepView:
         err.print(sentence, markup=False, soft_wrap=True)
 
     def _table(self, running: dict[str, float], done: int, failed: int, left: int) -> Any:
-        each = sum(self._seconds) / len(self._seconds) if self._seconds else self._usual
         now = time.monotonic()
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for label, since in list(running.items())[:_MOST_ROWS]:
-            table.add_row("[cyan]running[/]", escape(label), f"[dim]{roughly(now - since)}[/]")
-        for failure in self._failures[-3:]:
-            table.add_row("[red]failed[/]", escape(failure[:120]), "")
+        rows = [
+            ["[cyan]running[/]", escape(label), f"[dim]{roughly(now - since)}[/]"] for label, since in running.items()
+        ]
+        rows = rows[:_MOST_ROWS] + [["[red]failed[/]", escape(failure[:120]), ""] for failure in self._failures[-3:]]
+        each = sum(self._seconds) / len(self._seconds) if self._seconds else self._usual
         remaining = ""
         if each is not None and running:
             under_way = sum(max(0.0, each - (now - since)) for since in running.values())
             remaining = f", about {roughly((left * each + under_way) / len(running))} to go"
         counts = f"{done} done, {failed} failed, {len(running)} running, {left} to start of {self._total}{remaining}"
-        return Group(table, Text(counts))
+        return Group(_table((), rows), Text(counts))
 
 
 def print_points(sweep: Sweep) -> None:
     """List the points and what is known of each."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", *sweep.varied, "run"):
-        table.add_column(column)
+    rows = []
     for number, point in enumerate(sweep.points):
         outcome = sweep.outcome(number)
-        status = outcome.status if outcome else "to do"
+        status, run = (outcome.status, outcome.run) if outcome else ("to do", "")
         values = [escape(str(point.values[name])) for name in sweep.varied]
-        table.add_row(f"[{_STYLES[status]}]{status}[/]", *values, outcome.run if outcome else "")
-    out.print(table)
+        rows.append([f"[{_STYLES[status]}]{status}[/]", *values, run])
+    out.print(_table(("", *sweep.varied, "run"), rows))
 
 
 def print_summary(columns: list[str], rows: list[list[str]], words: str, most: int = 40) -> None:
     """The means, of many settings the first."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(escape(column))
-    for row in rows[:most]:
-        table.add_row(*map(escape, row))
-    out.print(table)
+    out.print(_table(columns, [map(escape, row) for row in rows[:most]]))
     if len(rows) > most:
         out.print(f"… and {len(rows) - most:,} more settings in summary.csv")
     out.print(words, style="dim", soft_wrap=True)
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(*map(escape, columns), box=None, pad_edge=False, show_header=bool(columns))
+    for row in rows:
+        table.add_row(*row)
+    return table

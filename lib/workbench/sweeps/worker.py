@@ -18,24 +18,21 @@ from typing import Any
 from workbench.core.errors import Refusal
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
+from workbench.kernels.server import THREADS
 
 LARGEST = 256 * 2**20
 """Bytes that a run may send back; of more, the smallest files come and the others are named."""
 
 _TICK = 0.5  # seconds between looks at whether a point is still wanted
 _GRACE = 10.0  # seconds for a kernel to end; `jupyter_client` kills one after 5
-_LIBRARIES = ("OMP", "MKL", "OPENBLAS")
 
 _turns: dict[str, threading.Lock] = {}
 
 
 def run_point(request: dict[str, Any], threads: int | None = None, devices: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The reply to a request, as `answer` has it.
+    """The reply to a point's `chapter`, `notebook`, `given`, `ingredients` and `limits`, as `answer` has it.
 
-    Args:
-        request: `chapter`, `notebook`, `given`, `ingredients` and `limits` of the point.
-        threads: for the run; None for those of the worker.
-        devices: the names of the GPUs by the worker's number; none leaves the environment as it is.
+    The run has so many threads, or those of the worker, and of the GPUs the one that has the worker's number.
 
     Raises:
         distributed.Reschedule: where the sweep was stopped or the worker is closing.
@@ -45,7 +42,7 @@ def run_point(request: dict[str, Any], threads: int | None = None, devices: tupl
     worker = get_worker()
     task = worker.get_current_task()
     threads = threads or worker.state.nthreads
-    environment = dict.fromkeys((f"{library}_NUM_THREADS" for library in _LIBRARIES), str(threads))
+    environment = dict.fromkeys(THREADS, str(threads))
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = devices[int(worker.name)]
 
@@ -108,12 +105,8 @@ class _Run(threading.Thread):
 def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -> dict[str, Any]:
     """The `record` and `files` of a point that was run; otherwise `unfit`, a sentence, or `refused`, several.
 
-    A machine whose code or data differ from those of the one that runs the sweep is unfit.
-
-    Args:
-        request: the point, as `run_point` takes it.
-        environment: variables of the kernel, over those of this process.
-        scratch: the folder for the temporary one that the point is run in.
+    A machine whose code or data differ from those of the one that runs the sweep is unfit. The kernel has the variables
+    of `environment` over those of this process, and the point is run in a temporary folder of `scratch`.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:
@@ -136,14 +129,10 @@ class _Elsewhere(Project):
 class _Quiet:
     """A reporter that says nothing: the sweep has its own view."""
 
-    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
-        """Data are prepared, or another run is waited for."""
+    def preparing(self, *said: Any, **unit: Any) -> None:
+        """Say nothing."""
 
-    def started(self, chapter: str, cells: int) -> None:
-        """The chapter starts."""
-
-    def cell(self, number: int, title: str, seconds: float | None) -> None:
-        """A cell starts or has ended."""
+    started = cell = preparing
 
 
 def _run(project: Project, request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
@@ -167,12 +156,11 @@ def _run(project: Project, request: dict[str, Any], environment: dict[str, str])
 
 def files_of(folder: Path, notebook: Path) -> tuple[dict[str, bytes], list[str]]:
     """What a run has left, by name, and the names of what is too large to be sent; the notebook always is sent."""
-    results = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
-    results = [file for file in results if file.name not in ("lock", "run.json")]
+    results = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink()}
     files, left_out, size = {}, [], 0
-    for file in sorted(results, key=lambda file: file.stat().st_size):
+    for file in sorted(results.keys() - {folder / "lock", folder / "run.json"}, key=results.__getitem__):
         name = file.relative_to(folder).as_posix()
-        size += file.stat().st_size
+        size += results[file]
         if size > LARGEST and file != notebook:
             left_out.append(name)
         else:

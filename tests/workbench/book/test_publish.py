@@ -16,8 +16,7 @@ from workbench.book.publish import chapters_of_book, publish, read_edition, stag
 from workbench.core.errors import RequestError, RunError
 from workbench.core.packages import our_packages
 from workbench.parameters.contract import load_contract
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import find_sweep, record_sweep
+from workbench.recorded.recording import find_sweep, record_result
 
 CONFIG = """\
 title: A small book
@@ -118,7 +117,7 @@ def test_an_edit_of_any_of_our_modules_builds_the_book_again(book, tmp_path, mon
 def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(book, run):
     begin = "from workbench.chapter import begin\nchapter = begin()"
     write_chapter(book.root, begin, "chapter.record('double', 2 * size, low=0, high=99, n=7)")
-    record_run(book, run(size="21")[0], "toy-wide")
+    record_result(book, run(size="21")[0], "toy-wide")
     intro = book.root / "book" / "intro.md"
     intro.write_text("# A small book\n\n```{recorded} toy-wide\n```\n")
     page, *_ = build(book, run)
@@ -145,7 +144,7 @@ def test_a_page_shows_a_recorded_sweep_as_figure_and_table(book, run):
     )
     code, _, err = sweep(book, "-g", "size=4,5", "-g", "seed=0:2", "--workers", "2")
     assert code == 0, err
-    record_sweep(book, find_sweep(book, "size-seed"), "toy-sizes")
+    record_result(book, find_sweep(book, "size-seed"), "toy-sizes")
     (book.root / "book" / "intro.md").write_text("# A small book\n\n```{recorded} toy-sizes\n```\n")
     page, *_ = build(book, run)
     shown = (page.parent / "book" / "intro.html").read_text()

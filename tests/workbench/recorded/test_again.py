@@ -13,9 +13,8 @@ from toy_project import Silent, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.again import in_order
+from workbench.recorded.recording import find_sweep, record_result
 from workbench.recorded.result import changed_since, read_recorded
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import find_sweep, record_sweep
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
 
@@ -67,12 +66,12 @@ def made(tmp_path_factory) -> Project:
     assert code == 0, err
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(project.root)
-        record_sweep(project, find_sweep(project, "seed"), "answers", predictions=True)
+        record_result(project, find_sweep(project, "seed"), "answers", predictions=True)
         done, _ = run_chapter(project, load_contract(project, "reader"), {}, Silent())
-        record_run(project, done, "rows")
+        record_result(project, done, "rows")
         corpus = str(project.root / "text.txt")
         done, _ = run_chapter(project, load_contract(project, "local"), {"corpus": corpus}, Silent())
-        record_run(project, done, "of-a-file", {"corpus": "a-public-text"})
+        record_result(project, done, "of-a-file", {"corpus": "a-public-text"})
     record = json.loads((project.recorded / "rows" / "run.json").read_text())
     (project.recorded / "rows" / "run.json").write_text(json.dumps(record | {"seconds": 0.1}))
     return project

@@ -14,9 +14,8 @@ from toy_project import edit_cell, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.confirm import _drawn, is_time
+from workbench.recorded.recording import find_sweep, record_result
 from workbench.recorded.result import Recorded, read_recorded
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import find_sweep, record_sweep
 from workbench.runs.store import find_run
 from workbench.sweeps.grid import points_of
 
@@ -42,7 +41,7 @@ def made(tmp_path_factory) -> Project:
     write_traced_chapter(project, MEASURES, "print('says little')")
     code, _, err = sweep(project, "-g", "size=1,2", "-g", "seed=0:3", "-p", "rate=0.25", "--workers", "2")
     assert code == 0, err
-    record_sweep(project, find_sweep(project, "size-seed"), "toy-sizes")
+    record_result(project, find_sweep(project, "size-seed"), "toy-sizes")
     return project
 
 
@@ -229,7 +228,7 @@ def test_a_replacement_leaves_no_confirmation_of_what_it_replaces(project, made,
     assert "is current, and its runs are still here" in refused.stderr
     (folder / "confirmed.json").write_text("{")
     assert "confirmed.json: the record has no readable JSON" in command("recorded").stderr
-    record_sweep(project, find_sweep(project, "size-seed"), "toy-sizes", replace=True)
+    record_result(project, find_sweep(project, "size-seed"), "toy-sizes", replace=True)
     assert sorted(path.name for path in folder.iterdir()) == ["results.parquet", "sweep.json"]
 
 
@@ -241,7 +240,7 @@ def test_local_files_are_given_again_and_must_be_the_same(project, run, command)
     code = "from workbench.chapter import Chapter\nChapter({}).record('length', len(open(corpus).read()))"
     write_chapter(project.root, code, parameters=parameters, read=False)
     done, _ = run(corpus=str(text))
-    record_run(project, done, "local", {"corpus": "a public text"})
+    record_result(project, done, "local", {"corpus": "a public text"})
     shutil.rmtree(project.runs)
     edit_cell(project.notebooks / "toy.ipynb", "cell-0", code + "\n1 + 1")
     for options, sentence in (

@@ -17,9 +17,8 @@ from toy_project import write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project
 from workbench.parameters.types import Predictions
+from workbench.recorded.recording import find_sweep, record_result
 from workbench.recorded.result import read_recorded
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import find_sweep, record_sweep
 from workbench.runs.store import Run, all_runs, find_run
 
 PARAMETERS = """\
@@ -50,7 +49,7 @@ def names_in(project: Project, name: str = "answers") -> list[str]:
 def test_a_run_s_predictions_are_kept_with_its_seed_and_come_back_as_they_were(project):
     run = made(project)
     save_answers(run.folder, {"words": [True, False], "network": [True, True]}, documents=["a", "b"])
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     table = kept(project)
     saved = pd.read_parquet(run.folder / "predictions" / "test.parquet")
     assert list(table.columns) == ["seed", *saved.columns]
@@ -67,7 +66,7 @@ def test_a_run_from_before_the_chapter_had_a_seed_is_kept_without(project):
     run = made(project)
     save_answers(run.folder, {"words": [True]})
     del run.record["parameters"]["resolved"]["seed"]
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     assert kept(project).columns[0] == "model"
 
 
@@ -77,7 +76,7 @@ def test_several_files_are_told_apart_and_what_is_in_another_form_is_passed_over
     save_answers(run.folder, {"words": [True]}, file="shifted")
     pd.DataFrame({"text": ["a private sentence"]}).to_parquet(run.folder / "predictions" / "attention.parquet")
     (run.folder / "predictions" / "damaged.parquet").write_text("no table")
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     assert list(kept(project).columns[:3]) == ["seed", "file", "model"]
     assert list(kept(project)["file"]) == ["in-domain", "in-domain", "shifted"]
 
@@ -88,7 +87,7 @@ def test_no_text_and_no_path_of_this_machine_is_kept(project):
     save_answers(run.folder, {f"{folder} fine-tuned": [True]})
     file = run.folder / "predictions" / "test.parquet"
     pd.read_parquet(file).assign(text="a private sentence").to_parquet(file)
-    record_run(project, run, "answers", {"model": "a public model"}, predictions=True)
+    record_result(project, run, "answers", {"model": "a public model"}, predictions=True)
     assert list(kept(project)["model"]) == ["a public model fine-tuned"]
     content = (project.recorded / "answers" / "predictions.parquet").read_bytes()
     assert b"secret-folder" not in content
@@ -101,18 +100,18 @@ def test_a_link_among_predictions_is_not_followed(project):
     other = made(project, after=1)
     save_answers(other.folder, {"words": [False]}, file="other")
     (run.folder / "predictions" / "linked.parquet").symlink_to(other.folder / "predictions" / "other.parquet")
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     assert list(kept(project)["right"]) == [True]
     shutil.rmtree(run.folder / "predictions")
     (run.folder / "predictions").symlink_to(other.folder / "predictions")
     with pytest.raises(RequestError, match="kept no predictions"):
-        record_run(project, run, "answers", predictions=True, replace=True)
+        record_result(project, run, "answers", predictions=True, replace=True)
 
 
 def test_a_run_without_predictions_is_refused_and_nothing_is_touched(project, command):
     run = made(project)
     with pytest.raises(RequestError, match=f"^{run.id} kept no predictions$"):
-        record_run(project, run, "answers", predictions=True)
+        record_result(project, run, "answers", predictions=True)
     assert not project.recorded.exists()
     (run.folder / "predictions").mkdir()
     (run.folder / "predictions" / "test.parquet").write_text("no table")
@@ -125,21 +124,21 @@ def test_a_run_without_predictions_is_refused_and_nothing_is_touched(project, co
 def test_a_replacement_takes_the_predictions_along_or_leaves_none(project):
     run = made(project)
     save_answers(run.folder, {"words": [True]})
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     save_answers(run.folder, {"words": [False]})
-    record_run(project, run, "answers", predictions=True, replace=True)
+    record_result(project, run, "answers", predictions=True, replace=True)
     assert list(kept(project)["right"]) == [False]
-    record_run(project, run, "answers", replace=True)
+    record_result(project, run, "answers", replace=True)
     assert names_in(project) == ["run.json"]
 
 
 @pytest.mark.parametrize("failing", ["predictions.parquet", "run.json"])
 def test_what_is_there_stays_where_the_disk_is_full(project, monkeypatch, failing):
-    from workbench.recorded import run as recorded
+    from workbench.recorded import recording as recorded
 
     run = made(project)
     save_answers(run.folder, {"words": [True]})
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     before = {path.name: path.read_bytes() for path in (project.recorded / "answers").iterdir()}
     write = recorded.write_atomically
 
@@ -153,10 +152,10 @@ def test_what_is_there_stays_where_the_disk_is_full(project, monkeypatch, failin
     other = made(project, after=1, seed=5)
     save_answers(other.folder, {"words": [False, False]})
     with pytest.raises(RunError, match="answers cannot be written: No space left on device"):
-        record_run(project, other, "answers", predictions=True, replace=True)
+        record_result(project, other, "answers", predictions=True, replace=True)
     assert {path.name: path.read_bytes() for path in (project.recorded / "answers").iterdir()} == before
     with pytest.raises(RunError):
-        record_run(project, other, "fresh", predictions=True)
+        record_result(project, other, "fresh", predictions=True)
     assert not (project.recorded / "fresh").exists()
 
 
@@ -167,11 +166,11 @@ def test_a_sweep_s_predictions_have_what_varied_and_the_seed_in_front(project):
     assert code == 0, err
     folder = find_sweep(project, "model-size")
     with pytest.raises(RequestError, match="4 of these 4 runs kept no predictions"):
-        record_sweep(project, folder, "answers", predictions=True)
+        record_result(project, folder, "answers", predictions=True)
     for run in all_runs(project):
         size = run.record["parameters"]["resolved"]["size"]
         save_answers(run.folder, {"words": [True] * size, "network": [False] * size})
-    record_sweep(project, folder, "answers", predictions=True)
+    record_result(project, folder, "answers", predictions=True)
     table = kept(project)
     assert list(table.columns[:4]) == ["parameter_model", "size", "seed", "model"]
     counts = table.groupby(["parameter_model", "size", "seed", "model"]).right.agg(["size", "sum"])
@@ -180,7 +179,7 @@ def test_a_sweep_s_predictions_have_what_varied_and_the_seed_in_front(project):
         assert (seed, rows, right) == (7, size, size if model == "words" else 0)
     assert names_in(project) == ["predictions.parquet", "results.parquet", "sweep.json"]
     assert read_recorded(project, "answers").is_sweep
-    record_run(project, next(all_runs(project)), "answers", replace=True)
+    record_result(project, next(all_runs(project)), "answers", replace=True)
     assert names_in(project) == ["run.json"]
 
 
@@ -201,7 +200,7 @@ def reader(project) -> Project:
     """A project with a recorded result of three answers, and a chapter that reads it."""
     run = made(project)
     save_answers(run.folder, {"words": [True, False, True]})
-    record_run(project, run, "answers", predictions=True)
+    record_result(project, run, "answers", predictions=True)
     shutil.rmtree(project.runs)
     write_chapter(project.root, *READ, parameters=READER, read=False)
     return project
@@ -226,7 +225,7 @@ def test_a_run_is_another_one_when_the_recorded_answers_are(reader, run):
     assert first.record["ingredients"]["data"]["predictions"] == Predictions("answers").fingerprint()
     other = made(reader, after=9)
     save_answers(other.folder, {"words": [True]})
-    record_run(reader, other, "answers", predictions=True, replace=True)
+    record_result(reader, other, "answers", predictions=True, replace=True)
     write_chapter(reader.root, *READ, parameters=READER, read=False)
     second, reused = run()
     assert not reused
@@ -245,6 +244,6 @@ def test_predictions_from_a_folder_of_this_machine_are_recorded_by_a_public_name
     save_answers(local, {"words": [True]})
     done, _ = run(predictions=str(local))
     with pytest.raises(RequestError, match="predictions was a local file; --public predictions="):
-        record_run(reader, done, "numbers")
-    path = record_run(reader, done, "numbers", {"predictions": "my answers"})
+        record_result(reader, done, "numbers")
+    path = record_result(reader, done, "numbers", {"predictions": "my answers"})
     assert "secret-folder" not in path.read_text()

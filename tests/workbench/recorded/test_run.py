@@ -14,8 +14,8 @@ from workbench.core.project import Project
 from workbench.parameters import content as subject
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import coerce
+from workbench.recorded.recording import as_option, record_result
 from workbench.recorded.result import all_recorded, changed_since, misfit, read_recorded
-from workbench.recorded.run import as_option, record_run
 from workbench.runs.keys import ingredients
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import Run, find_run
@@ -42,7 +42,7 @@ def done(project, made) -> Run:
 
 
 def test_a_recorded_run_has_its_results_and_its_command(project, done):
-    path = record_run(project, done, "toy-five")
+    path = record_result(project, done, "toy-five")
     assert path == project.root / "book" / "recorded" / "toy-five" / "run.json"
     (recorded,) = all_recorded(project)
     assert recorded.command == "workbench run toy -p size=5 -p depths=3,4"
@@ -53,7 +53,7 @@ def test_a_recorded_run_has_its_results_and_its_command(project, done):
 
 
 def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
-    record_run(project, done, "toy-five")
+    record_result(project, done, "toy-five")
     recorded = read_recorded(project, "toy-five")
     path = project.notebooks / "toy.ipynb"
     edit_cell(path, "title", "# A corrected title")
@@ -71,7 +71,7 @@ def test_a_changed_chapter_makes_it_stale_and_a_typo_does_not(project, done):
 
 
 def test_a_command_that_the_chapter_no_longer_takes_is_named(project, done):
-    record_run(project, done, "toy-five")
+    record_result(project, done, "toy-five")
     write_chapter(project.root, "print(size)", parameters="size: Count = 1  # how many", read=False)
     assert "toy has no parameter depths" in misfit(project, read_recorded(project, "toy-five"))
 
@@ -84,13 +84,13 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
     write_chapter(project.root, "print(open(corpus).read())", parameters=parameters, read=False)
     done, _ = run(corpus=str(text))
     with pytest.raises(RequestError, match="corpus was a local file; --public corpus="):
-        record_run(project, done, "local")
+        record_result(project, done, "local")
     for private in (str(text), "~/text.txt", "./text.txt", " "):
         with pytest.raises(RequestError, match="is a path of this machine"):
-            record_run(project, done, "local", {"corpus": private})
+            record_result(project, done, "local", {"corpus": private})
     with pytest.raises(RequestError, match="other was no local file"):
-        record_run(project, done, "local", {"corpus": "a public text", "other": "x"})
-    path = record_run(project, done, "local", {"corpus": "a public text"})
+        record_result(project, done, "local", {"corpus": "a public text", "other": "x"})
+    path = record_result(project, done, "local", {"corpus": "a public text"})
     assert "secret-folder" not in path.read_text()
     assert "One sentence" not in path.read_text()
     recorded = read_recorded(project, "local")
@@ -113,15 +113,15 @@ def test_a_local_path_in_a_list_is_private_too(project, done):
     record["parameters"] = {part: {"corpora": ["pydocs", "/home/me/text.txt"]} for part in ("given", "resolved")}
     (done.folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(RequestError, match="corpora was a local file"):
-        record_run(project, find_run(project, "latest"), "local")
-    path = record_run(project, find_run(project, "latest"), "local", {"corpora": "pydocs and a public text"})
+        record_result(project, find_run(project, "latest"), "local")
+    path = record_result(project, find_run(project, "latest"), "local", {"corpora": "pydocs and a public text"})
     assert "/home/me" not in path.read_text()
 
 
 def test_the_page_gives_the_fingerprints_of_data_models_and_predictions_that_have_a_public_name(project, done):
     from workbench.book.recorded_directive import provenance
 
-    record_run(project, done, "local")
+    record_result(project, done, "local")
     recorded = read_recorded(project, "local")
     recorded.record["public"] = {"corpora": "two texts", "model": "a model"}
     recorded.record["ingredients"]["data"] = {"corpora[0]": "a" * 64, "corpora[1]": "b" * 64, "other": "c" * 64}
@@ -146,7 +146,7 @@ def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(pro
     record["ingredients"] = {**ingredients(contract, {"size": 1}), "checkpoints": {"model": f"org/tiny@{'0' * 40}"}}
     (done.folder / "run.json").write_text(json.dumps(record))
     monkeypatch.setattr(subject, "model_fingerprint", lambda name: pytest.fail("the Hub was asked"))
-    kept = json.loads(record_run(project, find_run(project, "latest"), "tiny").read_text())
+    kept = json.loads(record_result(project, find_run(project, "latest"), "tiny").read_text())
     assert kept["ingredients"]["checkpoints"] == {"model": f"org/tiny@{'0' * 40}"}
     recorded = read_recorded(project, "tiny")
     assert misfit(project, recorded) is None
@@ -156,30 +156,30 @@ def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(pro
 @pytest.mark.parametrize("name", ["", "Two Words", "../x", "a/b", "-a", "a--b", "x.json"])
 def test_a_name_is_words_joined_by_hyphens(project, done, name):
     with pytest.raises(RequestError, match="is not a name"):
-        record_run(project, done, name)
+        record_result(project, done, name)
     assert not project.recorded.exists()
 
 
 def test_nothing_recorded_is_replaced_unless_asked(project, done, run):
-    path = record_run(project, done, "toy-five")
+    path = record_result(project, done, "toy-five")
     before = path.read_bytes()
     other, _ = run(size="6")
     with pytest.raises(RequestError, match="recorded already"):
-        record_run(project, other, "toy-five")
+        record_result(project, other, "toy-five")
     assert path.read_bytes() == before
-    record_run(project, other, "toy-five", replace=True)
+    record_result(project, other, "toy-five", replace=True)
     assert read_recorded(project, "toy-five").record["run"] == other.id
 
 
 def test_a_failed_run_is_not_recorded(project, run):
     write_chapter(project.root, "1 / 0")
     with pytest.raises(RequestError, match="only a completed run"):
-        record_run(project, run()[0], "broken")
+        record_result(project, run()[0], "broken")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null"])
 def test_a_damaged_record_is_refused_by_name(project, done, content):
-    record_run(project, done, "toy-five").write_text(content)
+    record_result(project, done, "toy-five").write_text(content)
     with pytest.raises(RequestError, match=r"book/recorded/toy-five/run\.json"):
         read_recorded(project, "toy-five")
 

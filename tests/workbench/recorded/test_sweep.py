@@ -15,9 +15,15 @@ from toy_project import edit_cell, write_chapter
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
-from workbench.recorded.result import Recorded, changed_since, misfit, read_recorded
-from workbench.recorded.run import record_run
-from workbench.recorded.sweep import _as_grids, find_sweep, record_sweep, recorded_counts, recorded_summaries
+from workbench.recorded.recording import _as_grids, find_sweep, record_result
+from workbench.recorded.result import (
+    Recorded,
+    changed_since,
+    misfit,
+    read_recorded,
+    recorded_counts,
+    recorded_summaries,
+)
 from workbench.runs.store import all_runs, find_run
 from workbench.sweeps.grid import points_of
 
@@ -44,7 +50,7 @@ def swept(project, made) -> Path:
 
 
 def test_a_recorded_sweep_has_its_means_and_one_command_for_all_runs(project, swept):
-    path = record_sweep(project, swept, "toy-sizes")
+    path = record_result(project, swept, "toy-sizes")
     assert path == project.root / "book" / "recorded" / "toy-sizes" / "sweep.json"
     recorded = read_recorded(project, "toy-sizes")
     assert recorded.is_sweep
@@ -61,14 +67,14 @@ def test_a_recorded_sweep_has_its_means_and_one_command_for_all_runs(project, sw
 
 
 def test_its_seconds_are_those_of_all_runs(project, swept):
-    record = json.loads(record_sweep(project, swept, "toy-sizes").read_text())
+    record = json.loads(record_result(project, swept, "toy-sizes").read_text())
     runs = list(all_runs(project, "toy"))
     assert record["seconds"] == pytest.approx(sum(run.record["seconds"] for run in runs), abs=0.01)
     assert record["started"] == min(run.record["started"] for run in runs)
 
 
 def test_the_recorded_command_computes_the_same_points(project, swept):
-    recorded_command = json.loads(record_sweep(project, swept, "toy-sizes").read_text())["command"]
+    recorded_command = json.loads(record_result(project, swept, "toy-sizes").read_text())["command"]
     _, _, _, *words = shlex.split(recorded_command)
     code, _, err = sweep(project, *words)
     assert code == 0
@@ -77,7 +83,7 @@ def test_the_recorded_command_computes_the_same_points(project, swept):
 
 
 def test_a_change_is_named_and_a_misfit_found(project, swept):
-    record_sweep(project, swept, "toy-sizes")
+    record_result(project, swept, "toy-sizes")
     recorded = read_recorded(project, "toy-sizes")
     edit_cell(project.notebooks / "toy.ipynb", "title", "# A corrected title")
     assert changed_since(project, recorded) == []
@@ -91,14 +97,14 @@ def test_an_incomplete_sweep_is_not_recorded(project, swept):
     facts = json.loads((swept / "sweep.json").read_text())
     (swept / "sweep.json").write_text(json.dumps(facts | {"completed": 4}))
     with pytest.raises(RequestError, match=r"2 of 6 points of size-seed-.* have not completed"):
-        record_sweep(project, swept, "toy-sizes")
+        record_result(project, swept, "toy-sizes")
     (swept / "sweep.json").write_text(json.dumps(facts))
     shutil.rmtree(find_run(project, "latest").folder)
     with pytest.raises(RequestError, match=r"1 of the runs of size-seed-.* are gone"):
-        record_sweep(project, swept, "toy-sizes")
+        record_result(project, swept, "toy-sizes")
     (swept / "sweep.json").write_text("{")
     with pytest.raises(RequestError, match="its results cannot be read"):
-        record_sweep(project, swept, "toy-sizes")
+        record_result(project, swept, "toy-sizes")
     assert not project.recorded.exists()
 
 
@@ -108,18 +114,18 @@ def test_runs_of_different_code_are_not_one_result(project, swept):
     record["ingredients"]["definitions"]["workbench.types:coerce"] = "0" * 64
     (run.folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(RequestError, match="changed between the runs"):
-        record_sweep(project, swept, "toy-sizes")
+        record_result(project, swept, "toy-sizes")
 
 
 def test_a_run_takes_the_place_of_a_sweep_only_when_asked_and_leaves_nothing_of_it(project, swept):
-    record_sweep(project, swept, "toy-sizes")
+    record_result(project, swept, "toy-sizes")
     run = find_run(project, "latest")
     with pytest.raises(RequestError, match="recorded already"):
-        record_run(project, run, "toy-sizes")
-    record_run(project, run, "toy-sizes", replace=True)
+        record_result(project, run, "toy-sizes")
+    record_result(project, run, "toy-sizes", replace=True)
     assert [path.name for path in (project.recorded / "toy-sizes").iterdir()] == ["run.json"]
     assert not read_recorded(project, "toy-sizes").is_sweep
-    record_sweep(project, swept, "toy-sizes", replace=True)
+    record_result(project, swept, "toy-sizes", replace=True)
     assert sorted(path.name for path in (project.recorded / "toy-sizes").iterdir()) == ["results.parquet", "sweep.json"]
 
 
@@ -148,7 +154,7 @@ def test_points_that_are_no_grid_are_kept_beside_the_results(project):
     points.write_text("- {size: 1, mode: fast}\n- {size: 2, mode: slow}\n")
     code, _, err = sweep(project, "-f", str(points))
     assert code == 0, err
-    record_sweep(project, find_sweep(project, "size-mode"), "two-points")
+    record_result(project, find_sweep(project, "size-mode"), "two-points")
     recorded = read_recorded(project, "two-points")
     assert recorded.command == "workbench sweep toy -f book/recorded/two-points/points.yml"
     assert misfit(project, recorded) is None
@@ -166,8 +172,8 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project):
     assert sweep(project, "-g", "seed=0:2", "-p", f"corpus={text}")[0] == 0
     folder = find_sweep(project, "seed")
     with pytest.raises(RequestError, match="corpus was a local file; --public corpus="):
-        record_sweep(project, folder, "local")
-    record_sweep(project, folder, "local", {"corpus": "a public text"})
+        record_result(project, folder, "local")
+    record_result(project, folder, "local", {"corpus": "a public text"})
     recorded = read_recorded(project, "local")
     assert recorded.command == "workbench sweep toy -g seed=0,1 -p 'corpus=a public text'"
     assert misfit(project, recorded) is None

@@ -14,8 +14,7 @@ from workbench.cli.console import RichReporter
 from workbench.parameters.contract import load_contract
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
-from workbench.sweeps.chapters import run_chapters
-from workbench.sweeps.view import SweepView
+from workbench.sweeps.execute import run_chapters
 
 PARAMETERS = "from workbench.types import Count\n\nsize: Count = 3  # how many"
 
@@ -44,16 +43,16 @@ def meeting(project, name: str, other: str) -> str:
 
 def test_two_stale_chapters_run_at_the_same_time_and_are_reused_then(project, chapters):
     staged = chapters(meeting(project, "one", "two"), meeting(project, "two", "one"))
-    (one, _), (two, _) = run_chapters(project, staged, RichReporter, SweepView, workers=2)
+    (one, _), (two, _) = run_chapters(project, staged, RichReporter, workers=2)
     assert [(run.chapter, run.status) for run in (one, two)] == [("one", "completed"), ("two", "completed")]
     assert one.record["parameters"] == {"given": {"size": 7}, "resolved": {"size": 7}}
-    again = run_chapters(project, staged, RichReporter, SweepView)
+    again = run_chapters(project, staged, RichReporter)
     assert [(run.id, reused) for run, reused in again] == [(one.id, True), (two.id, True)]
     assert len(list(all_runs(project))) == 2
 
 
 def test_with_one_worker_they_follow_each_other(project, chapters):
-    runs = [run for run, _ in run_chapters(project, chapters(), RichReporter, SweepView, workers=1)]
+    runs = [run for run, _ in run_chapters(project, chapters(), RichReporter, workers=1)]
     assert [run.status for run in runs] == ["completed"] * 2
     first, second = sorted((run.record for run in runs), key=lambda record: record["started"])
     assert first["ended"] <= second["started"]
@@ -61,7 +60,7 @@ def test_with_one_worker_they_follow_each_other(project, chapters):
 
 def test_a_run_of_the_book_is_the_run_of_the_command(project, chapters):
     staged = chapters()
-    done, _ = run_chapters(project, staged, RichReporter, SweepView, workers=2)[1]
+    done, _ = run_chapters(project, staged, RichReporter, workers=2)[1]
     same, reused = run_chapter(project, staged[1][0], {}, Silent())
     assert reused
     assert same.id == done.id
