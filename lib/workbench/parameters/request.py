@@ -20,9 +20,8 @@ class _TextLoader(yaml.BaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose names are all different."""
         names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise RequestError(f"{name} is given twice")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise RequestError(f"{repeated[0]} is given twice")
         return super().construct_mapping(node, deep=deep)
 
 
