@@ -28,11 +28,13 @@ Moment = Annotated[str, Field(pattern=rf"^{_DATE}T{_TIME}(Z|\+00:00)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a record, checked strictly."""
+
     model_config = _STRICT
 
 
-class Parameters(_Part):
+class Parameters(Part):
     """Parameters as the request gave them and as the chapter got them."""
 
     given: dict[str, Value] = {}
@@ -53,35 +55,35 @@ class Ingredients(TypedDict):
     checkpoints: NotRequired[dict[str, str]]
 
 
-class Metric(_Part):
+class Metric(Part):
     """One call of `chapter.record`."""
 
     name: str
-    value: Number | bool | str | None
+    value: Number | bool | str | None = None
     count: Number | None = None
     n: Number | None = None
     low: Number | None = None
     high: Number | None = None
 
 
-class Claim(_Part):
+class Claim(Part):
     """One call of `chapter.claim`."""
 
     statement: str
     bound: str
-    value: Number | bool | None
+    value: Number | bool | None = None
     holds: bool
     n: Number | None = None
 
 
-class Cell(_Part):
+class Cell(Part):
     """A cell that has run, and its seconds."""
 
     id: str | None
     seconds: Number
 
 
-class Error(_Part):
+class Error(Part):
     """What stopped a run."""
 
     cell: str | None
@@ -91,14 +93,14 @@ class Error(_Part):
     traceback: list[str]
 
 
-class Git(_Part):
+class Git(Part):
     """The state of the checkout."""
 
     commit: str | None = None
     dirty: bool | None = None
 
 
-class Machine(_Part):
+class Machine(Part):
     """What the run was made on; see `workbench.core.machine.machine`."""
 
     platform: str = "unknown"
@@ -109,14 +111,14 @@ class Machine(_Part):
     gpus: list[str] = []
 
 
-class NotebookFacts(_Part):
+class NotebookFacts(Part):
     """The size and digest of the notebook that the run wrote."""
 
     bytes: int
     sha256: str
 
 
-class Record(_Part):
+class Record(Part):
     """A `run.json`."""
 
     format: int
