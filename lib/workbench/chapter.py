@@ -43,7 +43,10 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
     values, mistakes = {}, []
     for name in names:
         try:
-            values[name] = coerce(_resolved(annotations[name], namespace), namespace[name])
+            annotation = annotations[name]
+            if isinstance(annotation, str):  # `from __future__ import annotations` leaves its text
+                annotation = eval(annotation, namespace)
+            values[name] = coerce(annotation, namespace[name])
         except ValueError as mistake:
             mistakes.append(f"{name}: {mistake}")
     if mistakes:
@@ -53,11 +56,6 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
     if "seed" in values:
         _seed_everything(values["seed"])
     return Chapter(values)
-
-
-def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
-    """The annotation itself: `from __future__ import annotations` leaves its text."""
-    return eval(annotation, namespace) if isinstance(annotation, str) else annotation
 
 
 def _seed_everything(seed: int) -> None:

@@ -227,21 +227,9 @@ def resolved(value: Any) -> Any:
     return value.resolved() if isinstance(value, Source) else value
 
 
-VOCABULARY: dict[str, Any] = {
-    "Count": Count,
-    "Fraction": Fraction,
-    "Rate": Rate,
-    "Seed": Seed,
-    "Dataset": Dataset,
-    "Model": Model,
-    "Predictions": Predictions,
-    "Literal": Literal,
-    "bool": bool,
-    "str": str,
-    "int": int,
-    "float": float,
-    "list": list,
-}
+_ALIASES = {"Count": Count, "Fraction": Fraction, "Rate": Rate, "Seed": Seed, "Literal": Literal}
+_CLASSES = (Dataset, Model, Predictions, bool, str, int, float, list)
+VOCABULARY: dict[str, Any] = _ALIASES | {each.__name__: each for each in _CLASSES}
 """Every name that an annotation in a parameters cell may use."""
 
 

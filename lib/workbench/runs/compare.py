@@ -70,25 +70,19 @@ class Comparison:
         return {
             "chapter": self.runs[0].chapter,
             "runs": [
-                {"id": run.id, "status": run.status, "otherwise_different": list(others)}
+                {"id": run.id, "status": run.status, "otherwise_different": others}
                 for run, others in zip(self.runs, self.otherwise, strict=True)
             ],
-            "parameters": [
-                {"name": row.name, "values": list(row.values), "differs": row.differs} for row in self.parameters
-            ],
+            "parameters": [vars(row) | {"differs": row.differs} for row in self.parameters],
             "metrics": [
-                {
-                    "name": row.name,
-                    "values": list(row.values),
-                    "differences": [each and vars(each) for each in self.differences[row.name]],
-                }
+                vars(row) | {"differences": [each and vars(each) for each in self.differences[row.name]]}
                 for row in self.metrics
             ],
             "claims": [
-                {"statement": row.name, "values": list(row.values), "changed": has_changed(row)} for row in self.claims
+                {"statement": row.name, "values": row.values, "changed": has_changed(row)} for row in self.claims
             ],
             "paired": [vars(pair) | {"run": self.runs[pair.run].id} for pair in self.paired],
-            "not_paired": list(self.not_paired),
+            "not_paired": self.not_paired,
         }
 
 

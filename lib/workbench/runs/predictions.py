@@ -5,7 +5,6 @@ The format is `largemodels.data.predictions`. Files in another form are passed o
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,6 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
         RequestError: where a run has no predictions.
     """
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kept = [tables_of(run) for run in runs]
     if empty := [place for place, (tables, _) in enumerate(kept) if not tables]:
@@ -65,10 +62,7 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
             part = _without_paths(content.predictions_to_keep(table), values, public)
             first = front | ({"file": file} if len(files) > 1 else {})
             parts.append(pd.concat([pd.DataFrame(first, index=part.index), part], axis=1))
-    whole = pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
-    buffer = io.BytesIO()
-    pq.write_table(whole, buffer, compression="zstd")
-    return buffer.getvalue()
+    return pd.concat(parts, ignore_index=True).to_parquet(index=False, compression="zstd")
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,8 @@ from typing_extensions import TypeAliasType, TypedDict  # Pydantic wants these b
 
 from workbench.core.text import visible
 
+FORMAT = 1
+
 
 class Unreadable(Exception):
     """What is wrong with something in the runs folder, as the end of a sentence."""

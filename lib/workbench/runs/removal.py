@@ -83,11 +83,12 @@ def _named_runs(project: Project, names: Sequence[str], chapter: str | None) -> 
     for name in names:
         try:
             run = find_run(project, name, chapter, damaged=True)
-            runs[run.folder] = run
         except RequestError as mistake:
             mistakes += mistake.sentences
-    unreadable = [run for run in runs.values() if run.id == UNREADABLE_FOLDER]
-    mistakes += [f"{visible(run.chapter)}: {run.problem}; delete it by hand" for run in unreadable]
+            continue
+        runs[run.folder] = run
+        if run.id == UNREADABLE_FOLDER:
+            mistakes.append(f"{visible(run.chapter)}: {run.problem}; delete it by hand")
     if mistakes:
         raise RequestError(*mistakes)
     return list(runs.values())

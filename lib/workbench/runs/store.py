@@ -31,10 +31,9 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown, visible
-from workbench.runs.record import EXECUTED_NOTEBOOK, Record, Unreadable, read_record
+from workbench.runs.record import EXECUTED_NOTEBOOK, FORMAT, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
-FORMAT = 1
 PATIENCE = 0.5
 """Seconds to wait for a lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
@@ -237,11 +236,7 @@ def _folders_of_key(project: Project, chapter: str, key: str) -> list[Path]:
 
 
 def _entries(place: Path) -> list[os.DirEntry[str]]:
-    """What a chapter's folder holds, but for hidden names; nothing where it is no folder.
-
-    Raises:
-        Unreadable: where it cannot be looked into.
-    """
+    """What a chapter's folder holds, but for hidden names; Unreadable where it cannot be looked into."""
     if place.is_symlink():
         raise Unreadable(f"the chapter's folder {_LINK}")
     if not place.name.isprintable():
@@ -281,11 +276,7 @@ def _run(folder: Path, damaged: bool) -> Run | None:
 
 
 def _record(folder: Path) -> Record:
-    """The record in a run's folder.
-
-    Raises:
-        Unreadable: where it is none, or that of another run, or the notebook beside it is not this run's.
-    """
+    """The record in a run's folder; Unreadable where it, or the notebook beside it, is not this run's."""
     if folder.name == UNREADABLE_FOLDER:
         _entries(folder.parent)  # raises what is wrong with it
     if folder.is_symlink():
@@ -315,11 +306,7 @@ def _record(folder: Path) -> Record:
 
 
 def _notebook_bytes(run: Run) -> bytes:
-    """The content of a run's notebook.
-
-    Raises:
-        Unreadable: where there is none, or it is not the one that the run wrote.
-    """
+    """The content of a run's notebook; Unreadable where it is not the one that the run wrote."""
     content = _bytes(run.notebook)
     known = run.record.get("notebook")
     if known is not None and hashlib.sha256(content).hexdigest() != known["sha256"]:
@@ -328,11 +315,7 @@ def _notebook_bytes(run: Run) -> bytes:
 
 
 def _bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of an ordinary file of at most so many bytes.
-
-    Raises:
-        Unreadable: for anything else; a link is not followed, and a pipe is not waited for.
-    """
+    """The content of an ordinary file of at most so many bytes; Unreadable for links, pipes and anything else."""
     name = visible(path.name)
     try:
         facts = path.lstat()
