@@ -64,14 +64,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         RequestError: for a file that is missing, unreadable, malformed or something else than a mapping.
     """
     content = read_yaml(path)
-    if not is_mapping(content):
+    if not isinstance(content, dict):
         raise RequestError(f"{path}: expected lines of `name: value`")
     return content
-
-
-def is_mapping(content: Any) -> bool:
-    """Whether this is `name: value` lines, as `read_yaml` returns them."""
-    return isinstance(content, dict) and all(isinstance(name, str) for name in content)
 
 
 def read_yaml(path: Path) -> Any:

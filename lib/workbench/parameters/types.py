@@ -135,23 +135,23 @@ class Model(Source):
 
     def _check(self) -> None:
         try:
-            content.check_model(str(self))
+            content.checkpoints().check_name(str(self))
         except ValueError as error:
             raise ValueError(str(error).removeprefix(self).lstrip(": ")) from None  # the report says the value
 
     def _shipped(self) -> tuple[str, ...]:
-        return content.shipped_models()
+        return content.checkpoints().shipped()
 
     def _is_hub_id(self) -> bool:
-        return content.is_hub_model(str(self))
+        return content.checkpoints().hub_id(str(self)) is not None
 
     def _fingerprint(self) -> str:
-        return content.model_fingerprint(str(self))
+        return content.checkpoints().fingerprint(str(self))
 
     def prepare(self, progress: content.Progress) -> None:
         """Download a model of the Hub."""
         if self.is_hub:
-            content.prepare_model(str(self), progress)
+            content.checkpoints().resolve(str(self), progress=progress)
 
 
 class Predictions(Source):
@@ -266,29 +266,27 @@ _SENTENCES = {
     "greater_than": "is not above {gt}",
     "less_than_equal": "is not at most {le}",
     "less_than": "is not below {lt}",
-    "int_parsing": "is not a whole number",
-    "int_type": "is not a whole number",
-    "int_from_float": "is not a whole number",
     "int_parsing_size": "is too large",
-    "float_parsing": "is not a number",
-    "float_type": "is not a number",
     "finite_number": "is not a finite number",
-    "bool_parsing": "is not true or false",
-    "bool_type": "is not true or false",
-    "string_type": "is not text (with papermill, `-r` passes a value as text)",
-    "list_type": "is not a list",
+    # Whatever else is wrong with a value of this type
+    "int": "is not a whole number",
+    "float": "is not a number",
+    "bool": "is not true or false",
+    "string": "is not text (with papermill, `-r` passes a value as text)",
+    "list": "is not a list",
 }
 
 
 def _sentence(error: dict[str, Any]) -> str:
     """One plain sentence for the first thing that is wrong according to Pydantic."""
     context, value = error.get("ctx", {}), error["input"]
+    kind = error["type"] if error["type"] in _SENTENCES else error["type"].partition("_")[0]
     if error["type"] == "literal_error":
         said = "is not one of " + re.sub(r"'", "", context["expected"]).replace(" or ", ", ")
     elif error["type"] == "value_error":
         said = str(context["error"])
-    elif error["type"] in _SENTENCES:
-        said = _SENTENCES[error["type"]].format(**{name: _neat(bound) for name, bound in context.items()})
+    elif kind in _SENTENCES:
+        said = _SENTENCES[kind].format(**{name: _neat(bound) for name, bound in context.items()})
     else:
         said = error["msg"]
     position = next((f" (item {place + 1})" for place in error["loc"] if isinstance(place, int)), "")

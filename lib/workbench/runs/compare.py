@@ -126,7 +126,7 @@ def _paired(runs: Sequence[Run]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
     tables = [each for each, _ in kept]
     if not any(tables):
         return (), tuple(reasons)
-    pairs = content.paired(tables[0], tables[1:])
+    pairs = content.paired_runs().compare_runs(tables[0], tables[1:])
     for place, run in enumerate(runs):
         if not tables[place]:
             reasons.append(f"{run.id} has kept no predictions")
@@ -153,7 +153,7 @@ def _with_interval(metric: dict[str, Any]) -> dict[str, Any]:
         return metric
     if n < 1 or not 0 <= count <= n or not math.isclose(metric["value"], count / n, rel_tol=1e-6, abs_tol=1e-9):
         return metric  # the value is no proportion of n
-    _, low, high = content.proportion_interval(count, n)
+    _, low, high = content.intervals().proportion_interval(count, n)
     return {**metric, "low": low, "high": high}
 
 

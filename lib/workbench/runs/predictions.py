@@ -22,7 +22,7 @@ def tables_of(run: Run) -> tuple[dict[str, Any], list[str]]:
         try:
             if file.is_symlink():
                 raise ValueError(f"{file}: it is a link, and links are not followed")
-            tables[file.stem] = content.read_predictions(file)
+            tables[file.stem] = content.predictions().read_predictions(file)
         except (OSError, ValueError) as error:
             sentences.append(str(error).replace(f"{run.folder.parent}/", ""))
     return tables, sentences
@@ -59,7 +59,7 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
             if name in values  # a run may be older than a parameter
         }
         for file, table in tables.items():
-            part = _without_paths(content.predictions_to_keep(table), values, public)
+            part = _without_paths(content.predictions().without_more(table), values, public)
             first = front | ({"file": file} if len(files) > 1 else {})
             parts.append(pd.concat([pd.DataFrame(first, index=part.index), part], axis=1))
     return pd.concat(parts, ignore_index=True).to_parquet(index=False, compression="zstd")

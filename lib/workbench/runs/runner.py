@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import filelock
 
@@ -24,26 +24,18 @@ from workbench.core.project import Project
 from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import Source, named_sources, plain
+from workbench.runs import store
 from workbench.runs.executed import parse_executed
 from workbench.runs.keys import content_key, ingredients, installed, refuse_changed_code
 from workbench.runs.record import FORMAT, Parameters, Record
-from workbench.runs.store import (
-    Run,
-    completed_run,
-    folder_under_way,
-    iso,
-    lock_of,
-    new_run_folder,
-    notebook_facts,
-    write_record,
-)
+from workbench.runs.store import Run
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
 
 
-class Reporter(Protocol):
-    """What is told how a run goes."""
+class Reporter:
+    """What is told how a run goes. This one says nothing; others have these methods too."""
 
     def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Data are prepared before the chapter starts."""
@@ -94,23 +86,23 @@ def run_chapter(
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
-            if not force and (earlier := completed_run(project, contract.chapter, key)):
+            if not force and (earlier := store.completed_run(project, contract.chapter, key)):
                 return earlier, True
-            twin = None if force else folder_under_way(project, contract.chapter, key)
+            twin = None if force else store.folder_under_way(project, contract.chapter, key)
             if twin is None:
                 started = now()
-                folder = new_run_folder(project.runs, contract.chapter, key, started)
-                held = lock_of(folder).acquire()
+                folder = store.new_run_folder(project.runs, contract.chapter, key, started)
+                held = store.lock_of(folder).acquire()
                 break
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
-        with lock_of(twin):
+        with store.lock_of(twin):
             pass
     injected = {name: plain(values[name]) for name in request} | pinned
     secrets = Secrets({**os.environ, **(environment or {})})
     try:
         with held:
             record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
-            write_record(folder, record)
+            store.write_record(folder, record)
             _execute(contract, injected, folder, record, reporter, limits, secrets)
     except OSError as error:  # a record that cannot be written any more says `running`, which reads as interrupted
         raise RunError(f"{folder.name} was stopped: its folder cannot be written: {error.strerror}") from None
@@ -208,7 +200,7 @@ def first_record(
         key=key,
         ingredients=parts,
         parameters=Parameters(given=given, resolved=resolved),
-        started=iso(started),
+        started=store.iso(started),
         **facts,
     )
     return record.model_dump()
@@ -258,7 +250,7 @@ def _execute(
     finally:
         seconds = round(time.perf_counter() - clock, 3)
         record |= {
-            "ended": iso(started + timedelta(seconds=seconds)),  # the clock may have been set since
+            "ended": store.iso(started + timedelta(seconds=seconds)),  # the clock may have been set since
             "seconds": seconds,
             "cells": watch.cells,
             "peak_memory_bytes": usage.peak_bytes or None,
@@ -266,9 +258,9 @@ def _execute(
         }
         if destination.exists():
             executed = parse_executed(json.loads(destination.read_text(encoding="utf-8")))
-            facts = notebook_facts(destination)
+            facts = store.notebook_facts(destination)
             record |= {"metrics": executed.metrics, "claims": executed.claims, "notebook": facts}
-        write_record(folder, record)
+        store.write_record(folder, record)
 
 
 class _Watch:

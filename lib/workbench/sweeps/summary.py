@@ -97,7 +97,8 @@ def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[
 
 def _summary(setting: dict[str, Any], name: str, values: list[Metric]) -> Summary:
     if len(values) > 1:
-        return Summary(setting, name, len(values), *content.mean_interval([metric.value for metric in values]))
+        interval = content.intervals().mean_interval([metric.value for metric in values])
+        return Summary(setting, name, len(values), *interval)
     (metric,) = values
     return Summary(setting, name, 1, float(metric.value), None, None, metric.low, metric.high)
 

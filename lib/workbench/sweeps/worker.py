@@ -135,23 +135,10 @@ class _Elsewhere(Project):
         return self.root / "runs"
 
 
-class _Quiet:
-    """A reporter that says nothing: the sweep has its own view."""
-
-    def preparing(self, done: int, total: int, what: str, *, unit: str = "steps") -> None:
-        """Data are prepared, or another run is waited for."""
-
-    def started(self, chapter: str, cells: int) -> None:
-        """The chapter starts."""
-
-    def cell(self, number: int, title: str, seconds: float | None) -> None:
-        """A cell starts or has ended."""
-
-
 def _run(project: Project, request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
     from workbench.parameters.contract import read_contract
     from workbench.runs.keys import content_key, ingredients
-    from workbench.runs.runner import Limits, run_chapter
+    from workbench.runs.runner import Limits, Reporter, run_chapter
 
     project.notebooks.mkdir()
     path = project.notebooks / f"{request['chapter']}.ipynb"
@@ -161,7 +148,7 @@ def _run(project: Project, request: dict[str, Any], environment: dict[str, str])
     if content_key(here) != content_key(request["ingredients"]):
         return {"unfit": _difference(request["ingredients"], here)}
     limits = Limits(*request["limits"])
-    run, _ = run_chapter(project, contract, request["given"], _Quiet(), limits=limits, environment=environment)
+    run, _ = run_chapter(project, contract, request["given"], Reporter(), limits=limits, environment=environment)
     files, left_out = files_of(run.folder, run.notebook)
     machine = {**run.record["machine"], "threads": int(environment["OMP_NUM_THREADS"])}
     return {"record": run.record | {"machine": machine} | ({"left_out": left_out} if left_out else {}), "files": files}
