@@ -148,11 +148,10 @@ def _rows(each: list[dict[str, Any]]) -> tuple[Row, ...]:
 
 def _with_interval(metric: dict[str, Any]) -> dict[str, Any]:
     """A metric that is a proportion without an interval gets one."""
-    count, n = metric["count"], metric["n"]
-    if metric["low"] is not None or not is_number(metric["value"]) or not is_number(count) or not is_number(n):
+    value, count, n = metric["value"], metric["count"], metric["n"]
+    is_counted = all(map(is_number, (value, count, n))) and n >= 1 and 0 <= count <= n
+    if metric["low"] is not None or not is_counted or not math.isclose(value, count / n, rel_tol=1e-6, abs_tol=1e-9):
         return metric
-    if n < 1 or not 0 <= count <= n or not math.isclose(metric["value"], count / n, rel_tol=1e-6, abs_tol=1e-9):
-        return metric  # the value is no proportion of n
     _, low, high = content.intervals().proportion_interval(count, n)
     return {**metric, "low": low, "high": high}
 

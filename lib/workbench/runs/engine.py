@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -148,11 +147,10 @@ class _Client(PapermillNotebookClient):
     def create_kernel_manager(self) -> Any:
         """A kernel manager that talks over IPC sockets, since concurrent kernels race for TCP ports."""
         manager = super().create_kernel_manager()
-        if sys.platform != "win32":
-            remove_left_temporaries()
-            self._sockets = tempfile.mkdtemp(prefix=temporary_prefix())
-            manager.transport = "ipc"
-            manager.connection_file = str(Path(self._sockets) / "kernel.json")
+        remove_left_temporaries()
+        self._sockets = tempfile.mkdtemp(prefix=temporary_prefix())
+        manager.transport = "ipc"
+        manager.connection_file = str(Path(self._sockets) / "kernel.json")
         return manager
 
     def start_new_kernel(self, **kwargs: Any) -> None:

@@ -78,16 +78,12 @@ class Claim(Part):
     n: Number | None = None
 
 
-class Cell(Part):
-    """A cell that has run, and its seconds."""
-
+class _Cell(Part):
     id: str | None
     seconds: Number
 
 
-class Error(Part):
-    """What stopped a run."""
-
+class _Error(Part):
     cell: str | None
     number: int
     name: str
@@ -95,16 +91,12 @@ class Error(Part):
     traceback: list[str]
 
 
-class Git(Part):
-    """The state of the checkout."""
-
+class _Git(Part):
     commit: str | None = None
     dirty: bool | None = None
 
 
-class Machine(Part):
-    """What the run was made on; see `workbench.core.machine.machine`."""
-
+class _Machine(Part):
     platform: str = "unknown"
     processor: str | None = None
     cores: int = 1
@@ -113,9 +105,7 @@ class Machine(Part):
     gpus: list[str] = []
 
 
-class NotebookFacts(Part):
-    """The size and digest of the notebook that the run wrote."""
-
+class _NotebookFacts(Part):
     bytes: int
     sha256: str
 
@@ -134,16 +124,16 @@ class Record(Part):
     seconds: Number | None = None
     metrics: list[Metric] = []
     claims: list[Claim] = []
-    cells: list[Cell] = []
-    error: Error | None = None
-    git: Git = Git()
+    cells: list[_Cell] = []
+    error: _Error | None = None
+    git: _Git = _Git()
     python: str = "unknown"
     packages: dict[str, str] = {}
-    machine: Machine = Machine()
+    machine: _Machine = _Machine()
     peak_memory_bytes: int | None = None
     cpu_seconds: Number | None = None
     """Processor time of the kernel and its children."""
-    notebook: NotebookFacts | None = None
+    notebook: _NotebookFacts | None = None
 
 
 def read_record(content: bytes) -> Record:

@@ -105,9 +105,9 @@ def lock_of(folder: Path) -> filelock.FileLock:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process holds a run's lock. Looking shares it for a moment, so that others who look see the same."""
-    if folder.is_symlink():
-        return False
     try:
+        if folder.is_symlink():
+            return False
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
@@ -237,11 +237,11 @@ def _folders_of_key(project: Project, chapter: str, key: str) -> list[Path]:
 
 def _entries(place: Path) -> list[os.DirEntry[str]]:
     """What a chapter's folder holds, but for hidden names; Unreadable where it cannot be looked into."""
-    if place.is_symlink():
-        raise Unreadable(f"the chapter's folder {_LINK}")
     if not place.name.isprintable():
         raise Unreadable("the chapter's folder has a name that no chapter has")
     try:
+        if place.is_symlink():
+            raise Unreadable(f"the chapter's folder {_LINK}")
         return [entry for entry in os.scandir(place) if entry.name[0] != "."] if place.is_dir() else []
     except OSError as error:
         raise Unreadable(f"the chapter's folder cannot be read: {error.strerror}") from None
@@ -279,9 +279,13 @@ def _record(folder: Path) -> Record:
     """The record in a run's folder; Unreadable where it, or the notebook beside it, is not this run's."""
     if folder.name == UNREADABLE_FOLDER:
         _entries(folder.parent)  # raises what is wrong with it
-    if folder.is_symlink():
+    try:
+        kind = folder.lstat().st_mode
+    except OSError as error:
+        raise Unreadable(f"it cannot be looked into: {error.strerror}") from None
+    if stat.S_ISLNK(kind):
         raise Unreadable(f"it {_LINK}")
-    if not folder.is_dir():
+    if not stat.S_ISDIR(kind):
         raise Unreadable("it is not a folder")
     if not RUN_ID.fullmatch(folder.name):
         raise Unreadable("its name is not that of a run")
