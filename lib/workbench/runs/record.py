@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypeAliasType, TypedDict  # Pydantic wants these before Python 3.12
 
 from workbench.core.text import visible
@@ -158,28 +158,6 @@ def claims_by_statement(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if claim["statement"] not in claims or not claim["holds"]:
             claims[claim["statement"]] = claim
     return claims
-
-
-class _CodeCell(TypedDict):
-    cell_type: Literal["code"]
-    source: str | list[str]
-    metadata: NotRequired[dict[str, Any]]
-    outputs: list[dict[str, Any]]
-    execution_count: Any
-
-
-class _OtherCell(TypedDict):
-    cell_type: NotRequired[Literal["markdown", "raw"]]
-    source: str | list[str]
-    metadata: NotRequired[dict[str, Any]]
-
-
-class _Notebook(TypedDict):
-    cells: list[_CodeCell | _OtherCell]
-
-
-EXECUTED_NOTEBOOK = TypeAdapter(_Notebook)
-"""The shape of a notebook whose code cells have outputs."""
 
 
 def _reason(error: ValidationError, content: bytes) -> str:

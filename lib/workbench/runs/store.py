@@ -31,7 +31,7 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown, visible
-from workbench.runs.record import EXECUTED_NOTEBOOK, FORMAT, Record, Unreadable, read_record
+from workbench.runs.record import FORMAT, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
 PATIENCE = 0.5
@@ -196,12 +196,14 @@ def read_notebook(run: Run) -> dict[str, Any]:
     Raises:
         RequestError: where there is none, or it is not the one that the run wrote.
     """
+    import nbformat
+
     try:
         notebook = json.loads(_notebook_bytes(run))
-        EXECUTED_NOTEBOOK.validate_python(notebook)
+        nbformat.validate(notebook)
     except Unreadable as problem:
         raise RequestError(f"{run.id}: {problem}") from None
-    except (ValueError, RecursionError):  # Pydantic's are of the first kind
+    except (ValueError, RecursionError, AttributeError, nbformat.ValidationError):  # no JSON, too deep, no mapping
         raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read") from None
     return notebook
 
