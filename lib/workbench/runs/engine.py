@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import shutil
 import tempfile
 import threading
@@ -109,6 +110,8 @@ def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbform
 
 
 papermill_engines.register(ENGINE, WorkbenchEngine)
+for noisy in (logger, logging.getLogger("asyncio")):
+    noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
 
 
 class _Manager(NotebookExecutionManager):

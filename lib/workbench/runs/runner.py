@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
-import logging
 import os
 import platform
 import re
@@ -218,12 +216,9 @@ def _execute(
     """Execute into the folder, and complete the record whatever happens."""
     import nbformat
     from papermill import execute_notebook
-    from papermill.log import logger
 
     from workbench.runs.engine import ENGINE, Usage
 
-    for noisy in (logger, logging.getLogger("asyncio")):
-        noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
     usage, watch = Usage(), _Watch(contract, reporter)
     reporter.started(contract.chapter, len(contract.code_cells) + bool(injected))
     destination = folder / contract.path.name
@@ -231,7 +226,7 @@ def _execute(
     started, clock = datetime.fromisoformat(record["started"]), time.perf_counter()
     try:
         execute_notebook(
-            nbformat.from_dict(copy.deepcopy(contract.notebook)),
+            nbformat.from_dict(contract.notebook),  # a copy
             None,
             injected,
             engine_name=ENGINE,
