@@ -43,7 +43,10 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
     values, mistakes = {}, []
     for name in names:
         try:
-            values[name] = coerce(_resolved(annotations[name], namespace), namespace[name])
+            annotation = annotations[name]
+            if isinstance(annotation, str):  # `from __future__ import annotations` leaves its text
+                annotation = eval(annotation, namespace)
+            values[name] = coerce(annotation, namespace[name])
         except ValueError as mistake:
             mistakes.append(f"{name}: {mistake}")
     if mistakes:
@@ -53,11 +56,6 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
     if "seed" in values:
         _seed_everything(values["seed"])
     return Chapter(values)
-
-
-def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
-    """The annotation itself: `from __future__ import annotations` leaves its text."""
-    return eval(annotation, namespace) if isinstance(annotation, str) else annotation
 
 
 def _seed_everything(seed: int) -> None:
@@ -160,15 +158,13 @@ class Chapter:
             ValueError: unless exactly one of `above`, `below`, `between`, or `about` with `within`, is given; or where
                 another claim has the statement.
         """
-        bound, holds = _bound(statement, _number(value), above, below, between, about, within)
+        one_bound = [above, below, between, about].count(None) == 3
+        if not one_bound or (about is None) != (within is None):
+            raise ValueError(f"claim {statement!r}: give exactly one of above, below, between, or about with within")
+        value = _number(value)
+        bound, holds = _bound(value, above, below, between, about, within)
         self._refuse_repeated(statement)
-        claim = {
-            "statement": statement,
-            "bound": bound,
-            "value": _finite(_number(value)),
-            "holds": holds,
-            "n": n,
-        }
+        claim = {"statement": statement, "bound": bound, "value": _finite(value), "holds": holds, "n": n}
         _display({"text/plain": claim_line(claim), "text/html": claim_html(claim)}, {"workbench": {"claim": claim}})
 
     def _refuse_repeated(self, statement: str) -> None:
@@ -208,19 +204,8 @@ def _place() -> tuple[str | None, str | None]:
     return request.get("metadata", {}).get("cellId"), request.get("header", {}).get("msg_id")
 
 
-def _bound(
-    statement: str,
-    value: float,
-    above: float | None,
-    below: float | None,
-    between: tuple[float, float] | None,
-    about: float | None,
-    within: float | None,
-) -> tuple[str, bool]:
-    """The bound in words, and whether the value keeps to it. Nothing holds of NaN."""
-    bounds = [bound for bound in (above, below, between, about) if bound is not None]
-    if len(bounds) != 1 or (about is None) != (within is None):
-        raise ValueError(f"claim {statement!r}: give exactly one of above, below, between, or about with within")
+def _bound(value: float, above: Any, below: Any, between: Any, about: Any, within: Any) -> tuple[str, bool]:
+    """The one bound that is set in words, and whether the value keeps to it. Nothing holds of NaN."""
     if above is not None:
         return f"above {above:g}", value > above
     if below is not None:

@@ -15,7 +15,7 @@ from workbench.core.code import parse
 from workbench.core.secrets import Secrets
 from workbench.kernels.warm import warm_kernels
 from workbench.parameters.contract import Contract, python_of, tags
-from workbench.runs.executed import claim_problem, parse_executed, recorded_in
+from workbench.runs.executed import parse_executed, problem_of, recorded_in
 from workbench.runs.notebooks import INSTALLED, QUOTES
 
 COMPARED = "nbval-check-output"
@@ -102,5 +102,5 @@ def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
             yield "its figure has no caption or no text alternative"
     for output in outputs:
         claim = recorded_in(output).get("claim")
-        if not claim_problem(claim) and "".join(output["data"]["text/plain"]) != claim_line(claim):
+        if not problem_of("claim", claim) and "".join(output["data"]["text/plain"]) != claim_line(claim):
             yield f"what it shows is not the claim that it holds: {claim['statement']}"

@@ -79,7 +79,7 @@ def examine(project: Project) -> Iterator[Check]:
     yield _packages()
     yield _versions(project.root / "requirements.lock")
     yield _folder("runs folder", project.runs, "WORKBENCH_RUNS names another folder")
-    yield _folder("cache folder", content.cache_folder(), "WORKBENCH_CACHE names another folder")
+    yield _folder("cache folder", content.corpora().cache_folder(), "WORKBENCH_CACHE names another folder")
     for name, (programs, remedy) in _PROGRAMS.items():
         path = next(filter(None, map(shutil.which, programs)), None)
         yield Check(name, path is not None, False, path or "not found", remedy)

@@ -37,7 +37,11 @@ def named_type(module: str, name: str) -> ast.expr:
     file = path_of(module)
     if file is None:
         raise ValueError(f"there is no module {module}")
-    values = [value for bound, value in _assigned(parse(file.read_bytes())) if bound == name]
+    values = [
+        statement.value
+        for statement in parse(file.read_bytes()).body
+        if isinstance(statement, ast.Assign) and [ast.unparse(bound) for bound in statement.targets] == [name]
+    ]
     if len(values) != 1 or not isinstance(values[0], ast.Subscript) or not is_type(values[0]):
         raise ValueError(f'{name} is no choice that {module} names, as `{name} = Literal["a", "b"]` would be')
     return values[0]
@@ -51,14 +55,3 @@ def with_named_types(expression: ast.expr, named: dict[str, ast.expr]) -> ast.ex
             return named.get(node.id, node)
 
     return Written().visit(expression)
-
-
-def _assigned(module: ast.Module) -> list[tuple[str, ast.expr]]:
-    """The names that a module's top level assigns to, one by one, and the values."""
-    assigned = []
-    for statement in module.body:
-        if isinstance(statement, ast.Assign):
-            assigned += [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
-            assigned.append((statement.target.id, statement.value))
-    return assigned

@@ -1,13 +1,12 @@
-"""Everything that `workbench` asks of `largemodels`: data sets, models, predictions, intervals, the style of figures.
+"""Everything that `workbench` asks of `largemodels`: its modules, each imported when it is asked for, and data sets.
 
 Every import of `largemodels` but that of a type stands inside a function, so that the command line starts without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from largemodels.base.cache import Progress
@@ -36,94 +35,51 @@ def dataset_fingerprint(name: str) -> str:
 
 def prepare_dataset(name: str, progress: Progress) -> None:
     """Build a shipped data set's cache, or download one of the Hub, so that no chapter waits for it in silence."""
-    from largemodels.data import corpora, sources, tasks
+    from largemodels.data import corpora, sources
 
-    if name in corpora.SHIPPED or name in tasks.SHIPPED:
-        if not all(map(corpora.is_cached, corpora.SHIPPED)):
-            corpora.sentences(progress=progress)
-    else:
+    if name not in shipped_datasets():
         sources.prepare(name, progress)
+    elif not all(map(corpora.is_cached, corpora.SHIPPED)):
+        corpora.sentences(progress=progress)
 
 
-def shipped_models() -> tuple[str, ...]:
-    """The names of the models that need no download."""
-    from largemodels.models import checkpoints
-
-    return checkpoints.shipped()
-
-
-def check_model(name: str) -> None:
-    """Refuse, with a sentence, a name that can be no model by what its form and this machine's disk show."""
-    from largemodels.models import checkpoints
-
-    checkpoints.check_name(name)
-
-
-def is_hub_model(name: str) -> bool:
-    """Whether a name has the form of a model's id on the Hub, and no file or folder here has it."""
-    from largemodels.models import checkpoints
-
-    return checkpoints.hub_id(name) is not None
-
-
-def model_fingerprint(name: str) -> str:
-    """The digest of a shipped model's or a folder's files; for the Hub `id@commit`."""
-    from largemodels.models import checkpoints
-
-    return checkpoints.fingerprint(name)
-
-
-def prepare_model(name: str, progress: Progress) -> None:
-    """Download a model of the Hub, so that no chapter waits for it in silence."""
-    from largemodels.models import checkpoints
-
-    checkpoints.resolve(name, progress=progress)
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of two or more values and the ends of its 95% interval."""
-    from largemodels.statistics import intervals
-
-    return intervals.mean_interval(values)
-
-
-def use_figure_style() -> None:
-    """Set Matplotlib's defaults to the book's."""
-    from largemodels.figures import style
-
-    style.use_style()
-
-
-def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
-    """The proportion `count / n` and the ends of its 95% interval."""
-    from largemodels.statistics import intervals
-
-    return intervals.proportion_interval(count, n)
-
-
-def read_predictions(file: Path) -> Any:
-    """What models answered, as a data frame; a ValueError says in a sentence why a file holds nothing of the kind."""
-    from largemodels.data import predictions
-
-    return predictions.read_predictions(file)
-
-
-def paired(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Each model of other runs beside its counterpart in the first run, from their tables of predictions by file."""
-    from largemodels.statistics import paired_runs
-
-    return paired_runs.compare_runs(first, others)
-
-
-def predictions_to_keep(table: Any) -> Any:
-    """A table of predictions with the columns of its format alone, small enough to be kept with the book."""
-    from largemodels.data import predictions
-
-    return predictions.without_more(table)
-
-
-def cache_folder() -> Path:
-    """Where shipped data sets are kept once they are built."""
+def corpora() -> ModuleType:
+    """The shipped texts, and where they are kept once they are built."""
     from largemodels.data import corpora
 
-    return corpora.cache_folder()
+    return corpora
+
+
+def checkpoints() -> ModuleType:
+    """Models by name: shipped ones, folders, and those of the Hub."""
+    from largemodels.models import checkpoints
+
+    return checkpoints
+
+
+def predictions() -> ModuleType:
+    """What models answered, example by example: the format of its files."""
+    from largemodels.data import predictions
+
+    return predictions
+
+
+def intervals() -> ModuleType:
+    """Values with their 95% intervals."""
+    from largemodels.statistics import intervals
+
+    return intervals
+
+
+def paired_runs() -> ModuleType:
+    """Models of several runs compared example by example."""
+    from largemodels.statistics import paired_runs
+
+    return paired_runs
+
+
+def figure_style() -> ModuleType:
+    """Matplotlib's defaults in this book."""
+    from largemodels.figures import style
+
+    return style

@@ -16,7 +16,7 @@ import io
 import json
 import symtable
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,18 +94,15 @@ def load_contract(project: Project, chapter: str) -> Contract:
 
 def read_contract(path: Path) -> Contract:
     """The contract of a notebook file; see `load_contract`."""
-    notebook = _read_notebook(path)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    tagged = [cell for cell in code if "parameters" in tags(cell)]
-    if len(tagged) != 1:
-        count = f"{len(tagged)} cells are" if tagged else "no cell is"
-        raise RequestError(f"{path.name}: {count} tagged `parameters`, and a chapter has exactly one")
-    parameters = {parameter.name: parameter for parameter in _declared(path.name, source(tagged[0]))}
-    others = [cell for cell in code if cell is not tagged[0] and "injected-parameters" not in tags(cell)]
-    mistakes = list(_misuse(path.name, parameters, others))
+    try:
+        notebook = _read_notebook(path)
+        contract = Contract(path.stem, path, notebook, _parameters(notebook))
+        mistakes = list(_misuse(contract))
+    except ValueError as mistake:
+        mistakes = [str(mistake)]
     if mistakes:
-        raise RequestError(*mistakes)
-    return Contract(path.stem, path, notebook, parameters)
+        raise RequestError(*(f"{path.name}: {mistake}" for mistake in mistakes))
+    return contract
 
 
 def tags(cell: dict[str, Any]) -> list[str]:
@@ -135,67 +132,69 @@ def _read_notebook(path: Path) -> dict[str, Any]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if all("source" in cell and "cell_type" in cell for cell in notebook["cells"]):
             return notebook
-    except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError):
         pass
-    raise RequestError(f"{path.name}: this is not a notebook that can be read")
+    raise ValueError("this is not a notebook that can be read")
 
 
-def _declared(where: str, code: str) -> Iterator[Parameter]:
-    """The parameters that a parameters cell declares."""
+def _parameters(notebook: dict[str, Any]) -> dict[str, Parameter]:
+    """The parameters that a notebook declares, by name."""
+    tagged = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "parameters" in tags(cell)]
+    if len(tagged) != 1:
+        count = f"{len(tagged)} cells are" if tagged else "no cell is"
+        raise ValueError(f"{count} tagged `parameters`, and a chapter has exactly one")
+    code = source(tagged[0])
     try:
         statements = parse(code).body
     except SyntaxError as error:
-        raise RequestError(f"{where}: the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
+        raise ValueError(f"the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
     comments = _comments(code)
     named: dict[str, ast.expr] = {}
-    seen: set[str] = set()
+    parameters: dict[str, Parameter] = {}
     for statement in statements:
         if isinstance(statement, ast.ImportFrom) and statement.module in ("workbench.types", "typing"):
             continue
         if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module.startswith(f"{SUBJECT}."):
-            named |= _imported(where, statement)
+            named |= _imported(statement)
             continue
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
             text = ast.unparse(statement).splitlines()[0]
-            raise RequestError(f"{where}: `{text}` is not a parameter; write `name: Type = literal  # what it is`")
+            raise ValueError(f"`{text}` is not a parameter; write `name: Type = literal  # what it is`")
         name = statement.target.id
-        if name in seen:
-            raise RequestError(f"{where}: {name} is declared twice")
-        seen.add(name)
+        if name in parameters:
+            raise ValueError(f"{name} is declared twice")
         lines = range(statement.lineno, statement.end_lineno + 1)
         comment = next((comments[line] for line in lines if line in comments), "")
-        yield _parameter(where, name, with_named_types(statement.annotation, named), statement.value, comment)
+        parameters[name] = _parameter(name, with_named_types(statement.annotation, named), statement.value, comment)
+    return parameters
 
 
-def _imported(where: str, statement: ast.ImportFrom) -> dict[str, ast.expr]:
+def _imported(statement: ast.ImportFrom) -> dict[str, ast.expr]:
     """The types that a parameters cell imports by name."""
     try:
         return {each.asname or each.name: named_type(statement.module, each.name) for each in statement.names}
     except ValueError as mistake:
-        raise RequestError(f"{where}: `{ast.unparse(statement)}`: {mistake}") from None
+        raise ValueError(f"`{ast.unparse(statement)}`: {mistake}") from None
 
 
-def _parameter(where: str, name: str, kind: ast.expr, value: ast.expr, comment: str) -> Parameter:
+def _parameter(name: str, kind: ast.expr, value: ast.expr, comment: str) -> Parameter:
     type_text = ast.unparse(kind)
     try:
         annotation = eval(type_text, {"__builtins__": {}}, VOCABULARY) if is_type(kind) else None
     except TypeError:
         annotation = None
     if annotation is None:
-        raise RequestError(
-            f"{where}: {name}: `{type_text}` is not a type that a parameter can have ({', '.join(VOCABULARY)})"
-        )
+        raise ValueError(f"{name}: `{type_text}` is not a type that a parameter can have ({', '.join(VOCABULARY)})")
     try:
         default = ast.literal_eval(value)
     except ValueError:
-        computed = ast.unparse(value)
-        raise RequestError(
-            f"{where}: {name}: its default `{computed}` is computed, and a default is a literal"
+        raise ValueError(
+            f"{name}: its default `{ast.unparse(value)}` is computed, and a default is a literal"
         ) from None
     try:
         return Parameter(name, type_text, annotation, coerce(annotation, default), comment)
     except ValueError as mistake:
-        raise RequestError(f"{where}: {name}: its own default is refused: {mistake}") from None
+        raise ValueError(f"{name}: its own default is refused: {mistake}") from None
 
 
 def _comments(code: str) -> dict[int, str]:
@@ -204,43 +203,32 @@ def _comments(code: str) -> dict[int, str]:
     return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
 
 
-def _misuse(where: str, parameters: dict[str, Parameter], cells: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _misuse(contract: Contract) -> Iterator[str]:
     """What a chapter's other cells do wrong with its parameters."""
     bound, read = set(), set()
-    for cell in cells:
+    for cell in contract.code_cells:
+        if "parameters" in tags(cell):
+            continue
         try:
-            table = symtable.symtable(python_of(cell), where, "exec")
+            module = symtable.symtable(python_of(cell), contract.path.name, "exec")
         except SyntaxError as error:
-            raise RequestError(
-                f"{where}: cell {cell.get('id')} is not Python (line {error.lineno}: {error.msg})"
-            ) from None
-        bound |= _bound_globals(table)
-        read |= _read_globals(table)
-    for name in parameters:
+            raise ValueError(f"cell {cell.get('id')} is not Python (line {error.lineno}: {error.msg})") from None
+        for symbol in _globals(module):
+            if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+                bound.add(symbol.get_name())
+            if symbol.is_referenced():
+                read.add(symbol.get_name())
+    for name in contract.parameters:
         if name in bound:
-            yield f"{where}: a later cell binds the parameter {name} again, so the setup cell could not run twice"
+            yield f"a later cell binds the parameter {name} again, so the setup cell could not run twice"
         if name not in read:
-            yield f"{where}: the parameter {name} is declared and never read"
+            yield f"the parameter {name} is declared and never read"
 
 
-def _bound_globals(table: symtable.SymbolTable) -> set[str]:
-    """The module-level names that a piece of code assigns, imports, defines or deletes."""
-    at_module = table.get_type() == "module"
-    bound = {
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        if (at_module or symbol.is_declared_global())
-        and (symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace())
-    }
-    return bound.union(*(_bound_globals(child) for child in table.get_children()))
-
-
-def _read_globals(table: symtable.SymbolTable) -> set[str]:
-    """The module-level names that a piece of code reads."""
-    at_module = table.get_type() == "module"
-    read = {
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and (at_module or symbol.is_global())
-    }
-    return read.union(*(_read_globals(child) for child in table.get_children()))
+def _globals(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:
+    """The module-level names that a piece of code uses, in each of its scopes."""
+    for symbol in table.get_symbols():
+        if table.get_type() == "module" or symbol.is_global():
+            yield symbol
+    for child in table.get_children():
+        yield from _globals(child)

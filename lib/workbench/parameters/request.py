@@ -20,9 +20,8 @@ class _TextLoader(yaml.BaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose names are all different."""
         names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise RequestError(f"{name} is given twice")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise RequestError(f"{repeated[0]} is given twice")
         return super().construct_mapping(node, deep=deep)
 
 
@@ -65,14 +64,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         RequestError: for a file that is missing, unreadable, malformed or something else than a mapping.
     """
     content = read_yaml(path)
-    if not is_mapping(content):
+    if not isinstance(content, dict):
         raise RequestError(f"{path}: expected lines of `name: value`")
     return content
-
-
-def is_mapping(content: Any) -> bool:
-    """Whether this is `name: value` lines, as `read_yaml` returns them."""
-    return isinstance(content, dict) and all(isinstance(name, str) for name in content)
 
 
 def read_yaml(path: Path) -> Any:

@@ -6,14 +6,13 @@ tests all call `coerce`, so that a bad value meets the same sentence everywhere.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import core_schema
 
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
@@ -49,25 +48,23 @@ class Source(str):
 
     @classmethod
     def _looked_up(cls, value: str) -> Source:
+        name = cls(value)
         try:
-            return cls._checked(value)
+            name._check()
         except (OSError, RuntimeError) as error:  # too long a name, a folder without access, the home of no user
             reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-            raise PydanticCustomError("path", "cannot be looked up as a path ({reason})", {"reason": reason}) from None
-
-    @classmethod
-    def _checked(cls, value: str) -> Source:
-        raise NotImplementedError
+            raise ValueError(f"cannot be looked up as a path ({reason})") from None
+        return name
 
     @property
     def is_shipped(self) -> bool:
         """Whether the workbench itself carries it."""
-        raise NotImplementedError
+        return str(self) in self._shipped()
 
     @property
     def is_hub(self) -> bool:
         """Whether it is the Hub's."""
-        raise NotImplementedError
+        return not self.is_shipped and self._is_hub_id()
 
     def fingerprint(self) -> str:
         """What changes when the thing itself does: a hexadecimal SHA-256, or for the Hub its id at a commit.
@@ -85,18 +82,18 @@ class Source(str):
 
     def prepare(self, progress: content.Progress) -> None:
         """Build or download what is needed, before a kernel would do it in silence. Local things need nothing."""
-        if self.is_shipped or self.is_hub:
-            self._prepare(progress)
 
     def resolved(self) -> Source:
         """The same thing, with a local path made absolute from the current directory."""
         return self if self.is_shipped or self.is_hub else type(self)(Path(self).expanduser().resolve())
 
-    def _fingerprint(self) -> str:
-        raise NotImplementedError
+    def _is_hub_id(self) -> bool:
+        return False
 
-    def _prepare(self, progress: content.Progress) -> None:
-        raise NotImplementedError
+    def _misspelt(self) -> str:
+        """`; did you mean X?` where something shipped has a name near this one, and this is no path."""
+        is_path = "/" in self or "\\" in self or Path(self).suffix
+        return "" if is_path else nearest(str(self), self._shipped())
 
 
 class Dataset(Source):
@@ -106,37 +103,27 @@ class Dataset(Source):
     before organisations are known by their configuration (`glue:sst2`).
     """
 
-    @classmethod
-    def _checked(cls, value: str) -> Dataset:
-        shipped = content.shipped_datasets()
-        exists = bool(value.strip()) and Path(value).expanduser().exists()
-        if value not in shipped and not exists and not content.is_hub_dataset(value):
-            looks_like_a_path = "/" in value or "\\" in value or Path(value).suffix
-            near = [] if looks_like_a_path else difflib.get_close_matches(value, shipped, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise PydanticCustomError(
-                "dataset",
-                "is neither a data set that comes with the workbench ({shipped}), nor a Hub id (organisation/name), "
-                "nor an existing file or folder{hint}",
-                {"shipped": ", ".join(shipped), "hint": hint},
+    def _check(self) -> None:
+        exists = self.strip() and Path(self).expanduser().exists()
+        if not (self.is_shipped or exists or self._is_hub_id()):
+            raise ValueError(
+                f"is neither a data set that comes with the workbench ({', '.join(self._shipped())}), "
+                f"nor a Hub id (organisation/name), nor an existing file or folder{self._misspelt()}"
             )
-        return cls(value)
 
-    @property
-    def is_shipped(self) -> bool:
-        """Whether the workbench itself carries this data set."""
-        return str(self) in content.shipped_datasets()
+    def _shipped(self) -> tuple[str, ...]:
+        return content.shipped_datasets()
 
-    @property
-    def is_hub(self) -> bool:
-        """Whether the data set is the Hub's."""
-        return not self.is_shipped and content.is_hub_dataset(str(self))
+    def _is_hub_id(self) -> bool:
+        return content.is_hub_dataset(str(self))
 
     def _fingerprint(self) -> str:
         return content.dataset_fingerprint(str(self))
 
-    def _prepare(self, progress: content.Progress) -> None:
-        content.prepare_dataset(str(self), progress)
+    def prepare(self, progress: content.Progress) -> None:
+        """Build a shipped data set, or download one of the Hub."""
+        if self.is_shipped or self.is_hub:
+            content.prepare_dataset(str(self), progress)
 
 
 class Model(Source):
@@ -146,31 +133,25 @@ class Model(Source):
     resembles a shipped one: then it is refused at once as a likely misspelling.
     """
 
-    @classmethod
-    def _checked(cls, value: str) -> Model:
+    def _check(self) -> None:
         try:
-            content.check_model(value)
+            content.checkpoints().check_name(str(self))
         except ValueError as error:
-            said = str(error).removeprefix(value).lstrip(": ")  # the report of the mistake says the value
-            raise PydanticCustomError("model", "{said}", {"said": said}) from None
-        return cls(value)
+            raise ValueError(str(error).removeprefix(self).lstrip(": ")) from None  # the report says the value
 
-    @property
-    def is_shipped(self) -> bool:
-        """Whether the workbench itself carries this model."""
-        return str(self) in content.shipped_models()
+    def _shipped(self) -> tuple[str, ...]:
+        return content.checkpoints().shipped()
 
-    @property
-    def is_hub(self) -> bool:
-        """Whether the model is the Hub's."""
-        return content.is_hub_model(str(self))
+    def _is_hub_id(self) -> bool:
+        return content.checkpoints().hub_id(str(self)) is not None
 
     def _fingerprint(self) -> str:
-        return content.model_fingerprint(str(self))
+        return content.checkpoints().fingerprint(str(self))
 
-    def _prepare(self, progress: content.Progress) -> None:
+    def prepare(self, progress: content.Progress) -> None:
+        """Download a model of the Hub."""
         if self.is_hub:
-            content.prepare_model(str(self), progress)
+            content.checkpoints().resolve(str(self), progress=progress)
 
 
 class Predictions(Source):
@@ -179,29 +160,31 @@ class Predictions(Source):
     The folder holds such files, or is that of a run and has them in its `predictions/`.
     """
 
-    @classmethod
-    def _checked(cls, value: str) -> Predictions:
-        predictions = cls(value)
-        if not predictions.files():
-            raise PydanticCustomError("predictions", "{said}", {"said": predictions._what_is_wrong()})
-        return predictions
+    def _check(self) -> None:
+        if self.files():
+            return
+        if self.strip() and self.path.exists():
+            raise ValueError(f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)")
+        raise ValueError(
+            f"is neither a recorded result with predictions ({', '.join(self._shipped()) or 'there is none yet'}), "
+            f"nor an existing file or folder{self._misspelt()}"
+        )
 
-    @property
-    def is_shipped(self) -> bool:
-        """Whether they are kept with a recorded result."""
-        return str(self) in _recorded_predictions()
+    def _shipped(self) -> dict[str, Path]:
+        """The predictions of recorded results, by name: in this checkout, or else in that of this very library.
 
-    @property
-    def is_hub(self) -> bool:
-        """The Hub has none."""
-        return False
+        A kernel that plain Papermill has started may stand in any folder.
+        """
+        try:
+            return find_project(Path.cwd(), Path(__file__)).recorded_predictions()
+        except RequestError:
+            return {}
 
     @property
     def path(self) -> Path:
         """The file, or the folder of files, to read."""
-        recorded = _recorded_predictions().get(str(self))
-        if recorded is not None:
-            return recorded
+        if self.is_shipped:
+            return self._shipped()[self]
         path = Path(self).expanduser().absolute()
         return path / "predictions" if (path / "predictions").is_dir() else path
 
@@ -212,38 +195,15 @@ class Predictions(Source):
             return sorted(file for file in path.glob("*.parquet") if file.is_file())
         return [path] if path.suffix == ".parquet" and path.is_file() else []
 
-    def _what_is_wrong(self) -> str:
-        """The end of a sentence on a name that no predictions have."""
-        if str(self).strip() and self.path.exists():
-            return f"{'holds' if self.path.is_dir() else 'is'} no predictions (*.parquet)"
-        known = _recorded_predictions()
-        hint = "" if "/" in self or "\\" in self or Path(self).suffix else nearest(str(self), known)
-        return (
-            f"is neither a recorded result with predictions ({', '.join(known) or 'there is none yet'}), "
-            f"nor an existing file or folder{hint}"
-        )
-
     def _fingerprint(self) -> str:
+        try:
+            self._check()
+        except ValueError as error:
+            raise ValueError(f"{self} {error}") from None
         digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files()}
-        if not digests:
-            raise ValueError(f"{self} {self._what_is_wrong()}")
         if len(digests) == 1:
             return next(iter(digests.values()))
         return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode()).hexdigest()
-
-    def _prepare(self, progress: content.Progress) -> None:
-        """They are here."""
-
-
-def _recorded_predictions() -> dict[str, Path]:
-    """The predictions that recorded results have, by name: in this checkout, or else in that of this very library.
-
-    A kernel that plain Papermill has started may stand in any folder.
-    """
-    try:
-        return find_project(Path.cwd(), Path(__file__)).recorded_predictions()
-    except RequestError:
-        return {}
 
 
 def named_sources(values: dict[str, Any]) -> dict[str, Source]:
@@ -267,21 +227,9 @@ def resolved(value: Any) -> Any:
     return value.resolved() if isinstance(value, Source) else value
 
 
-VOCABULARY: dict[str, Any] = {
-    "Count": Count,
-    "Fraction": Fraction,
-    "Rate": Rate,
-    "Seed": Seed,
-    "Dataset": Dataset,
-    "Model": Model,
-    "Predictions": Predictions,
-    "Literal": Literal,
-    "bool": bool,
-    "str": str,
-    "int": int,
-    "float": float,
-    "list": list,
-}
+_ALIASES = {"Count": Count, "Fraction": Fraction, "Rate": Rate, "Seed": Seed, "Literal": Literal}
+_CLASSES = (Dataset, Model, Predictions, bool, str, int, float, list)
+VOCABULARY: dict[str, Any] = _ALIASES | {each.__name__: each for each in _CLASSES}
 """Every name that an annotation in a parameters cell may use."""
 
 
@@ -297,9 +245,11 @@ def coerce(annotation: Any, value: Any) -> Any:
     if get_origin(annotation) is list and isinstance(value, str):
         inside = value.strip().removeprefix("[").removesuffix("]")
         value = [] if value.strip() == "[]" else [item.strip() for item in inside.split(",")]
-    _refuse_a_kind_that_pydantic_would_bend(annotation, value)
+    elif get_origin(annotation) is Literal:
+        value = next((choice for choice in get_args(annotation) if str(choice) == value), value)
+    has_text = any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
     try:
-        return TypeAdapter(annotation).validate_python(_literal_of(annotation, value))
+        return TypeAdapter(annotation).validate_python(value, strict=not has_text)
     except ValidationError as error:
         raise ValueError(_sentence(error.errors(include_url=False)[0])) from None
 
@@ -311,58 +261,36 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _refuse_a_kind_that_pydantic_would_bend(annotation: Any, value: Any) -> None:
-    """Refuse a number for a truth value and the reverse, which Pydantic would turn into each other."""
-    items = value if isinstance(value, list) else [value]
-    wants = _base(get_args(annotation)[0] if get_origin(annotation) is list and get_args(annotation) else annotation)
-    for item in items:
-        if isinstance(item, bool) and wants in (int, float):
-            raise ValueError(f"{str(item).lower()} is not a {'whole ' if wants is int else ''}number")
-        if isinstance(item, (int, float)) and not isinstance(item, bool) and wants is bool:
-            raise ValueError(f"{item} is not true or false")
-
-
-def _base(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _literal_of(annotation: Any, value: Any) -> Any:
-    """The choice whose text is the value, so that `-p size=2` can choose from `Literal[1, 2]`."""
-    if get_origin(annotation) is Literal and isinstance(value, str):
-        return next((choice for choice in get_args(annotation) if str(choice) == value), value)
-    return value
-
-
 _SENTENCES = {
     "greater_than_equal": "is not at least {ge}",
     "greater_than": "is not above {gt}",
     "less_than_equal": "is not at most {le}",
     "less_than": "is not below {lt}",
-    "int_parsing": "is not a whole number",
-    "int_type": "is not a whole number",
-    "int_from_float": "is not a whole number",
     "int_parsing_size": "is too large",
-    "float_parsing": "is not a number",
-    "float_type": "is not a number",
     "finite_number": "is not a finite number",
-    "bool_parsing": "is not true or false",
-    "bool_type": "is not true or false",
-    "string_type": "is not text (with papermill, `-r` passes a value as text)",
-    "list_type": "is not a list",
+    # Whatever else is wrong with a value of this type
+    "int": "is not a whole number",
+    "float": "is not a number",
+    "bool": "is not true or false",
+    "string": "is not text (with papermill, `-r` passes a value as text)",
+    "list": "is not a list",
 }
 
 
 def _sentence(error: dict[str, Any]) -> str:
     """One plain sentence for the first thing that is wrong according to Pydantic."""
-    context = error.get("ctx", {})
+    context, value = error.get("ctx", {}), error["input"]
+    kind = error["type"] if error["type"] in _SENTENCES else error["type"].partition("_")[0]
     if error["type"] == "literal_error":
         said = "is not one of " + re.sub(r"'", "", context["expected"]).replace(" or ", ", ")
-    elif error["type"] in _SENTENCES:
-        said = _SENTENCES[error["type"]].format(**{name: _neat(bound) for name, bound in context.items()})
+    elif error["type"] == "value_error":
+        said = str(context["error"])
+    elif kind in _SENTENCES:
+        said = _SENTENCES[kind].format(**{name: _neat(bound) for name, bound in context.items()})
     else:
         said = error["msg"]
     position = next((f" (item {place + 1})" for place in error["loc"] if isinstance(place, int)), "")
-    return f"{shown(error['input'])}{position} {said}"
+    return f"{shown(str(value).lower() if isinstance(value, bool) else value)}{position} {said}"
 
 
 def _neat(bound: Any) -> Any:

@@ -70,25 +70,19 @@ class Comparison:
         return {
             "chapter": self.runs[0].chapter,
             "runs": [
-                {"id": run.id, "status": run.status, "otherwise_different": list(others)}
+                {"id": run.id, "status": run.status, "otherwise_different": others}
                 for run, others in zip(self.runs, self.otherwise, strict=True)
             ],
-            "parameters": [
-                {"name": row.name, "values": list(row.values), "differs": row.differs} for row in self.parameters
-            ],
+            "parameters": [vars(row) | {"differs": row.differs} for row in self.parameters],
             "metrics": [
-                {
-                    "name": row.name,
-                    "values": list(row.values),
-                    "differences": [each and vars(each) for each in self.differences[row.name]],
-                }
+                vars(row) | {"differences": [each and vars(each) for each in self.differences[row.name]]}
                 for row in self.metrics
             ],
             "claims": [
-                {"statement": row.name, "values": list(row.values), "changed": has_changed(row)} for row in self.claims
+                {"statement": row.name, "values": row.values, "changed": has_changed(row)} for row in self.claims
             ],
             "paired": [vars(pair) | {"run": self.runs[pair.run].id} for pair in self.paired],
-            "not_paired": list(self.not_paired),
+            "not_paired": self.not_paired,
         }
 
 
@@ -132,7 +126,7 @@ def _paired(runs: Sequence[Run]) -> tuple[tuple[Any, ...], tuple[str, ...]]:
     tables = [each for each, _ in kept]
     if not any(tables):
         return (), tuple(reasons)
-    pairs = content.paired(tables[0], tables[1:])
+    pairs = content.paired_runs().compare_runs(tables[0], tables[1:])
     for place, run in enumerate(runs):
         if not tables[place]:
             reasons.append(f"{run.id} has kept no predictions")
@@ -154,12 +148,11 @@ def _rows(each: list[dict[str, Any]]) -> tuple[Row, ...]:
 
 def _with_interval(metric: dict[str, Any]) -> dict[str, Any]:
     """A metric that is a proportion without an interval gets one."""
-    count, n = metric["count"], metric["n"]
-    if metric["low"] is not None or not is_number(metric["value"]) or not is_number(count) or not is_number(n):
+    value, count, n = metric["value"], metric["count"], metric["n"]
+    is_counted = all(map(is_number, (value, count, n))) and n >= 1 and 0 <= count <= n
+    if metric["low"] is not None or not is_counted or not math.isclose(value, count / n, rel_tol=1e-6, abs_tol=1e-9):
         return metric
-    if n < 1 or not 0 <= count <= n or not math.isclose(metric["value"], count / n, rel_tol=1e-6, abs_tol=1e-9):
-        return metric  # the value is no proportion of n
-    _, low, high = content.proportion_interval(count, n)
+    _, low, high = content.intervals().proportion_interval(count, n)
     return {**metric, "low": low, "high": high}
 
 

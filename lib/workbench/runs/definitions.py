@@ -14,8 +14,6 @@ or decorator does.
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.packages import our_packages, path_of
-from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, module_named, settled
+from workbench.runs.syntax import STATEMENTS, Normalised, Target, cells, definition, digest, module_named, settled
 
 
 @dataclass(frozen=True)
@@ -131,16 +129,16 @@ class _Walk:
         Where definitions stand is no part of it, so each is told by its code, the code that this refers to, and so on:
         labels are refined until no more of them can be told apart (Weisfeiler and Leman 1968).
         """
-        labels = {target: _digest([target.name, code.digest]) for target, code in self._found.items()}
+        labels = {target: digest([target.name, code.digest]) for target, code in self._found.items()}
         known = 0
         while len(set(labels.values())) > known:
             known = len(set(labels.values()))
             labels = {
-                target: _digest([labels[target], self._labels(code.references, labels)])
+                target: digest([labels[target], self._labels(code.references, labels)])
                 for target, code in self._found.items()
             }
         starts = [self._labels(code.references, labels) for code in self._starts]
-        return _digest([starts, sorted(labels.values())])
+        return digest([starts, sorted(labels.values())])
 
     def _labels(self, references: Iterable[Target], labels: dict[Target, str]) -> list[Any]:
         """The labels of what is referred to, in order; of a whole module those of all that it holds."""
@@ -149,10 +147,6 @@ class _Walk:
             for target in references
             if target.is_ours and target.counts
         ]
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _below_packages(file: Path) -> str:

@@ -8,14 +8,15 @@ hears of each cell.
 from __future__ import annotations
 
 import contextlib
+import copy
+import logging
 import shutil
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
 import nbformat
 import psutil
@@ -29,16 +30,8 @@ from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
 
 ENGINE = "workbench"
-
-
-class Watcher(Protocol):
-    """What follows a run, cell by cell."""
-
-    def cell_started(self, index: int, cell: Any) -> None:
-        """A code cell starts."""
-
-    def cell_done(self, index: int, cell: Any, seconds: float) -> None:
-        """A code cell has ended, well or not."""
+Watch = Callable[[dict[str, Any], float | None], None]
+"""What is called with each code cell, as it starts, and with its seconds as it ends, well or not."""
 
 
 class WorkbenchEngine(NBClientEngine):
@@ -52,7 +45,7 @@ class WorkbenchEngine(NBClientEngine):
         *,
         destination: Path,
         secrets: Secrets,
-        watcher: Watcher,
+        watch: Watch,
         usage: Usage,
         cell_limit: float | None = None,
         run_limit: float | None = None,
@@ -65,7 +58,7 @@ class WorkbenchEngine(NBClientEngine):
             nbclient.exceptions.CellTimeoutError: when a cell, or the run, passes its limit (seconds).
             nbclient.exceptions.DeadKernelError: when the kernel dies.
         """
-        manager = _Manager(nb, destination, secrets, watcher)
+        manager = _Manager(nb, destination, secrets, watch)
         manager.notebook_start()
         deadline = time.monotonic() + run_limit if run_limit else None
         client = _Client(
@@ -77,25 +70,16 @@ class WorkbenchEngine(NBClientEngine):
             timeout_func=lambda _cell: _seconds_left(cell_limit, deadline),
         )
         client.usage = usage
+        said = destination.with_name("kernel.log")  # what the kernel says of itself outside of its cells
         try:
-            with _log_beside(destination) as log:
+            with said.open("wb") as log:
                 environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
                 client.execute(env=environment, stdout=log, stderr=log)
         finally:
             manager.notebook_complete()
+            if said.stat().st_size == 0:
+                said.unlink()
         return manager.nb
-
-
-@contextlib.contextmanager
-def _log_beside(notebook: Path) -> Iterator[IO[bytes]]:
-    """`kernel.log` for what a kernel says of itself outside of its cells; removed when it said nothing."""
-    path = notebook.with_name("kernel.log")
-    try:
-        with path.open("wb") as log:
-            yield log
-    finally:
-        if path.stat().st_size == 0:
-            path.unlink()
 
 
 def _checkout(folder: Path) -> dict[str, str]:
@@ -114,36 +98,28 @@ def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | N
 def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbformat.NotebookNode:
     """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
 
-    Sources stay, since no kernel wrote them.
+    Sources stay, since no kernel wrote them, and so do an output's type and its stream's name, words of the format.
     """
-    cells = [_with_redacted_outputs(cell, secrets) if "outputs" in cell else cell for cell in notebook.cells]
-    metadata = dict(notebook.metadata)
-    if "widgets" in metadata:
-        metadata["widgets"] = secrets.redact(metadata["widgets"])
-    return nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata})
-
-
-def _with_redacted_outputs(cell: nbformat.NotebookNode, secrets: Secrets) -> dict[str, Any]:
-    """The cell with redacted outputs. An output's type and its stream's name are words of the file format, and stay."""
-    fixed = ("output_type", "name")
-    outputs = [
-        {part: value if part in fixed else secrets.redact(value) for part, value in output.items()}
-        for output in cell.outputs
-    ]
-    return {**cell, "outputs": outputs}
+    clean = copy.deepcopy(notebook)
+    for output in (output for cell in clean.cells for output in cell.get("outputs", [])):
+        for part in output.keys() - {"output_type", "name"}:
+            output[part] = secrets.redact(output[part])
+    if "widgets" in clean.metadata:
+        clean.metadata["widgets"] = secrets.redact(clean.metadata["widgets"])
+    return clean
 
 
 papermill_engines.register(ENGINE, WorkbenchEngine)
+for noisy in (logger, logging.getLogger("asyncio")):
+    noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
 
 
 class _Manager(NotebookExecutionManager):
     """Papermill's bookkeeping, with saves by replacement, after each code cell and at the end."""
 
-    def __init__(self, nb: Any, destination: Path, secrets: Secrets, watcher: Watcher) -> None:
+    def __init__(self, nb: Any, destination: Path, secrets: Secrets, watch: Watch) -> None:
         super().__init__(nb, output_path=None, progress_bar=False)
-        self._destination = destination
-        self._secrets = secrets
-        self._watcher = watcher
+        self._destination, self._secrets, self._watch = destination, secrets, watch
         self._cell_started_at = 0.0
 
     def save(self, **kwargs: Any) -> None:
@@ -157,13 +133,13 @@ class _Manager(NotebookExecutionManager):
         cell.metadata.papermill.update(start_time=self.now().isoformat(), status=self.RUNNING, exception=False)
         self._cell_started_at = time.perf_counter()
         if cell.cell_type == "code":
-            self._watcher.cell_started(cell_index, cell)
+            self._watch(cell, None)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Mark a cell as done and save; a cell of prose changes nothing worth saving."""
         if cell.cell_type == "code":
             super().cell_complete(cell, cell_index, **kwargs)
-            self._watcher.cell_done(cell_index, cell, time.perf_counter() - self._cell_started_at)
+            self._watch(cell, time.perf_counter() - self._cell_started_at)
 
 
 class _Client(PapermillNotebookClient):
@@ -174,11 +150,10 @@ class _Client(PapermillNotebookClient):
     def create_kernel_manager(self) -> Any:
         """A kernel manager that talks over IPC sockets, since concurrent kernels race for TCP ports."""
         manager = super().create_kernel_manager()
-        if sys.platform != "win32":
-            remove_left_temporaries()
-            self._sockets = tempfile.mkdtemp(prefix=temporary_prefix())
-            manager.transport = "ipc"
-            manager.connection_file = str(Path(self._sockets) / "kernel.json")
+        remove_left_temporaries()
+        self._sockets = tempfile.mkdtemp(prefix=temporary_prefix())
+        manager.transport = "ipc"
+        manager.connection_file = str(Path(self._sockets) / "kernel.json")
         return manager
 
     def start_new_kernel(self, **kwargs: Any) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
+
+from workbench.runs.record import Claim, Metric, Moment, Number, Part
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,19 @@ def parse_executed(notebook: dict[str, Any]) -> Executed:
     Of a metric that was recorded several times the last value counts. Every claim counts, also where two have the same
     statement: one that fails must not disappear behind one that holds.
     """
-    run = notebook["metadata"].get("workbench", {})
-    problems = []
-    if problem := run_problem(run):
+    run, problems = notebook["metadata"].get("workbench", {}), []
+    if run != {} and (problem := problem_of("run", run)):
         run, problems = {}, [problem]
-    metrics: dict[str, dict[str, Any]] = {}
-    claims = []
+    kept: dict[str, list[dict[str, Any]]] = {"record": [], "claim": []}
     for index, cell in enumerate(notebook["cells"]):
         for entries in map(recorded_in, cell.get("outputs", [])):
-            if "record" in entries:
-                if problem := metric_problem(entries["record"]):
+            for kind in kept.keys() & entries.keys():
+                if problem := problem_of(kind, entries[kind]):
                     problems.append(f"cell {index}: {problem}")
                 else:
-                    metrics[entries["record"]["name"]] = dict(entries["record"])
-            if "claim" in entries:
-                if problem := claim_problem(entries["claim"]):
-                    problems.append(f"cell {index}: {problem}")
-                else:
-                    claims.append(dict(entries["claim"]))
-    return Executed(run, list(metrics.values()), claims, problems)
+                    kept[kind].append(dict(entries[kind]))
+    metrics = {metric["name"]: metric for metric in kept["record"]}
+    return Executed(run, list(metrics.values()), kept["claim"], problems)
 
 
 def recorded_in(output: dict[str, Any]) -> dict[str, Any]:
@@ -65,36 +62,24 @@ def recorded_in(output: dict[str, Any]) -> dict[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
-def run_problem(run: Any) -> str | None:
-    """What is wrong with the notebook's metadata of its run; none at all is not wrong."""
-    if not isinstance(run, dict):
-        return f"the run is {run!r}, not a mapping"
-    if not isinstance(run.get("parameters") or {}, dict):
-        return "the run's parameters are not a mapping"
-    if run and not isinstance(run.get("run"), str):
-        return "the run has no name"
-    if run.get("started") is not None:
-        try:
-            datetime.fromisoformat(run["started"])
-        except (ValueError, TypeError):
-            return f"the run's start, {run['started']!r}, is not a time"
-    if not isinstance(run.get("seconds", 0), (int, float)):
-        return f"the run's duration, {run['seconds']!r}, is not a number of seconds"
-    return None
+class _Run(Part):
+    run: str
+    started: Moment | None = None
+    seconds: Number = 0
+    parameters: dict[str, Any] | None = None
 
 
-def metric_problem(metric: Any) -> str | None:
-    """What is wrong with the metadata of a metric."""
-    if not isinstance(metric, dict):
-        return f"the metric is {metric!r}, not a mapping"
-    return None if isinstance(metric.get("name"), str) else "a metric has no name"
+_SHAPES = {"run": _Run, "record": Metric, "claim": Claim}
 
 
-def claim_problem(claim: Any) -> str | None:
-    """What is wrong with the metadata of a claim."""
-    if not isinstance(claim, dict):
-        return f"the claim is {claim!r}, not a mapping"
-    for key, kind in (("statement", str), ("bound", str), ("holds", bool)):
-        if not isinstance(claim.get(key), kind):
-            return f"the claim {claim.get('statement')!r} has no {key}"
+def problem_of(kind: str, entry: Any) -> str | None:
+    """What is wrong with the metadata of a `run`, of a `claim` or of a metric (`record`), as a sentence."""
+    try:
+        _SHAPES[kind].model_validate(entry)
+    except ValidationError as error:
+        place = error.errors()[0]["loc"]
+        if not place:
+            return f"the {kind} is {entry!r}, not a mapping"
+        name = entry.get("statement") or entry.get("name") or entry.get("run")
+        return f"the {kind} {name!r} has no {place[0]}"
     return None

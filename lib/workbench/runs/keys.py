@@ -6,14 +6,16 @@ record one by one, so that it can be said later which of them changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
-import json
 import platform
-import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from workbench.core.code import parse
 from workbench.core.errors import RunError
@@ -21,6 +23,7 @@ from workbench.core.packages import distributions, state_of_files
 from workbench.parameters.contract import Contract, python_of, source, tags
 from workbench.parameters.types import Model, named_sources, plain
 from workbench.runs.definitions import Reached, reached_by
+from workbench.runs.syntax import digest
 
 
 def ingredients(contract: Contract, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def content_key(parts: dict[str, Any]) -> str:
         for part, before in (("definitions", ":"), ("package_data", "/"))
         if part in parts
     }
-    return _digest(parts | placeless)
+    return digest(parts | placeless)
 
 
 def libraries(contract: Contract) -> frozenset[str]:
@@ -90,10 +93,6 @@ def installed(contract: Contract) -> dict[str, str]:
     The key has those alone that definitions use by name; these are kept for whoever looks for a reason later.
     """
     return _with_requirements(libraries(contract))
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _reached(contract: Contract) -> Reached:
@@ -121,36 +120,31 @@ def _code(contract: Contract, trees: Sequence[str]) -> list[list[str | None]]:
         python, text = python_of(cell).splitlines(), source(cell).splitlines()
         magics = [line for number, line in enumerate(text) if line != (python[number : number + 1] or [""])[0]]
         hides = source(cell).rstrip().endswith(";")
-        code.append([cell.get("id"), _digest([tree, magics, hides, sorted(tags(cell))])])
+        code.append([cell.get("id"), digest([tree, magics, hides, sorted(tags(cell))])])
     return code
 
 
 @cache
 def _versions(packages: frozenset[str]) -> dict[str, str]:
     """Python's minor version, and that of the distribution of each of these packages."""
-    names = {owner for package in packages for owner in distributions().get(package, [])}
-    return {"python": ".".join(platform.python_version_tuple()[:2])} | {
-        _normal(name): importlib.metadata.version(name) for name in sorted(names, key=_normal)
-    }
+    names = sorted(_distributions_of(packages), key=canonicalize_name)
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python} | {canonicalize_name(name): importlib.metadata.version(name) for name in names}
 
 
 @cache
 def _with_requirements(packages: frozenset[str]) -> dict[str, str]:
-    waiting = {owner for package in packages for owner in distributions().get(package, [])}
-    found: dict[str, str] = {}
+    waiting, versions = _distributions_of(packages), {}
     while waiting:
-        name = waiting.pop()
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # a requirement of another platform or of an extra
-        if _normal(name) in found:
+        name = canonicalize_name(waiting.pop())
+        if name in versions:
             continue
-        found[_normal(name)] = distribution.version
-        required = (requirement for requirement in distribution.requires or [] if "extra ==" not in requirement)
-        waiting |= {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
-    return dict(sorted(found.items()))
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # what another platform or an extra requires
+            versions[name] = importlib.metadata.version(name)
+            required = map(Requirement, importlib.metadata.requires(name) or [])
+            waiting |= {each.name for each in required if "extra ==" not in str(each.marker)}
+    return dict(sorted(versions.items()))
 
 
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
+def _distributions_of(packages: frozenset[str]) -> set[str]:
+    return {owner for package in packages for owner in distributions().get(package, [])}

@@ -12,9 +12,9 @@ from typing import Any
 
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
-from workbench.core.machine import in_words
+from workbench.core.machine import commit_in_words, in_words
 from workbench.core.project import Project
-from workbench.parameters.contract import Contract, tags
+from workbench.parameters.contract import Contract, source, tags
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
 QUOTES = "quotes-corpus"
@@ -40,7 +40,7 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
         cells.append(cell)
         if cell["cell_type"] == "code":
             ran = by_id.get(cell.get("id"))
-            if ran is None or _text(ran) != _text(cell):
+            if ran is None or source(ran) != source(cell):
                 raise RequestError(
                     f"{contract.chapter}: the code of cell {cell.get('id')} has changed since the run {run.id}"
                 )
@@ -48,10 +48,8 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
             if "parameters" in tags(cell):
                 cells += [injected for injected in executed["cells"] if _INJECTED in tags(injected)]
     notebook["cells"] = [_clean(cell) for cell in cells]
-    notebook["metadata"] = {
-        "kernelspec": notebook["metadata"].get("kernelspec"),
-        "language_info": {"name": "python"},
-    }
+    kernelspec = notebook["metadata"].get("kernelspec")
+    notebook["metadata"] = {"kernelspec": kernelspec, "language_info": {"name": "python"}}
     return notebook
 
 
@@ -59,7 +57,6 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
     """The notebook as the book shows it, with the facts of its run."""
     notebook = with_outputs_of(contract, run)
     record = run.record
-    commit = record["git"]["commit"]
     notebook["metadata"]["workbench"] = {
         "run": run.id,
         "started": record["started"],
@@ -67,7 +64,7 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
         "parameters": record["parameters"]["resolved"],
         "machine": in_words(record["machine"]),
         "python": record["python"],
-        "commit": commit[:7] + (" with changes" if record["git"]["dirty"] else "") if commit else None,
+        "commit": commit_in_words(record["git"]),
     }
     return notebook
 
@@ -83,12 +80,11 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
         RequestError: where there is no completed run of the chapter's default parameters and present code.
     """
     if name is None:
-        candidates = [run for run in all_runs(project, contract.chapter) if _is_default(contract, run)]
-        if not candidates:
+        run = next((run for run in all_runs(project, contract.chapter) if _is_default(contract, run)), None)
+        if run is None:
             raise RequestError(
                 f"{contract.chapter} has no completed run of its default parameters; `workbench run` makes one"
             )
-        run = candidates[0]
     else:
         run = find_run(project, name, contract.chapter)
         if run.status != "completed":
@@ -115,10 +111,6 @@ def _is_default(contract: Contract, run: Run) -> bool:
 
 def _warns_of_a_file(output: dict[str, Any]) -> bool:
     return output.get("name") == "stderr" and INSTALLED in "".join(output["text"])
-
-
-def _text(cell: dict[str, Any]) -> str:
-    return "".join(cell["source"])
 
 
 def _clean(cell: dict[str, Any]) -> dict[str, Any]:

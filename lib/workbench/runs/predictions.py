@@ -5,7 +5,6 @@ The format is `largemodels.data.predictions`. Files in another form are passed o
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def tables_of(run: Run) -> tuple[dict[str, Any], list[str]]:
         try:
             if file.is_symlink():
                 raise ValueError(f"{file}: it is a link, and links are not followed")
-            tables[file.stem] = content.read_predictions(file)
+            tables[file.stem] = content.predictions().read_predictions(file)
         except (OSError, ValueError) as error:
             sentences.append(str(error).replace(f"{run.folder.parent}/", ""))
     return tables, sentences
@@ -43,8 +42,6 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
         RequestError: where a run has no predictions.
     """
     import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kept = [tables_of(run) for run in runs]
     if empty := [place for place, (tables, _) in enumerate(kept) if not tables]:
@@ -62,13 +59,10 @@ def collected(runs: Sequence[Run], names: Sequence[str], public: dict[str, str])
             if name in values  # a run may be older than a parameter
         }
         for file, table in tables.items():
-            part = _without_paths(content.predictions_to_keep(table), values, public)
+            part = _without_paths(content.predictions().without_more(table), values, public)
             first = front | ({"file": file} if len(files) > 1 else {})
             parts.append(pd.concat([pd.DataFrame(first, index=part.index), part], axis=1))
-    whole = pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
-    buffer = io.BytesIO()
-    pq.write_table(whole, buffer, compression="zstd")
-    return buffer.getvalue()
+    return pd.concat(parts, ignore_index=True).to_parquet(index=False, compression="zstd")
 
 
 def _plain(value: Any) -> Any:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypeAliasType, TypedDict  # Pydantic wants these before Python 3.12
 
 from workbench.core.text import visible
+
+FORMAT = 1
 
 
 class Unreadable(Exception):
@@ -28,11 +30,13 @@ Moment = Annotated[str, Field(pattern=rf"^{_DATE}T{_TIME}(Z|\+00:00)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a record, checked strictly."""
+
     model_config = _STRICT
 
 
-class Parameters(_Part):
+class Parameters(Part):
     """Parameters as the request gave them and as the chapter got them."""
 
     given: dict[str, Value] = {}
@@ -53,37 +57,33 @@ class Ingredients(TypedDict):
     checkpoints: NotRequired[dict[str, str]]
 
 
-class Metric(_Part):
+class Metric(Part):
     """One call of `chapter.record`."""
 
     name: str
-    value: Number | bool | str | None
+    value: Number | bool | str | None = None
     count: Number | None = None
     n: Number | None = None
     low: Number | None = None
     high: Number | None = None
 
 
-class Claim(_Part):
+class Claim(Part):
     """One call of `chapter.claim`."""
 
     statement: str
     bound: str
-    value: Number | bool | None
+    value: Number | bool | None = None
     holds: bool
     n: Number | None = None
 
 
-class Cell(_Part):
-    """A cell that has run, and its seconds."""
-
+class _Cell(Part):
     id: str | None
     seconds: Number
 
 
-class Error(_Part):
-    """What stopped a run."""
-
+class _Error(Part):
     cell: str | None
     number: int
     name: str
@@ -91,16 +91,12 @@ class Error(_Part):
     traceback: list[str]
 
 
-class Git(_Part):
-    """The state of the checkout."""
-
+class _Git(Part):
     commit: str | None = None
     dirty: bool | None = None
 
 
-class Machine(_Part):
-    """What the run was made on; see `workbench.core.machine.machine`."""
-
+class _Machine(Part):
     platform: str = "unknown"
     processor: str | None = None
     cores: int = 1
@@ -109,14 +105,12 @@ class Machine(_Part):
     gpus: list[str] = []
 
 
-class NotebookFacts(_Part):
-    """The size and digest of the notebook that the run wrote."""
-
+class _NotebookFacts(Part):
     bytes: int
     sha256: str
 
 
-class Record(_Part):
+class Record(Part):
     """A `run.json`."""
 
     format: int
@@ -130,16 +124,16 @@ class Record(_Part):
     seconds: Number | None = None
     metrics: list[Metric] = []
     claims: list[Claim] = []
-    cells: list[Cell] = []
-    error: Error | None = None
-    git: Git = Git()
+    cells: list[_Cell] = []
+    error: _Error | None = None
+    git: _Git = _Git()
     python: str = "unknown"
     packages: dict[str, str] = {}
-    machine: Machine = Machine()
+    machine: _Machine = _Machine()
     peak_memory_bytes: int | None = None
     cpu_seconds: Number | None = None
     """Processor time of the kernel and its children."""
-    notebook: NotebookFacts | None = None
+    notebook: _NotebookFacts | None = None
 
 
 def read_record(content: bytes) -> Record:
@@ -164,28 +158,6 @@ def claims_by_statement(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if claim["statement"] not in claims or not claim["holds"]:
             claims[claim["statement"]] = claim
     return claims
-
-
-class _CodeCell(TypedDict):
-    cell_type: Literal["code"]
-    source: str | list[str]
-    metadata: NotRequired[dict[str, Any]]
-    outputs: list[dict[str, Any]]
-    execution_count: Any
-
-
-class _OtherCell(TypedDict):
-    cell_type: NotRequired[Literal["markdown", "raw"]]
-    source: str | list[str]
-    metadata: NotRequired[dict[str, Any]]
-
-
-class _Notebook(TypedDict):
-    cells: list[_CodeCell | _OtherCell]
-
-
-EXECUTED_NOTEBOOK = TypeAdapter(_Notebook)
-"""The shape of a notebook whose code cells have outputs."""
 
 
 def _reason(error: ValidationError, content: bytes) -> str:

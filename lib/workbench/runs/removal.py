@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,10 @@ class Choice:
         statuses |= {"damaged"} if self.damaged else set()
         if run.status == "running" or (statuses and run.status not in statuses):
             return False
-        return self.older_than is None or _is_older(run, now - timedelta(days=self.older_than))
+        if self.older_than is None:
+            return True
+        limit = f"{now - timedelta(days=self.older_than):%Y%m%dT%H%M%SZ}"
+        return run.id[:8].isdecimal() and run.id[:16] < limit
 
 
 def chosen_runs(project: Project, names: Sequence[str], choice: Choice, now: datetime | None = None) -> list[Run]:
@@ -80,11 +83,12 @@ def _named_runs(project: Project, names: Sequence[str], chapter: str | None) -> 
     for name in names:
         try:
             run = find_run(project, name, chapter, damaged=True)
-            runs[run.folder] = run
         except RequestError as mistake:
             mistakes += mistake.sentences
-    unreadable = [run for run in runs.values() if run.id == UNREADABLE_FOLDER]
-    mistakes += [f"{visible(run.chapter)}: {run.problem}; delete it by hand" for run in unreadable]
+            continue
+        runs[run.folder] = run
+        if run.id == UNREADABLE_FOLDER:
+            mistakes.append(f"{visible(run.chapter)}: {run.problem}; delete it by hand")
     if mistakes:
         raise RequestError(*mistakes)
     return list(runs.values())
@@ -138,19 +142,15 @@ def working_copy(run: Run) -> Path:
     return copy
 
 
-@contextlib.contextmanager
-def _held(run: Run) -> Iterator[None]:
+def _held(run: Run) -> contextlib.AbstractContextManager:
     """Hold a run's lock while its folder is moved; a damaged folder has none worth holding."""
     lock = run.folder / "lock"
     if run.problem is not None or lock.is_symlink() or not lock.is_file():
-        yield
-        return
+        return contextlib.nullcontext()
     try:
-        held = lock_of(run.folder).acquire(timeout=PATIENCE)
+        return lock_of(run.folder).acquire(timeout=PATIENCE)
     except filelock.Timeout:
         raise RunError(f"{run.id} is running and was not deleted") from None
-    with held:
-        yield
 
 
 def _sweep_up(project: Project) -> None:
@@ -169,11 +169,3 @@ def _delete(aside: Path) -> None:
             shutil.rmtree(aside)
         else:
             aside.unlink()
-
-
-def _is_older(run: Run, limit: datetime) -> bool:
-    """Whether a run's name says that it started before this."""
-    try:
-        return datetime.strptime(run.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) < limit
-    except ValueError:
-        return False  # no time, or the 13th month

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
-import logging
 import os
 import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import filelock
 
@@ -24,27 +22,18 @@ from workbench.core.project import Project
 from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import Source, named_sources, plain
+from workbench.runs import store
 from workbench.runs.executed import parse_executed
 from workbench.runs.keys import content_key, ingredients, installed, refuse_changed_code
-from workbench.runs.record import Parameters, Record
-from workbench.runs.store import (
-    FORMAT,
-    Run,
-    completed_run,
-    folder_under_way,
-    iso,
-    lock_of,
-    new_run_folder,
-    notebook_facts,
-    write_record,
-)
+from workbench.runs.record import FORMAT, Parameters, Record
+from workbench.runs.store import Run
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
 
 
-class Reporter(Protocol):
-    """What is told how a run goes."""
+class Reporter:
+    """What is told how a run goes. This one says nothing; others have these methods too."""
 
     def preparing(self, done: int, total: int, what: str, *, unit: Literal["steps", "bytes"] = "steps") -> None:
         """Data are prepared before the chapter starts."""
@@ -95,22 +84,26 @@ def run_chapter(
     key = content_key(parts)
     while True:
         with turn(project.runs, contract.chapter):
-            if not force and (earlier := completed_run(project, contract.chapter, key)):
+            if not force and (earlier := store.completed_run(project, contract.chapter, key)):
                 return earlier, True
-            twin = None if force else folder_under_way(project, contract.chapter, key)
+            twin = None if force else store.folder_under_way(project, contract.chapter, key)
             if twin is None:
                 started = now()
-                folder = new_run_folder(project.runs, contract.chapter, key, started)
-                held = lock_of(folder).acquire()
+                folder = store.new_run_folder(project.runs, contract.chapter, key, started)
+                held = store.lock_of(folder).acquire()
                 break
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
-        with lock_of(twin):
+        with store.lock_of(twin):
             pass
     injected = {name: plain(values[name]) for name in request} | pinned
-    with held, _disk_errors(folder):
-        record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
-        write_record(folder, record)
-        _execute(contract, injected, folder, record, reporter, limits, Secrets({**os.environ, **(environment or {})}))
+    secrets = Secrets({**os.environ, **(environment or {})})
+    try:
+        with held:
+            record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
+            store.write_record(folder, record)
+            _execute(contract, injected, folder, record, reporter, limits, secrets)
+    except OSError as error:  # a record that cannot be written any more says `running`, which reads as interrupted
+        raise RunError(f"{folder.name} was stopped: its folder cannot be written: {error.strerror}") from None
     return Run(folder, record), False
 
 
@@ -125,15 +118,6 @@ def turn(runs: Path, chapter: str) -> Iterator[None]:
         raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
     with turn:
         yield
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """A record that cannot be written any more still says `running`, which without a process reads as interrupted."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{folder.name} was stopped: its folder cannot be written: {error.strerror}") from None
 
 
 def _check_writable(runs: Path) -> None:
@@ -165,35 +149,24 @@ def prepare(contract: Contract, request: dict[str, Any], parts: dict[str, Any], 
     """Download what data sets and models need, once and in sight, before a kernel would do it in silence.
 
     The kernel could not download everything: it does not get the token that a private repository asks for. What is
-    returned are the values that name something on the Hub, at the commits that the key's parts were made of.
+    returned are the values that name something on the Hub, at the commits that the key's parts were made of. With these
+    the chapter reads what its record says, even if the Hub has moved on meanwhile.
 
     Raises:
         RunError: for data or a model that cannot be prepared.
     """
-    pinned = _pinned(contract.resolve(request), parts)
-    for name, source in named_sources(contract.resolve({**request, **pinned})).items():
-        _prepare(name, source, reporter)
-    return pinned
-
-
-def _pinned(values: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
-    """The values that name something on the Hub, at the commits that the key was made of.
-
-    With these the chapter reads what its record says, even if the Hub has moved on meanwhile.
-    """
-    commits = parts["data"] | parts["checkpoints"]
-    on_hub = {label for label, source in named_sources(values).items() if source.is_hub}
+    values, fingerprints = contract.resolve(request), parts["data"] | parts["checkpoints"]
+    at_commit = {label: fingerprints[label] for label, source in named_sources(values).items() if source.is_hub}
     pinned: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, list):
-            labels = [f"{name}[{place}]" for place in range(len(value))]
-            if on_hub & set(labels):
-                pinned[name] = [
-                    commits[label] if label in on_hub else plain(item)
-                    for label, item in zip(labels, value, strict=True)
-                ]
-        elif name in on_hub:
-            pinned[name] = commits[name]
+            new = [at_commit.get(f"{name}[{place}]", plain(item)) for place, item in enumerate(value)]
+        else:
+            new = at_commit.get(name, plain(value))
+        if new != plain(value):
+            pinned[name] = new
+    for name, source in named_sources(contract.resolve({**request, **pinned})).items():
+        _prepare(name, source, reporter)
     return pinned
 
 
@@ -217,19 +190,18 @@ def first_record(
     facts: dict[str, Any],
 ) -> dict[str, Any]:
     """The record of a run that has just started; `facts` are its `circumstances`."""
-    return Record(
+    given, resolved = ({name: plain(value) for name, value in each.items()} for each in (request, values))
+    record = Record(
         format=FORMAT,
         chapter=contract.chapter,
         status="running",
         key=key,
         ingredients=parts,
-        parameters=Parameters(
-            given={name: plain(value) for name, value in request.items()},
-            resolved={name: plain(value) for name, value in values.items()},
-        ),
-        started=iso(started),
+        parameters=Parameters(given=given, resolved=resolved),
+        started=store.iso(started),
         **facts,
-    ).model_dump()
+    )
+    return record.model_dump()
 
 
 def _execute(
@@ -242,7 +214,10 @@ def _execute(
     secrets: Secrets,
 ) -> None:
     """Execute into the folder, and complete the record whatever happens."""
-    from workbench.runs.engine import Usage
+    import nbformat
+    from papermill import execute_notebook
+
+    from workbench.runs.engine import ENGINE, Usage
 
     usage, watch = Usage(), _Watch(contract, reporter)
     reporter.started(contract.chapter, len(contract.code_cells) + bool(injected))
@@ -250,7 +225,19 @@ def _execute(
     record["status"] = "interrupted"  # holds for whatever ends this function without another word
     started, clock = datetime.fromisoformat(record["started"]), time.perf_counter()
     try:
-        _papermill(contract, injected, limits, destination=destination, secrets=secrets, watcher=watch, usage=usage)
+        execute_notebook(
+            nbformat.from_dict(contract.notebook),  # a copy
+            None,
+            injected,
+            engine_name=ENGINE,
+            progress_bar=False,
+            destination=destination,
+            secrets=secrets,
+            watch=watch,
+            usage=usage,
+            cell_limit=limits.cell,
+            run_limit=limits.run,
+        )
         refuse_changed_code(contract, record["ingredients"])
         record["status"] = "completed"
     except Exception as error:  # whatever stopped the chapter is the run's outcome
@@ -258,64 +245,35 @@ def _execute(
     finally:
         seconds = round(time.perf_counter() - clock, 3)
         record |= {
-            "ended": iso(started + timedelta(seconds=seconds)),  # the clock may have been set since
+            "ended": store.iso(started + timedelta(seconds=seconds)),  # the clock may have been set since
             "seconds": seconds,
             "cells": watch.cells,
             "peak_memory_bytes": usage.peak_bytes or None,
             "cpu_seconds": round(usage.cpu_seconds, 2) or None,
         }
         if destination.exists():
-            record |= _results(destination)
-        write_record(folder, record)
+            executed = parse_executed(json.loads(destination.read_text(encoding="utf-8")))
+            facts = store.notebook_facts(destination)
+            record |= {"metrics": executed.metrics, "claims": executed.claims, "notebook": facts}
+        store.write_record(folder, record)
 
 
-def _papermill(contract: Contract, injected: dict[str, Any], limits: Limits, **options: Any) -> None:
-    """Execute a chapter with Papermill; the options are those of `workbench.runs.engine`."""
-    import nbformat
-    from papermill import execute_notebook
-    from papermill.log import logger
-
-    from workbench.runs.engine import ENGINE
-
-    for noisy in (logger, logging.getLogger("asyncio")):
-        noisy.setLevel(logging.CRITICAL)  # what they would log of a kernel that died, the record and the reporter say
-    execute_notebook(
-        nbformat.from_dict(copy.deepcopy(contract.notebook)),
-        None,
-        injected,
-        engine_name=ENGINE,
-        progress_bar=False,
-        cell_limit=limits.cell,
-        run_limit=limits.run,
-        **options,
-    )
-
-
-def _results(notebook: Path) -> dict[str, Any]:
-    """What a record takes from the executed notebook."""
-    executed = parse_executed(json.loads(notebook.read_text(encoding="utf-8")))
-    return {"metrics": executed.metrics, "claims": executed.claims, "notebook": notebook_facts(notebook)}
-
-
-@dataclass
 class _Watch:
-    """Passes cells on to the reporter under their section's title, and keeps their times."""
+    """Passes a run's code cells on to the reporter under their section's title, and keeps their times."""
 
-    contract: Contract
-    reporter: Reporter
-    cells: list[dict[str, Any]] = field(default_factory=list)
-    current: str | None = None
+    def __init__(self, contract: Contract, reporter: Reporter) -> None:
+        self.cells: list[dict[str, Any]] = []
+        self.current: str | None = None
+        self._titles = _section_titles(contract)
+        self._reporter = reporter
 
-    def __post_init__(self) -> None:
-        self._titles = _section_titles(self.contract)
-
-    def cell_started(self, index: int, cell: Any) -> None:
+    def __call__(self, cell: dict[str, Any], seconds: float | None) -> None:
+        """Note that a cell starts (no seconds yet) or has ended."""
         self.current = cell.get("id")
-        self.reporter.cell(len(self.cells) + 1, self._titles.get(self.current, ""), None)
-
-    def cell_done(self, index: int, cell: Any, seconds: float) -> None:
-        self.cells.append({"id": cell.get("id"), "seconds": round(seconds, 3)})
-        self.reporter.cell(len(self.cells), self._titles.get(cell.get("id"), ""), seconds)
+        if seconds is not None:
+            self.cells.append({"id": self.current, "seconds": round(seconds, 3)})
+        number = len(self.cells) + (seconds is None)
+        self._reporter.cell(number, self._titles.get(self.current, ""), seconds)
 
 
 def _section_titles(contract: Contract) -> dict[str, str]:
@@ -332,16 +290,13 @@ def _section_titles(contract: Contract) -> dict[str, str]:
 
 def _error(error: Exception, watch: _Watch, secrets: Secrets) -> dict[str, Any]:
     """What went wrong, where, and the end of the traceback, with colours and secrets taken out."""
+    message = getattr(error, "evalue", None) or str(error)
     lines = "\n".join(getattr(error, "traceback", None) or [str(error)])
     lines = _ANSI.sub("", secrets.redact(lines)).strip().splitlines()
     return {
         "cell": watch.current,
         "number": len(watch.cells),
         "name": getattr(error, "ename", type(error).__name__),
-        "message": secrets.redact(_first_line(getattr(error, "evalue", None) or str(error))),
+        "message": secrets.redact(message.strip().partition("\n")[0].strip()),
         "traceback": lines[-_ERROR_LINES:],
     }
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -7,9 +7,8 @@ say which definition, package, cell, parameter or data set has changed.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import RequestError, RunError, sentences_of
@@ -36,7 +35,7 @@ class State:
 
     def as_json(self) -> dict[str, Any]:
         """The state as `workbench status --json` prints it."""
-        return {"chapter": self.chapter, "state": self.state, "run": self.run, "reasons": list(self.reasons)}
+        return asdict(self)
 
 
 def state_of(project: Project, chapter: str, request: dict[str, Any], reporter: Reporter | None = None) -> State:
@@ -80,10 +79,9 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     if "definitions" not in then:
         yield "its record is of an earlier form, which does not say what its code was"
         then, now = ({"parameters": parts.get("parameters")} for parts in (then, now))
-    yield from _cells(then.get("code"), now.get("code"))
-    yield from _definitions(then.get("definitions", {}), now.get("definitions", {}))
-    same = then.get("code") == now.get("code") and _content(then, "definitions") == _content(now, "definitions")
-    if same and then.get("links") != now.get("links"):
+    code = [*_cells(then.get("code"), now.get("code")), *_definitions(then, now)]
+    yield from code
+    if not code and then.get("links") != now.get("links"):
         yield "a name in its code stands for another definition"
     for name, old, new in _different(*(_content(parts, "package_data") for parts in (then, now))):
         yield f"`{name}` {_verb(old, new)}"
@@ -95,8 +93,7 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             if name not in parameters:
                 yield f"{what}: {name} {_verb(old, new)}"
     for name, old, new in _different(then.get("versions"), now.get("versions")):
-        name = "Python" if name == "python" else name
-        yield f"{name} {_version(old)} → {_version(new)}"
+        yield f"{'Python' if name == 'python' else name} {_value(old)} → {_value(new)}"
     for part in sorted((then.keys() | now.keys()) - _KNOWN):
         if then.get(part) != now.get(part):
             yield f"{part} changed"
@@ -154,21 +151,16 @@ def _content(parts: dict[str, Any], part: str) -> dict[str, list[str]]:
     return {name: sorted(digests) for name, digests in content.items()}
 
 
-def _definitions(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    """What differs between the definitions of then and now, in the order of now's; one that has moved is the same."""
-    old, new = (Counter((place.partition(":")[2], digest) for place, digest in each.items()) for each in (then, now))
-    gone, come = old - new, new - old
-    for place, digest in now.items():
-        name = place.partition(":")[2]
-        if (name, digest) in come:
-            come -= Counter([(name, digest)])
-            earlier = next((known for known in gone if known[0] == name), None)
-            gone -= Counter([earlier])
-            yield f"{_named(place)} {'is used now' if earlier is None else 'changed'}"
-    for place, digest in then.items():
-        left = (place.partition(":")[2], digest)
-        if left in gone:
-            gone -= Counter([left])
+def _definitions(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """What differs between the definitions of then and now, in their order; one that has moved is the same."""
+    old, new = _content(then, "definitions"), _content(now, "definitions")
+    for place, digest in now.get("definitions", {}).items():
+        before, after = (content.get(place.partition(":")[2], []) for content in (old, new))
+        if digest not in before:
+            yield f"{_named(place)} {'is used now' if len(after) > len(before) else 'changed'}"
+    for place, digest in then.get("definitions", {}).items():
+        before, after = (content.get(place.partition(":")[2], []) for content in (old, new))
+        if digest not in after and len(before) > len(after):
             yield f"{_named(place)} is not used any more"
 
 
@@ -194,7 +186,3 @@ def _verb(old: Any, new: Any) -> str:
 
 def _value(value: Any) -> str:
     return "none" if value is _MISSING else shown(value)
-
-
-def _version(version: Any) -> str:
-    return "none" if version is _MISSING else version

@@ -31,10 +31,9 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown, visible
-from workbench.runs.record import EXECUTED_NOTEBOOK, Record, Unreadable, read_record
+from workbench.runs.record import FORMAT, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
-FORMAT = 1
 PATIENCE = 0.5
 """Seconds to wait for a lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
@@ -90,19 +89,13 @@ def new_run_folder(runs: Path, chapter: str, key: str, now: datetime) -> Path:
         RequestError: where the runs folder cannot be written.
     """
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{key[:8]}"
-    for suffix in ("", *(f"-{count}" for count in range(2, 1000))):
-        folder = runs / chapter / f"{name}{suffix}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if not folder.is_dir():
-                raise RequestError(
-                    f"the runs folder {runs} cannot be written: {folder.parent} is not a folder"
-                ) from None
-        except OSError as error:
-            raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
-    raise RequestError(f"{runs / chapter} holds a thousand runs of this second")
+    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+    folder = next(runs / chapter / each for each in names if not os.path.lexists(runs / chapter / each))
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
+    return folder
 
 
 def lock_of(folder: Path) -> filelock.FileLock:
@@ -113,6 +106,8 @@ def lock_of(folder: Path) -> filelock.FileLock:
 def is_locked(folder: Path) -> bool:
     """Whether a process holds a run's lock. Looking shares it for a moment, so that others who look see the same."""
     try:
+        if folder.is_symlink():
+            return False
         descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
@@ -137,7 +132,7 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 def all_runs(project: Project, chapter: str | None = None, *, damaged: bool = False) -> Iterator[Run]:
     """Every run with a readable record, newest first, read one by one; with `damaged` the others as well."""
-    yield from _newest_first(_folders(project.runs, chapter), damaged)
+    yield from _newest_first(_folders(project, chapter), damaged)
 
 
 def find_run(project: Project, name: str, chapter: str | None = None, *, damaged: bool = False) -> Run:
@@ -153,9 +148,9 @@ def find_run(project: Project, name: str, chapter: str | None = None, *, damaged
         if run is None:
             raise RequestError("there are no runs yet; `workbench run CHAPTER` makes one")
         return run
-    folders = _folders(project.runs, chapter, lambda known: bool(name) and known.startswith(name))
-    folders = [each for each in folders if each[0].name == name] or folders
-    runs = (_run(folder, problem, damaged or len(folders) == 1) for folder, problem in folders)
+    folders = _folders(project, chapter, lambda known: bool(name) and known.startswith(name))
+    folders = [folder for folder in folders if folder.name == name] or folders
+    runs = (_run(folder, damaged or len(folders) == 1) for folder in folders)
     fitting = list(itertools.islice(filter(None, runs), 2))
     if not fitting:
         raise RequestError(f"no run {shown(name)}; `workbench runs` lists them")
@@ -174,8 +169,8 @@ def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:
 
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
     """The folder of a run of this key that a process has under way; its record may not be written yet."""
-    for folder, problem in _folders_of_key(project, chapter, key):
-        if problem is None and is_locked(folder):
+    for folder in _folders_of_key(project, chapter, key):
+        if is_locked(folder):
             try:
                 if _record(folder).key == key:
                     return folder
@@ -201,12 +196,14 @@ def read_notebook(run: Run) -> dict[str, Any]:
     Raises:
         RequestError: where there is none, or it is not the one that the run wrote.
     """
+    import nbformat
+
     try:
         notebook = json.loads(_notebook_bytes(run))
-        EXECUTED_NOTEBOOK.validate_python(notebook)
+        nbformat.validate(notebook)
     except Unreadable as problem:
         raise RequestError(f"{run.id}: {problem}") from None
-    except (ValueError, RecursionError):  # Pydantic's are of the first kind
+    except (ValueError, RecursionError, AttributeError, nbformat.ValidationError):  # no JSON, too deep, no mapping
         raise RequestError(f"{run.id}: its {run.notebook.name} is not a notebook that can be read") from None
     return notebook
 
@@ -220,44 +217,33 @@ def notebook_facts(notebook: Path) -> dict[str, Any]:
 # Reading what may be damaged or forged
 
 
-def _folders(
-    runs: Path, chapter: str | None = None, fits: Callable[[str], bool] = lambda name: True
-) -> list[tuple[Path, str | None]]:
-    """The folders of runs whose names fit, each with what is wrong with it at first sight. Nothing in them is opened.
+def _folders(project: Project, chapter: str | None, fits: Callable[[str], bool] = lambda name: True) -> list[Path]:
+    """The folders of runs whose names fit, newest first by their names. Nothing in them is opened.
 
-    They come newest first by their names; `_newest_first` puts those of one second in order. A chapter's folder that
-    cannot be looked into is one `UNREADABLE_FOLDER`.
+    A chapter's folder that cannot be looked into is one `UNREADABLE_FOLDER`.
     """
-    chapters: list[os.DirEntry[str]] = []
-    with contextlib.suppress(OSError):
-        chapters = [entry for entry in os.scandir(runs) if chapter in (None, entry.name) and entry.name[0] != "."]
-    folders: list[tuple[Path, str | None]] = []
-    for place in chapters:
-        try:
-            seen = [
-                (entry.path, _problem_of(entry)) for entry in _entries(place) if fits(entry.name) and _is_run(entry)
-            ]
-        except Unreadable as problem:
-            seen = [(f"{place.path}/{UNREADABLE_FOLDER}", str(problem))] if fits(UNREADABLE_FOLDER) else []
-        folders += [(Path(path), problem) for path, problem in seen]
-    return sorted(folders, key=lambda each: each[0].name, reverse=True)
+    folders: list[Path] = []
+    for place in project.runs.glob("[!.]*"):
+        if chapter in (None, place.name):
+            try:
+                names = [entry.name for entry in _entries(place) if _is_run(entry)]
+            except Unreadable:
+                names = [UNREADABLE_FOLDER]
+            folders += [place / name for name in names if fits(name)]
+    return sorted(folders, key=lambda folder: folder.name, reverse=True)
 
 
-def _folders_of_key(project: Project, chapter: str, key: str) -> list[tuple[Path, str | None]]:
-    return _folders(project.runs, chapter, lambda name: name[17:25] == key[:8])
+def _folders_of_key(project: Project, chapter: str, key: str) -> list[Path]:
+    return _folders(project, chapter, lambda name: name[17:25] == key[:8])
 
 
-def _entries(place: os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What a chapter's folder holds, but for hidden names.
-
-    Raises:
-        Unreadable: where it cannot be looked into.
-    """
-    if place.is_symlink():
-        raise Unreadable(f"the chapter's folder {_LINK}")
+def _entries(place: Path) -> list[os.DirEntry[str]]:
+    """What a chapter's folder holds, but for hidden names; Unreadable where it cannot be looked into."""
     if not place.name.isprintable():
         raise Unreadable("the chapter's folder has a name that no chapter has")
     try:
+        if place.is_symlink():
+            raise Unreadable(f"the chapter's folder {_LINK}")
         return [entry for entry in os.scandir(place) if entry.name[0] != "."] if place.is_dir() else []
     except OSError as error:
         raise Unreadable(f"the chapter's folder cannot be read: {error.strerror}") from None
@@ -272,43 +258,39 @@ def _is_run(entry: os.DirEntry[str]) -> bool:
     )
 
 
-def _problem_of(entry: os.DirEntry[str]) -> str | None:
-    """What is wrong at first sight with an entry that is, or pretends to be, a run."""
-    if entry.is_symlink():
-        return f"it {_LINK}"
-    if not entry.is_dir():
-        return "it is not a folder"
-    return None if RUN_ID.fullmatch(entry.name) else "its name is not that of a run"
-
-
-def _newest_first(folders: Iterable[tuple[Path, str | None]], damaged: bool = False) -> Iterator[Run]:
-    """The runs in folders that come from `_folders`; where several started in one second, their records say the order.
+def _newest_first(folders: Iterable[Path], damaged: bool = False) -> Iterator[Run]:
+    """The runs in sorted folders; where several started in one second, their records say the order.
 
     A record of an earlier version has no fractions of the second and counts as the oldest.
     """
-    for _, of_one_second in itertools.groupby(folders, key=lambda each: each[0].name[:16]):
-        runs = filter(None, (_run(folder, problem, damaged) for folder, problem in of_one_second))
+    for _, of_one_second in itertools.groupby(folders, key=lambda folder: folder.name[:16]):
+        runs = filter(None, (_run(folder, damaged) for folder in of_one_second))
         yield from sorted(runs, key=lambda run: run.record.get("started", "").removesuffix("Z"), reverse=True)
 
 
-def _run(folder: Path, problem: str | None, damaged: bool) -> Run | None:
+def _run(folder: Path, damaged: bool) -> Run | None:
     """The run in a folder. None for one that is only just starting, and without `damaged` for a damaged one."""
-    if problem is None:
-        try:
-            return Run(folder, _record(folder).model_dump())
-        except Unreadable as error:
-            problem = str(error)
-        if not (folder / "run.json").exists() and is_locked(folder):
-            return None
-    return Run(folder, {}, problem) if damaged else None
+    try:
+        return Run(folder, _record(folder).model_dump())
+    except Unreadable as error:
+        is_starting = is_locked(folder) and not (folder / "run.json").exists()
+        return Run(folder, {}, str(error)) if damaged and not is_starting else None
 
 
 def _record(folder: Path) -> Record:
-    """The record in a run's folder.
-
-    Raises:
-        Unreadable: where it is none, or that of another run, or the notebook beside it is not this run's.
-    """
+    """The record in a run's folder; Unreadable where it, or the notebook beside it, is not this run's."""
+    if folder.name == UNREADABLE_FOLDER:
+        _entries(folder.parent)  # raises what is wrong with it
+    try:
+        kind = folder.lstat().st_mode
+    except OSError as error:
+        raise Unreadable(f"it cannot be looked into: {error.strerror}") from None
+    if stat.S_ISLNK(kind):
+        raise Unreadable(f"it {_LINK}")
+    if not stat.S_ISDIR(kind):
+        raise Unreadable("it is not a folder")
+    if not RUN_ID.fullmatch(folder.name):
+        raise Unreadable("its name is not that of a run")
     record = read_record(_bytes(folder / "run.json", LARGEST_RECORD))
     chapter, digits = folder.parent.name, folder.name[17:25]
     record.chapter = chapter if record.chapter is None else record.chapter
@@ -330,11 +312,7 @@ def _record(folder: Path) -> Record:
 
 
 def _notebook_bytes(run: Run) -> bytes:
-    """The content of a run's notebook.
-
-    Raises:
-        Unreadable: where there is none, or it is not the one that the run wrote.
-    """
+    """The content of a run's notebook; Unreadable where it is not the one that the run wrote."""
     content = _bytes(run.notebook)
     known = run.record.get("notebook")
     if known is not None and hashlib.sha256(content).hexdigest() != known["sha256"]:
@@ -343,11 +321,7 @@ def _notebook_bytes(run: Run) -> bytes:
 
 
 def _bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of an ordinary file of at most so many bytes.
-
-    Raises:
-        Unreadable: for anything else; a link is not followed, and a pipe is not waited for.
-    """
+    """The content of an ordinary file of at most so many bytes; Unreadable for links, pipes and anything else."""
     name = visible(path.name)
     try:
         facts = path.lstat()

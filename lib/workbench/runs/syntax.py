@@ -11,8 +11,8 @@ import builtins
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,17 +49,6 @@ class Target(NamedTuple):
 Bindings = dict[str, tuple[Target, ...]]
 
 
-def refresh() -> None:
-    """Read again what has changed on the disk since the last time."""
-    now = state_of_files()
-    if _STATE.get("files") != now:
-        for cached in (path_of, module_named, definition):
-            cached.cache_clear()
-        _STATE["files"] = now
-
-
-_STATE: dict[str, int] = {}
-
 # Modules
 
 
@@ -77,8 +66,8 @@ class _Module:
     path: Path | None
     is_package: bool
     bindings: Bindings
-    definitions: dict[str, tuple[ast.stmt, ...]] = field(default_factory=dict)
-    statements: tuple[ast.stmt, ...] = ()
+    definitions: dict[str, list[ast.stmt]]
+    statements: list[ast.stmt]
 
 
 @cache
@@ -97,23 +86,16 @@ def module_named(name: str) -> _Module:
     for statement in tree.body:
         if isinstance(statement, (ast.Import, ast.ImportFrom)) or _is_text(statement) or _is_for_checkers(statement):
             continue
-        names = _bound_by(statement)
+        names = [statement.name] if isinstance(statement, _NAMED_SCOPES) else sorted(_stored(statement))
         for bound in names:
             definitions.setdefault(bound, []).append(statement)
         if not names or not isinstance(statement, _DEFINING) or _does_more(statement, bindings, definitions):
             statements.append(statement)
-    fixed = {bound: tuple(found) for bound, found in definitions.items()}
-    return _Module(name, path, is_package, bindings, fixed, tuple(statements))
+    return _Module(name, path, is_package, bindings, definitions, statements)
 
 
-_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
-
-
-def _bound_by(statement: ast.stmt) -> list[str]:
-    """The names that a statement binds in the namespace that it stands in, imported ones aside."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [statement.name]
-    return sorted(_stored(statement))
+_NAMED_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_DEFINING = (*_NAMED_SCOPES, ast.Assign, ast.AnnAssign)
 
 
 def _does_more(statement: ast.stmt, bindings: Bindings, definitions: Iterable[str]) -> bool:
@@ -201,8 +183,8 @@ def settled(target: Target, seen: frozenset[Target] = frozenset()) -> tuple[Targ
     return (target._replace(name=""),)  # made at run time, or `*`: all of the module
 
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+_SCOPES = (*_NAMED_SCOPES, ast.Lambda)
+_NAMED = (*_NAMED_SCOPES, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -213,7 +195,7 @@ def _of_scope(node: ast.AST) -> Iterator[ast.AST]:
         if not isinstance(child, (*_SCOPES, *_COMPREHENSIONS)):
             yield from _of_scope(child)
         elif isinstance(child, _COMPREHENSIONS):  # `:=` binds outside of them
-            yield from (inner for inner in ast.walk(child) if isinstance(inner, ast.NamedExpr))
+            yield from (inner.target for inner in ast.walk(child) if isinstance(inner, ast.NamedExpr))
 
 
 def _stored(node: ast.AST) -> set[str]:
@@ -223,8 +205,6 @@ def _stored(node: ast.AST) -> set[str]:
     for inner in (node, *_of_scope(node)):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, (ast.Store, ast.Del)):
             names.add(inner.id)
-        elif isinstance(inner, ast.NamedExpr):
-            names.add(inner.target.id)
         elif isinstance(inner, _NAMED) and inner is not node and inner.name:
             names.add(inner.name)
         elif isinstance(inner, ast.MatchMapping) and inner.rest:
@@ -235,6 +215,11 @@ def _stored(node: ast.AST) -> set[str]:
 
 
 # Normalised trees
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of what JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -254,11 +239,10 @@ class Normalised:
     files: frozenset[Path]
 
 
-def _normalised(module: _Module, statements: tuple[ast.stmt, ...]) -> Normalised:
+def _normalised(module: _Module, statements: list[ast.stmt]) -> Normalised:
     writer = _Writer(module)
-    text = json.dumps(writer.write(list(statements)))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Normalised(digest, tuple(writer.references), frozenset(writer.imported), frozenset(writer.files))
+    tree = writer.write(statements)
+    return Normalised(digest(tree), tuple(writer.references), frozenset(writer.imported), frozenset(writer.files))
 
 
 @cache
@@ -385,6 +369,13 @@ class _Writer:
                 self.references.append(_whole(named, self._module.name))
 
 
+@lru_cache(maxsize=1)
+def _read_again(files: int) -> None:
+    """Forget what was read of our modules when their files were in another state."""
+    for cached in (path_of, module_named, definition):
+        cached.cache_clear()
+
+
 def _arguments(node: Any) -> set[str]:
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
@@ -393,7 +384,7 @@ def _arguments(node: Any) -> set[str]:
 
 def cells(trees: Iterable[ast.Module]) -> list[Normalised]:
     """Pieces of code that run one after another in one namespace, as those of a notebook do."""
-    refresh()
+    _read_again(state_of_files())
     trees = list(trees)
-    namespace = _Module("__main__", None, False, _bindings_in(trees, "__main__", False))
-    return [_normalised(namespace, tuple(tree.body)) for tree in trees]
+    namespace = _Module("__main__", None, False, _bindings_in(trees, "__main__", False), {}, [])
+    return [_normalised(namespace, tree.body) for tree in trees]

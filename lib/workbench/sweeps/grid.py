@@ -25,7 +25,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from workbench.core.errors import RequestError
 from workbench.parameters.contract import Contract
-from workbench.parameters.request import given_parameters, is_mapping, named_once, read_yaml
+from workbench.parameters.request import given_parameters, named_once, read_yaml
 from workbench.parameters.types import plain
 
 MOST = 100_000
@@ -186,9 +186,9 @@ def _read(files: list[Path]) -> tuple[list[Rows], dict[str, Any]]:
     lists, fixed = [], {}
     for file in files:
         content = read_yaml(file)
-        if is_mapping(content):
+        if isinstance(content, dict):
             fixed |= content
-        elif content and isinstance(content, list) and all(is_mapping(row) and row for row in content):
+        elif content and isinstance(content, list) and all(isinstance(row, dict) and row for row in content):
             lists.append(content)
         else:
             raise RequestError(f"{file}: expected a list of points, each of them lines of `name: value`")

@@ -52,7 +52,7 @@ def picture(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    content.use_figure_style()
+    content.figure_style().use_style()
     chosen = [summary for summary in means if summary.metric in metrics]
     kind = kind_of(axes, chosen)
     draw = {"line": _line, "heat map": _heat_map, "dots": _dots}[kind]

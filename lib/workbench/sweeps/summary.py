@@ -89,7 +89,7 @@ def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[
     for (place, name), metrics in groups.items():
         first, setting = metrics[0], json.loads(place)
         if len(metrics) > 1:
-            interval = content.mean_interval([metric.value for metric in metrics])
+            interval = content.intervals().mean_interval([metric.value for metric in metrics])
             means.append(Summary(setting, name, len(metrics), *interval))
         else:
             means.append(Summary(setting, name, 1, float(first.value), None, None, first.low, first.high))

@@ -126,19 +126,10 @@ class _Elsewhere(Project):
         return self.root / "runs"
 
 
-class _Quiet:
-    """A reporter that says nothing: the sweep has its own view."""
-
-    def preparing(self, *said: Any, **unit: Any) -> None:
-        """Say nothing."""
-
-    started = cell = preparing
-
-
 def _run(project: Project, request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
     from workbench.parameters.contract import read_contract
     from workbench.runs.keys import content_key, ingredients
-    from workbench.runs.runner import Limits, run_chapter
+    from workbench.runs.runner import Limits, Reporter, run_chapter
 
     project.notebooks.mkdir()
     path = project.notebooks / f"{request['chapter']}.ipynb"
@@ -148,7 +139,7 @@ def _run(project: Project, request: dict[str, Any], environment: dict[str, str])
     if content_key(here) != content_key(request["ingredients"]):
         return {"unfit": _difference(request["ingredients"], here)}
     limits = Limits(*request["limits"])
-    run, _ = run_chapter(project, contract, request["given"], _Quiet(), limits=limits, environment=environment)
+    run, _ = run_chapter(project, contract, request["given"], Reporter(), limits=limits, environment=environment)
     files, left_out = files_of(run.folder, run.notebook)
     machine = {**run.record["machine"], "threads": int(environment["OMP_NUM_THREADS"])}
     return {"record": run.record | {"machine": machine} | ({"left_out": left_out} if left_out else {}), "files": files}

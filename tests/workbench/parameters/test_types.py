@@ -263,7 +263,7 @@ def test_what_only_the_hub_can_show_is_no_mistake_of_the_request(monkeypatch):
     def fail(name):
         raise ValueError(f"{name}: the Hub cannot be reached")
 
-    monkeypatch.setattr(content, "model_fingerprint", fail)
+    monkeypatch.setattr(content.checkpoints(), "fingerprint", fail)
     monkeypatch.setattr(content, "dataset_fingerprint", fail)
     for source in (Model("org/name"), Dataset("org/name")):
         with pytest.raises(RunError, match="org/name: the Hub cannot be reached"):

@@ -145,7 +145,7 @@ def test_what_came_from_the_hub_is_public_already_and_is_not_asked_for_again(pro
     contract = load_contract(project, "toy")
     record["ingredients"] = {**ingredients(contract, {"size": 1}), "checkpoints": {"model": f"org/tiny@{'0' * 40}"}}
     (done.folder / "run.json").write_text(json.dumps(record))
-    monkeypatch.setattr(subject, "model_fingerprint", lambda name: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(subject.checkpoints(), "fingerprint", lambda name: pytest.fail("the Hub was asked"))
     kept = json.loads(record_result(project, find_run(project, "latest"), "tiny").read_text())
     assert kept["ingredients"]["checkpoints"] == {"model": f"org/tiny@{'0' * 40}"}
     recorded = read_recorded(project, "tiny")

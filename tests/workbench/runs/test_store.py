@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -154,6 +156,19 @@ def test_a_value_that_only_looks_like_its_type_is_not_of_it(project, wrong):
         damaged(project)[0].problem
         == f"its run.json has a wrong {'git.dirty' if 'git' in wrong else next(iter(wrong))}"
     )
+
+
+def test_a_folder_that_may_not_be_looked_into_is_damaged_and_stops_no_list(project, monkeypatch):
+    folder, stat = make_run(project), Path.stat
+
+    def refused(path, **options):
+        if path.is_relative_to(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [run.problem for run in damaged(project)] == ["it cannot be looked into: Permission denied"]
+    assert list(all_runs(project)) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
