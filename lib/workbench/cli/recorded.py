@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,10 @@ from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
 from workbench.core.text import roughly
 from workbench.parameters.contract import load_contract
-from workbench.recorded.result import Recorded, changed_since, misfit, points_again, read_recorded
 from workbench.runs.store import find_run
+
+if TYPE_CHECKING:
+    from workbench.recorded.result import Recorded
 
 LocalFiles = Annotated[
     list[str] | None,
@@ -82,6 +84,7 @@ def confirm(
     from workbench.core.machine import machine
     from workbench.parameters.request import named_once
     from workbench.recorded.confirm import agrees, compared, in_words, keep, to_confirm
+    from workbench.recorded.result import read_recorded
 
     project = find_project()
     recorded = read_recorded(project, name)
@@ -126,6 +129,7 @@ def recorded(
     from workbench.cli.tables import print_recorded
     from workbench.parameters.request import named_once
     from workbench.recorded.again import in_order
+    from workbench.recorded.result import read_recorded
 
     project = find_project()
     local = named_once("-p", parameter or [], "a local file is given as name=path")
@@ -187,6 +191,8 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
 
 def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     """A result as `workbench recorded --json` prints it."""
+    from workbench.recorded.result import changed_since, misfit
+
     if problem := misfit(project, recorded):
         state, reasons = "misfit", [problem]
     else:
@@ -206,6 +212,8 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
 
 
 def _build_shipped_data(project: Project, recorded: Recorded) -> None:
+    from workbench.recorded.result import points_again
+
     given = points_again(project, recorded).points[0].given
     build_shipped_data(load_contract(project, recorded.chapter), given)
 
