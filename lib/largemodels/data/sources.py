@@ -179,6 +179,8 @@ def _saved_files(path: Path) -> list[Path]:
             folders = [path]
         else:
             folders, files = [path / _name(split) for split in read_object(index, f"{index}:")["splits"]], [index]
+        if not folders:
+            raise KeyError("splits")
         for folder in folders:
             _, state = (read_object(folder / name, f"{folder / name}:") for name in _DESCRIBED)
             names = [*_DESCRIBED, *(_name(described["filename"]) for described in state["_data_files"])]

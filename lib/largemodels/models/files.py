@@ -66,16 +66,15 @@ def check_folder(name: str, folder: Path) -> None:
 
 
 def _refuse_stray_parts(name: str, folder: Path) -> None:
-    """Raise `CheckpointError` for weights in parts whose index names other files than those that lie beside it."""
+    """Raise `CheckpointError` for weights in parts whose index names other files than those beside it."""
     if (folder / "model.safetensors").exists():
         return
     parts = read_object(folder / _INDEX, f"{name}: its {_INDEX}").get("weight_map")
-    named = parts.values() if isinstance(parts, dict) else ()
-    if not named:
+    if not isinstance(parts, dict) or not parts:
         raise CheckpointError(f"{name}: its {_INDEX} names no weights")
-    for part in named:
-        if not (isinstance(part, str) and is_weights(part) and (folder / part).exists()):
-            raise CheckpointError(f"{name}: its {_INDEX} names {str(part)[:60]}, which is no part of it that is there")
+    there = [path.name for path in files_in(folder) if is_weights(path.name)]
+    if stray := [str(part)[:60] for part in parts.values() if part not in there]:
+        raise CheckpointError(f"{name}: its {_INDEX} names {few(stray)}, and these weights are not beside it")
 
 
 def refuse_unsafe(name: str, files: Iterable[str]) -> None:
@@ -112,9 +111,6 @@ def _is_known(kind: str) -> bool:
 
 def parameters_in(folder: Path, name: object = None) -> int:
     """The number of parameters in the weights of a folder, read from the headers of its files in milliseconds.
-
-    Args:
-        name: of the model, where a message is to say another than the folder's path.
 
     Raises:
         CheckpointError: for a file that is damaged or cut off, or has a header of more than 16 MiB.

@@ -9,7 +9,7 @@ import pytest
 
 from hostile import NESTED, SPECIAL, another_user, seconds, sparse
 from largemodels.base.errors import InputError
-from largemodels.data import corpora, sources, tasks
+from largemodels.data import corpora, hub, sources, tasks
 
 GOOD = "text,label\nit was good,1\nit was bad,0\n"
 datasets = pytest.importorskip("datasets")
@@ -86,6 +86,7 @@ def with_data_file(filename: object) -> str:
         ("dataset_dict.json", json.dumps({"splits": ["../elsewhere"]})),
         ("dataset_dict.json", json.dumps({"splits": ["missing"]})),
         ("dataset_dict.json", json.dumps({"splits": 7})),
+        ("dataset_dict.json", json.dumps({"splits": []})),
     ],
 )  # fmt: skip
 def test_what_save_to_disk_did_not_write_is_refused(tmp_path, file, content):
@@ -156,6 +157,19 @@ def test_a_card_that_cannot_be_read_says_nothing(tmp_path, make):
         card.write_text(f"---\n{make}\n---\n")
     with seconds():
         assert "configs" not in sources._card(card)
+
+
+@pytest.mark.parametrize("make", [*SPECIAL.values(), sparse, NESTED, "[]", "{", ""])
+def test_what_the_hub_said_before_is_asked_again_where_it_cannot_be_read(tmp_path, monkeypatch, make):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    note = hub._note("dataset", "org/name", "main")
+    note.parent.mkdir(parents=True)
+    if callable(make):
+        make(note)
+    else:
+        note.write_text(make)
+    with seconds():
+        assert hub._read_note("dataset", "org/name", "main") == {}
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "~nobody-of-this-name/a.csv", "a\0.csv", "a" * 300 + ".csv"])
