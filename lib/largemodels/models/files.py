@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from largemodels.base.errors import InputError, few, raised_as
+from largemodels.base.errors import InputError, few
 from largemodels.base.files import check_readable, read_object, reading
 
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
@@ -53,9 +53,9 @@ def check_folder(name: str, folder: Path) -> None:
     The configuration, the index and the headers of the weights are read, each within bounds.
 
     Raises:
-        CheckpointError: for the first file that is missing, damaged, no ordinary file, too large, or outside.
+        InputError: for the first file that is missing, damaged, no ordinary file, too large, or outside.
     """
-    with raised_as(CheckpointError), reading(f"{name}:"):
+    with reading(f"{name}:"):
         refuse_unsafe(name, [path.name for path in folder.iterdir()])
         for path in files_in(folder):
             most = None if path.suffix == ".safetensors" else _LARGEST_BESIDE
@@ -73,7 +73,7 @@ def _refuse_stray_parts(name: str, folder: Path) -> None:
     if not isinstance(parts, dict) or not parts:
         raise CheckpointError(f"{name}: its {_INDEX} names no weights")
     there = [path.name for path in files_in(folder) if is_weights(path.name)]
-    if stray := [str(part)[:60] for part in parts.values() if part not in there]:
+    if stray := [repr(part)[:60] for part in parts.values() if part not in there]:
         raise CheckpointError(f"{name}: its {_INDEX} names {few(stray)}, and these weights are not beside it")
 
 
@@ -90,7 +90,7 @@ def refuse_unsafe(name: str, files: Iterable[str]) -> None:
 
 
 def refuse_programs(name: str, folder: Path) -> None:
-    """Raise `CheckpointError` for a model that Transformers does not know and that brings a program instead."""
+    """Raise `InputError` for a model that Transformers does not know and that brings a program instead."""
     config = read_object(folder / "config.json", f"{name}: its config.json")
     if config.get("auto_map") and not _is_known(str(config.get("model_type"))):
         raise CheckpointError(
