@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_table, table_digest
 from largemodels.base.errors import InputError, raised_as
+from largemodels.base.files import is_here
 from largemodels.data import sources
 from largemodels.data.deduplication import keep_first
 from largemodels.data.pydocs import docstrings, prose, sections
@@ -129,12 +130,12 @@ def fingerprint(source: str | os.PathLike[str] = "pydocs") -> str:
     """
     if source in SHIPPED:
         return kept_digest(_cache_file(source, str(source))) or table_digest(sentences(source))
-    if sources.hub_id(source) is None and not Path(source).expanduser().exists():
-        raise CorpusError(
-            f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or tables, "
-            "or a Hub id (organisation/name)"
-        )
     with raised_as(CorpusError):
+        if sources.hub_id(source) is None and not is_here(source):
+            raise CorpusError(
+                f"{source}: no such corpus; give a shipped one ({', '.join(SHIPPED)}), a file or folder of text or "
+                "tables, or a Hub id (organisation/name)"
+            )
         return sources.fingerprint(source)
 
 

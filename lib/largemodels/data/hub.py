@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from largemodels.base.cache import Progress, cache_folder
 from largemodels.base.errors import InputError
-from largemodels.base.files import replacing
+from largemodels.base.files import read_object, replacing
 
 Kind = Literal["model", "dataset"]
 NOUNS = {"model": "model", "dataset": "data set"}
@@ -222,10 +222,10 @@ def _note(kind: Kind, repository: str, revision: str) -> Path:
 def _read_note(kind: Kind, repository: str, revision: str) -> dict[str, Any]:
     """The description that was kept of a revision; empty where there is none or it is damaged."""
     try:
-        content = json.loads(_note(kind, repository, revision).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_object(_note(kind, repository, revision), "the note")
+    except InputError:
         return {}
-    return content if isinstance(content, dict) and content.keys() == {"commit", "sizes", "digests"} else {}
+    return content if content.keys() == {"commit", "sizes", "digests"} else {}
 
 
 def _write(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError
+from largemodels.base.files import check_readable, is_here, read_object, reading, sha256
 from largemodels.data import hub
 from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, label_names, read_table
 
@@ -35,6 +36,7 @@ _SPLITS = {
 _CARD = "README.md"
 _BESIDE_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
+_DESCRIBED = ("dataset_info.json", "state.json")  # what describes each split of it
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     parsed = hub.parse(text)
     if parsed is None or not ("/" in parsed.repository or parsed.config):
         return None
-    if parsed.repository.lower().endswith(SUFFIXES) or Path(text).expanduser().exists():
+    if parsed.repository.lower().endswith(SUFFIXES) or is_here(text):
         return None
     return parsed
 
@@ -71,9 +73,9 @@ def fingerprint(name: str | os.PathLike[str]) -> str:
     if repository := hub_id(name):
         return str(repository.at(hub.commit_of("dataset", repository)))
     path, digest = Path(name).expanduser(), hashlib.sha256()
-    saved = sorted(file for file in path.rglob("*") if file.suffix in (".arrow", ".json")) if _is_saved(path) else []
-    for file in saved or local_files(name):
-        digest.update(f"{file.relative_to(path) if saved else file.name}\0{_sha256(file)}\n".encode())
+    for file in local_files(name):
+        label = file.relative_to(path) if file != path else file.name
+        digest.update(f"{label}\0{sha256(file, f'{file}:')}\n".encode())
     return digest.hexdigest()
 
 
@@ -93,10 +95,9 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
         stem = repository.repository.rpartition("/")[2]
         files, names = _downloaded(repository, progress)
         return [Part(stem, split, read_table(path), {**names, **label_names(path)}) for path, split in files]
-    path = Path(name).expanduser()
+    files, path = local_files(name), Path(name).expanduser()
     if _is_saved(path):
         return _saved_parts(path)
-    files = local_files(name)
     alone = len(files) == 1  # "train.csv" for itself is everything there is
     return [
         Part(file.stem, None if alone else split_in(file.stem), read_table(file), label_names(file)) for file in files
@@ -130,18 +131,34 @@ def split_in(path: str) -> str | None:
 
 
 def local_files(name: str | os.PathLike[str]) -> list[Path]:
-    """The files that a local name stands for: itself, or the files of one kind directly in a folder."""
+    """The files that a local name stands for: itself, those of one kind directly in a folder, or of `save_to_disk`.
+
+    Raises:
+        InputError: for files of no known kind, or one that is no file or may not be read.
+    """
     path = Path(name).expanduser()
-    if not path.is_dir():
-        if path.suffix.lower() not in SUFFIXES:
+    with reading(f"{name}:"):
+        if _is_saved(path):
+            files = _saved_files(path)
+        elif path.is_dir():
+            files = _data_files(path)
+        elif path.suffix.lower() in SUFFIXES:
+            files = [path]
+        else:
             raise InputError(f"{name}: not a file of a known kind ({FORMS})")
-        return [path]
+    for file in files:
+        check_readable(file, f"{file}:")
+    return files
+
+
+def _data_files(path: Path) -> list[Path]:
+    """The files of one kind directly in a folder."""
     files = [file for file in sorted(path.iterdir()) if _is_data(file.name)]
     kinds = sorted({file.suffix.lower() for file in files})
     if not files:
-        raise InputError(f"{name}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
+        raise InputError(f"{path}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
     if len(kinds) > 1:
-        raise InputError(f"{name}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
+        raise InputError(f"{path}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
     return files
 
 
@@ -150,16 +167,34 @@ def _is_data(file: str) -> bool:
     return file.lower().endswith(SUFFIXES) and not beside
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def _is_saved(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _SAVED)
+
+
+def _saved_files(path: Path) -> list[Path]:
+    """The files that `load_from_disk` reads from a folder of `save_to_disk`, sorted; none of them is outside of it."""
+    index, files = path / "dataset_dict.json", []
+    try:
+        if all((path / name).is_file() for name in _DESCRIBED):
+            folders = [path]
+        else:
+            folders, files = [path / _name(split) for split in read_object(index, f"{index}:")["splits"]], [index]
+        if not folders:
+            raise KeyError("splits")
+        for folder in folders:
+            _, state = (read_object(folder / name, f"{folder / name}:") for name in _DESCRIBED)
+            names = [*_DESCRIBED, *(_name(described["filename"]) for described in state["_data_files"])]
+            files += [folder / name for name in names]
+    except (KeyError, TypeError):
+        raise InputError(f"{path}: cannot be read (not as save_to_disk writes it)") from None
+    return sorted(files)
+
+
+def _name(name: Any) -> str:
+    """The name of a file or folder; a TypeError where it is none, or leads into another folder."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise TypeError(f"{name!r} is no name of a file")
+    return name
 
 
 def _saved_parts(path: Path) -> list[Part]:
@@ -168,7 +203,7 @@ def _saved_parts(path: Path) -> list[Part]:
 
     try:
         loaded = datasets.load_from_disk(str(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # a damaged file fails in whatever part of the reader comes to it first
         raise InputError(f"{path}: cannot be read as a folder of save_to_disk ({type(error).__name__})") from None
     splits = loaded if isinstance(loaded, dict) else {"": loaded}
     return [
@@ -202,12 +237,24 @@ def _downloaded(
 def _card(path: Path) -> dict[str, Any]:
     """The metadata that a data set's README opens with; nothing where there are none, or none that can be read."""
     import yaml
-    from huggingface_hub import metadata_load
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    class Loader(yaml.SafeLoader):
+        aliases = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.aliases += self.check_event(yaml.AliasEvent)
+            if self.aliases > 32:  # of aliases of aliases, ninety stand for a billion values
+                raise yaml.YAMLError("too many aliases")
+            return super().compose_node(parent, index)
 
     try:
-        return metadata_load(path) or {}
-    except (yaml.YAMLError, ValueError):
+        check_readable(path, f"{path}:", 4 * 2**20)
+        block = REGEX_YAML_BLOCK.search(path.read_text(encoding="utf-8-sig"))
+        metadata = yaml.load(block[2], Loader) if block else None
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _chosen_files(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largemodels.base.errors import InputError
+from largemodels.base.files import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,20 +53,20 @@ def label_names(path: Path) -> dict[str, tuple[str, ...]]:
 
     if path.suffix.lower() != ".parquet":
         return {}
-    described = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
-    features = described.get("info", {}).get("features") or {}
-    return {
-        column: tuple(feature["names"])
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
-    }
+    with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError):  # written by something else
+        described = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        features = described.get("info", {}).get("features") or {}
+        return {
+            column: tuple(feature["names"])
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    return {}
 
 
 def _text(path: Path) -> str:
-    try:
+    with reading(f"{path}:"):
         content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: a binary file and not text, whatever its name says")
     try:
@@ -99,12 +100,12 @@ def _json(path: Path, text: str) -> pd.DataFrame:
 
     rows: list[Any] = []
     if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             rows = json.loads(text)
     for number, line in enumerate([] if rows else text.splitlines(), start=1):
         try:
             rows += [json.loads(line)] if line.strip() else []
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f"{path}: line {number} is not JSON; expected an object on each line") from None
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}: expected a JSON object on each line, such as {{'text': …, 'label': …}}")

@@ -13,11 +13,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError, raised_as
+from largemodels.base.files import is_here
 from largemodels.data import corpora, sources, splits
 from largemodels.data.splits import SPLITS, Overlap
 
@@ -126,12 +126,12 @@ def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
         return hashlib.sha256(f"{name} {corpora.fingerprint()}".encode()).hexdigest()
     if name in corpora.SHIPPED:
         raise TaskError(f"{name} is a corpus without labels; the task made of it is {SHIPPED[0]}")
-    if sources.hub_id(name) is None and not Path(name).expanduser().exists():
-        raise TaskError(
-            f"{name}: no such task; give a shipped one ({', '.join(SHIPPED)}), a file or folder of labelled texts, or "
-            "a Hub id (organisation/name)"
-        )
     with raised_as(TaskError):
+        if sources.hub_id(name) is None and not is_here(name):
+            raise TaskError(
+                f"{name}: no such task; give a shipped one ({', '.join(SHIPPED)}), a file or folder of labelled texts, "
+                "or a Hub id (organisation/name)"
+            )
         return sources.fingerprint(name)
 
 

@@ -14,8 +14,17 @@ from pathlib import Path
 
 from largemodels.base.cache import Progress
 from largemodels.base.errors import raised_as
+from largemodels.base.files import is_here, sha256
 from largemodels.data import hub
-from largemodels.models.files import CheckpointError, files_in, is_loaded, is_weights, refuse_programs, refuse_unsafe
+from largemodels.models.files import (
+    CheckpointError,
+    check_folder,
+    files_in,
+    is_loaded,
+    is_weights,
+    refuse_programs,
+    refuse_unsafe,
+)
 from largemodels.models.memory import free_memory
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
@@ -44,12 +53,13 @@ def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     """
     text = str(name)
     parts = hub.parse(text)
-    if parts is None or parts.config or text in shipped() or Path(text).expanduser().exists():
+    if parts is None or parts.config or text in shipped() or is_here(text):
         return None
     bare = "/" not in parts.repository
     return None if bare and difflib.get_close_matches(parts.repository, shipped(), n=1, cutoff=0.75) else parts
 
 
+@raised_as(CheckpointError)
 def check_name(name: str | os.PathLike[str]) -> None:
     """Refuse what cannot be a model, by what the name and this machine's disk show, in milliseconds.
 
@@ -57,13 +67,13 @@ def check_name(name: str | os.PathLike[str]) -> None:
         CheckpointError: for what is neither shipped, nor a folder with a model's files, nor of the form of a Hub id.
     """
     text = str(name)
-    path = Path(text).expanduser()
     if text in shipped() or hub_id(text):
         return
-    if text.strip() and path.is_dir():
-        refuse_unsafe(text, [file.name for file in path.iterdir()])
+    here = bool(text.strip()) and is_here(text)
+    if here and (folder := _local_folder(text)).is_dir():
+        check_folder(text, folder)
         return
-    if text.strip() and path.exists():
+    if here:
         raise CheckpointError(f"{text} is a file, and a model is a folder with config.json and model.safetensors")
     near = difflib.get_close_matches(text, shipped(), n=1)
     hint = f"; did you mean {near[0]}?" if near and "/" not in text else ""
@@ -74,6 +84,7 @@ def check_name(name: str | os.PathLike[str]) -> None:
     )
 
 
+@raised_as(CheckpointError)
 def fingerprint(name: str | os.PathLike[str]) -> str:
     """A text that changes when the model does.
 
@@ -84,18 +95,14 @@ def fingerprint(name: str | os.PathLike[str]) -> str:
     """
     check_name(name)
     if on_hub := hub_id(name):
-        with raised_as(CheckpointError):
-            return str(on_hub.at(hub.commit_of("model", on_hub)))
+        return str(on_hub.at(hub.commit_of("model", on_hub)))
     digest = hashlib.sha256()
-    try:
-        for path in files_in(_local_folder(name)):
-            with path.open("rb") as file:
-                digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    except OSError as error:
-        raise CheckpointError(f"{name}: cannot be read ({error.strerror})") from None
+    for path in files_in(_local_folder(name)):
+        digest.update(f"{path.name}\0{sha256(path, f'{name}: its {path.name}')}\n".encode())
     return digest.hexdigest()
 
 
+@raised_as(CheckpointError)
 def resolve(name: str | os.PathLike[str], *, progress: Progress | None = None) -> Checkpoint:
     """The local folder of a model, which is downloaded if it is on the Hub.
 
@@ -105,11 +112,8 @@ def resolve(name: str | os.PathLike[str], *, progress: Progress | None = None) -
     """
     check_name(name)
     if on_hub := hub_id(name):
-        with raised_as(CheckpointError):
-            return _downloaded(str(name), on_hub, progress)
-    folder = _local_folder(name)
-    refuse_programs(str(name), folder)
-    return Checkpoint(str(name), folder)
+        return _downloaded(str(name), on_hub, progress)
+    return Checkpoint(str(name), _local_folder(name))
 
 
 def refuse_too_large(name: object, needed: int, *, training: bool) -> None:
@@ -143,4 +147,5 @@ def _downloaded(name: str, on_hub: hub.HubId, progress: Progress | None) -> Chec
     weights = [file for file in wanted if is_weights(file)]
     refuse_too_large(name, sum(listing[file] for file in weights), training=False)
     hub.download("model", pinned, [*beside, *weights], progress)
+    check_folder(name, folder)
     return Checkpoint(name, folder, on_hub.unpinned, commit)

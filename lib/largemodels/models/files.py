@@ -1,12 +1,11 @@
 """The files of a model's folder: those that are loaded, those that are refused, and the sizes in their headers.
 
-`largemodels.models.checkpoints` finds the folder. Nothing here imports PyTorch, but for the check of a model that
-brings a program.
+`largemodels.models.checkpoints` finds the folder. Nothing here imports PyTorch.
 """
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import math
 import re
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from largemodels.base.errors import InputError, few
+from largemodels.base.files import check_readable, read_object, reading
 
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _PICKLES = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|pkl)")
@@ -23,6 +23,9 @@ _BESIDE = re.compile(
     r"|adapter_config\.json|adapter_model\.safetensors"
     r"|merges\.txt|spiece\.model|sentencepiece.*\.model|.*\.jinja|model\.safetensors\.index\.json"
 )
+_INDEX = "model.safetensors.index.json"
+_LARGEST_BESIDE = 256 * 2**20  # bytes of a vocabulary or tokenizer, which are read whole
+_LARGEST_HEADER = 16 * 2**20  # bytes; a hundred and fifty thousand tensors
 
 
 class CheckpointError(InputError):
@@ -41,7 +44,37 @@ def is_loaded(name: str) -> bool:
 
 def files_in(folder: Path) -> list[Path]:
     """The files of a model's folder that are loaded, sorted."""
-    return [path for path in sorted(folder.iterdir()) if is_loaded(path.name) and path.is_file()]
+    return [path for path in sorted(folder.iterdir()) if is_loaded(path.name)]
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """Refuse a folder that holds no model, or one that could not be loaded, or not safely, in milliseconds.
+
+    The configuration, the index and the headers of the weights are read, each within bounds.
+
+    Raises:
+        InputError: for the first file that is missing, damaged, no ordinary file, too large, or outside.
+    """
+    with reading(f"{name}:"):
+        refuse_unsafe(name, [path.name for path in folder.iterdir()])
+        for path in files_in(folder):
+            most = None if path.suffix == ".safetensors" else _LARGEST_BESIDE
+            check_readable(path, f"{name}: its {path.name}", most)
+        refuse_programs(name, folder)
+        _refuse_stray_parts(name, folder)
+        parameters_in(folder, name)
+
+
+def _refuse_stray_parts(name: str, folder: Path) -> None:
+    """Raise `CheckpointError` for weights in parts whose index names other files than those beside it."""
+    if (folder / "model.safetensors").exists():
+        return
+    parts = read_object(folder / _INDEX, f"{name}: its {_INDEX}").get("weight_map")
+    if not isinstance(parts, dict) or not parts:
+        raise CheckpointError(f"{name}: its {_INDEX} names no weights")
+    there = [path.name for path in files_in(folder) if is_weights(path.name)]
+    if stray := [repr(part)[:60] for part in parts.values() if part not in there]:
+        raise CheckpointError(f"{name}: its {_INDEX} names {few(stray)}, and these weights are not beside it")
 
 
 def refuse_unsafe(name: str, files: Iterable[str]) -> None:
@@ -57,34 +90,40 @@ def refuse_unsafe(name: str, files: Iterable[str]) -> None:
 
 
 def refuse_programs(name: str, folder: Path) -> None:
-    """Raise `CheckpointError` for a model that Transformers does not know and that brings a program instead."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind, brings_program = config.get("model_type"), bool(config.get("auto_map"))
-    except (OSError, ValueError, AttributeError):
-        raise CheckpointError(f"{name}: its config.json cannot be read") from None
-    if not brings_program:
-        return
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # imports torch
-
-    if kind not in CONFIG_MAPPING_NAMES:
+    """Raise `InputError` for a model that Transformers does not know and that brings a program instead."""
+    config = read_object(folder / "config.json", f"{name}: its config.json")
+    if config.get("auto_map") and not _is_known(str(config.get("model_type"))):
         raise CheckpointError(
             f"{name}: needs a program that comes with it (remote code), which is never run; choose another model"
         )
 
 
-def parameters_in(folder: Path) -> int:
+def _is_known(kind: str) -> bool:
+    """Whether the installed Transformers has this type of model, as the text of its tables says.
+
+    To import them would import PyTorch.
+    """
+    package = importlib.util.find_spec("transformers")
+    tables = Path(package.submodule_search_locations[0], "models", "auto").glob("*.py")
+    entry = re.compile(rf'"{re.escape(kind)}"[,:] "\w+Config"')
+    return any(entry.search(table.read_text(encoding="utf-8")) for table in tables)
+
+
+def parameters_in(folder: Path, name: object = None) -> int:
     """The number of parameters in the weights of a folder, read from the headers of its files in milliseconds.
 
     Raises:
-        CheckpointError: for a file that is damaged or cut off.
+        CheckpointError: for a file that is damaged or cut off, or has a header of more than 16 MiB.
     """
-    return sum(_parameters(path) for path in files_in(folder) if is_weights(path.name))
+    return sum(_parameters(path, name or folder) for path in files_in(folder) if is_weights(path.name))
 
 
-def _parameters(path: Path) -> int:
+def _parameters(path: Path, name: object) -> int:
     try:
+        with path.open("rb") as opened:
+            if int.from_bytes(opened.read(8), "little") > _LARGEST_HEADER:
+                raise SafetensorError("header too large")
         with safe_open(path, framework="numpy") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+            return sum(math.prod(file.get_slice(tensor).get_shape()) for tensor in file.keys())  # noqa: SIM118
     except (OSError, SafetensorError):
-        raise CheckpointError(f"{path}: damaged or cut off; copy or download the model again") from None
+        raise CheckpointError(f"{name}: its {path.name} is damaged or cut off; copy or download it again") from None

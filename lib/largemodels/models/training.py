@@ -30,7 +30,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from largemodels.base.errors import InputError
-from largemodels.base.files import replacing
+from largemodels.base.files import read_object, replacing
 from largemodels.models.batches import LengthBatches
 from largemodels.models.losses import IGNORED
 from largemodels.models.memory import check_memory
@@ -191,7 +191,7 @@ def _checkpoint_to_resume(folder: Path, recipe: Recipe) -> str | None:
     folder.mkdir(parents=True, exist_ok=True)
     note, wanted = folder / "recipe.json", dataclasses.asdict(recipe)
     if note.is_file():
-        noted = json.loads(note.read_text())
+        noted = read_object(note, f"{note}:")
         for name, value in wanted.items():
             if noted.get(name) != value:
                 raise InputError(

@@ -68,6 +68,10 @@ def test_a_folder_with_another_recipe_is_not_continued(tmp_path):
     pretrain(encoder(), tokenizer(), text(), dataclasses.replace(RECIPE, steps=2), folder=tmp_path)
     with pytest.raises(ValueError, match=r"holds a training with steps 2, not 12; give another folder"):
         pretrain(encoder(), tokenizer(), text(), RECIPE, folder=tmp_path)
+    for damaged in ("[" * 100_000, "[]", ""):
+        (tmp_path / "recipe.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"recipe.json: cannot be read \(it holds no JSON object\)$"):
+            pretrain(encoder(), tokenizer(), text(), RECIPE, folder=tmp_path)
 
 
 def test_a_seed_decides_the_training_and_another_changes_it():

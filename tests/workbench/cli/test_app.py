@@ -11,6 +11,7 @@ import nbformat
 import pytest
 import typer.main
 
+from hostile import NESTED, SPECIAL, seconds, sparse
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
@@ -83,6 +84,47 @@ def test_a_bad_request_is_one_sentence_and_exit_code_2(project, command, request
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
     assert files_below(project.root) == before
+
+
+CONFIGURATIONS = {
+    **SPECIAL,
+    "larger than memory": sparse,
+    "nested": lambda path: path.write_text(NESTED),
+    "a list": lambda path: path.write_text("[]"),
+    "a program": lambda path: path.write_text('{"model_type": "mine", "auto_map": {"AutoModel": "mine.Mine"}}'),
+}
+
+
+@pytest.mark.parametrize("kind", CONFIGURATIONS)
+def test_what_is_no_model_is_refused_before_a_kernel_starts(project, command, kind):
+    write_chapter(
+        project.root, "model", parameters="from workbench.types import Model\n\nmodel: Model = 'org/name'", read=False
+    )
+    (project.root / "mine").mkdir()
+    (project.root / "mine" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    CONFIGURATIONS[kind](project.root / "mine" / "config.json")
+    with seconds():
+        result = command("run", "toy", "-p", "model=mine")
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert result.stderr.startswith(
+        ("workbench: model: mine its config.json", "workbench: model: mine needs a program")
+    )
+    assert not project.runs.exists()
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_no_data_is_refused_before_a_kernel_starts(project, command, kind):
+    write_chapter(
+        project.root, "data", parameters="from workbench.types import Dataset\n\ndata: Dataset = 'o/n'", read=False
+    )
+    (project.root / "data").mkdir()
+    SPECIAL[kind](project.root / "data" / "a.csv")
+    for name in ("data", "data/a.csv"):
+        with seconds():
+            result = command("run", "toy", "-p", f"data={name}")
+        assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+        assert result.stderr.startswith("workbench: ")
+    assert not list(project.runs.glob("*/*/*"))
 
 
 def test_every_mistake_gets_its_own_sentence(command):

@@ -133,10 +133,10 @@ def test_what_is_no_hub_id_must_exist(name):
 
 
 def model_folder(folder: Path) -> None:
-    """Files that are called as a model's are."""
+    """The files of a model without tensors."""
     folder.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (folder / name).write_text("{}")
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # the header and its length before it
 
 
 def test_a_model_is_shipped_or_a_folder_or_of_the_hub(tmp_path, monkeypatch):
