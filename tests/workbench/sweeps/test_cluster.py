@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,54 +32,6 @@ from workbench.sweeps import cluster as sweep_cluster
 from workbench.sweeps import worker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
-
-
-class Cluster:
-    """A scheduler and two workers on this machine, each in a process and a folder of its own."""
-
-    def __init__(self, folder, open_processes) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        self._folder, self._open = folder, open_processes
-        self.scheduler = self._start("scheduler", "--port", self.address.rpartition(":")[2], "--no-dashboard")
-        self.workers = [self.add_worker(f"worker-{number}") for number in range(2)]
-        self.wait_for_workers("worker-0", "worker-1")
-
-    def add_worker(self, name: str, *, nanny: bool = False, **environment: str) -> subprocess.Popen:
-        (self._folder / f"{name}-scratch").mkdir(parents=True)
-        scratch = ["--local-directory", str(self._folder / f"{name}-scratch"), "--dashboard-address", "127.0.0.1:0"]
-        options = ["--nanny" if nanny else "--no-nanny", "--nthreads", "2", "--no-dashboard", "--name", name, *scratch]
-        return self._start("worker", self.address, *options, name=name, **environment)
-
-    def wait_for_workers(self, *names: str) -> None:
-        """Wait until the scheduler knows these workers."""
-        wait_until(lambda: all("Registered to" in (self._folder / name / "log").read_text() for name in names))
-
-    def _start(self, kind: str, *options: str, name: str = "scheduler", **environment: str) -> subprocess.Popen:
-        folder = self._folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("WORKBENCH")}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + kind, *options, "--host", "127.0.0.1"],
-            cwd=folder,
-            env={**kept, "WORKBENCH_RUNS": "/nowhere", "WORKBENCH_ROOT": "/nowhere", **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "log").open("w"),
-        )
-        self._open.callback(self._end, process)
-        return process
-
-    @staticmethod
-    def _end(process: subprocess.Popen) -> None:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def cluster(tmp_path_factory):
-    with contextlib.ExitStack() as open_processes:
-        yield Cluster(tmp_path_factory.mktemp("cluster"), open_processes)
 
 
 def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
