@@ -148,7 +148,7 @@ class Cluster:
         except (CancelledError, OSError) as error:
             if isinstance(error, OSError) and self.is_connected():
                 return RunError(Secrets().redact(f"a worker failed: {error}"))
-            return RunError("the connection to the scheduler was lost; the same line does the rest")
+            return RunError(f"the connection to {self.name} was lost; the same line does the rest")
         except Exception as error:
             return RunError(Secrets().redact(f"the workers cannot run a point: {type(error).__name__}: {error}"))
 

@@ -114,7 +114,9 @@ def test_the_only_worker_that_is_killed_under_its_nanny_is_waited_for(project, s
 
 
 def test_a_worker_that_stands_still_is_said_and_its_point_goes_to_another_one(project, cluster, monkeypatch):
-    monkeypatch.setattr(execute, "_GONE", execute._SILENT + 2)
+    assert execute._SILENT < 15
+    monkeypatch.setattr(execute, "_SILENT", 3)
+    monkeypatch.setattr(execute, "_GONE", 6)
     write_traced_chapter(project, hanging(project, 1))
     sweep = SweepInSight(project, "1:5", cluster.address)
     wait_until(lambda: statuses(project).count("completed") == 3)
