@@ -26,10 +26,12 @@ from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
 _SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1GB", "distributed.worker.profile.enabled": False}
-_WITHIN_THIS_PROCESS = {"distributed.comm.require-encryption": False, "distributed.comm.tls.ca-file": None}
+_TLS = "distributed.comm.tls"
+_WITHIN_THIS_PROCESS = {"distributed.comm.require-encryption": False, f"{_TLS}.ca-file": None}
 _USUAL_MEMORY = 2 * 2**30  # bytes that a run is taken to need where no earlier one says
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
 _PATIENCE = 5.0  # seconds that the start and the end of a sweep wait for a scheduler's answer
+_CONNECTED = 8.0  # seconds for a scheduler's first answer
 _LOOK = 0.5  # seconds between questions for the workers
 _STEP = 2.0  # of the seconds between two looks, those that count as waiting
 _LAST_RUNS = 15.0  # seconds for the kernels of runs under way to end
@@ -185,21 +187,31 @@ def _client(place: Any) -> Any:
     from distributed import Client
     from distributed.comm import CommClosedError
 
-    if isinstance(place, str):
-        _check_encryption(place)
     try:
-        return Client(place, timeout="10s", set_as_default=False)
+        if isinstance(place, str):
+            asyncio.run(_greet(place, _connection_arguments(place)))
+        return Client(place, timeout=_CONNECTED, set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or "it says nothing").splitlines()[0]
         if isinstance(error, CommClosedError):  # it begins with the two ends of the connection
-            reason = (
-                f"{reason.rpartition('>: ')[2]}; a cluster with TLS has an address with tls:// and its own certificates"
-            )
+            reason = f"{reason.rpartition('>: ')[2]}; one with TLS has an address with tls:// and its own certificates"
         raise RunError(f"no Dask scheduler answers at {place}: {reason}") from None
 
 
-def _check_encryption(address: str) -> None:
-    """Refuse what Dask's configuration of TLS does not allow; Dask would leave a client that is half made.
+async def _greet(address: str, arguments: dict[str, Any]) -> None:
+    """Connect once, since a client of Dask waits for ever where nobody answers at an open port.
+
+    Raises:
+        OSError: where the connection does not come about in time.
+    """
+    from distributed.comm import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=_CONNECTED, **arguments), _CONNECTED + 1)
+    await comm.close()
+
+
+def _connection_arguments(address: str) -> dict[str, Any]:
+    """The arguments of a connection by Dask's configuration; a client that does not fit it would be left half made.
 
     Raises:
         RunError: where certificates are missing, or a connection without encryption is not allowed.
@@ -210,17 +222,16 @@ def _check_encryption(address: str) -> None:
     try:
         arguments = Security().get_connection_args("client")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = getattr(error, "strerror", None) or error
         raise RunError(
             f"the certificates of Dask's configuration (distributed.comm.tls) cannot be used: {reason}"
         ) from None
     if parse_address(address)[0] in ("tls", "wss"):
         if arguments["ssl_context"] is None:
-            raise RunError(
-                f"{address} asks for certificates, and Dask's configuration (distributed.comm.tls) names none"
-            )
+            raise RunError(f"{address} asks for certificates, and Dask's configuration ({_TLS}) names none")
     elif arguments["require_encryption"]:
         raise RunError(f"{address} is without TLS, which Dask's configuration (distributed.comm) asks for")
+    return arguments
 
 
 @contextlib.contextmanager

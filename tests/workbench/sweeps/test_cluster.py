@@ -102,7 +102,7 @@ def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, 
 
 
 @pytest.mark.parametrize("port", ["closed", "silent"])
-def test_an_address_without_a_scheduler_is_a_sentence_within_15_seconds(project, port):
+def test_an_address_without_a_scheduler_is_a_sentence_within_15_seconds(port):
     with socket.socket() as service:
         service.bind(("127.0.0.1", 0))
         if port == "silent":

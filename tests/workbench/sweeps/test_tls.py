@@ -76,7 +76,7 @@ REFUSALS = {
     "no encryption": (
         "tcp",
         {"ca-file": None},
-        "no Dask scheduler answers at .*; a cluster with TLS has an address with",
+        "no Dask scheduler answers at .*; one with TLS has an address with",
     ),
     "another key": ("tls", {"client": "another"}, "no Dask scheduler answers at .*unknown ca"),
     "another authority": ("tls", {"ca-file": "another"}, "no Dask scheduler answers at .*certificate does not match"),
