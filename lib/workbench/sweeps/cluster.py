@@ -6,11 +6,14 @@ kernel: they start at once, talk through memory, and open no port that another u
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +21,19 @@ from typing import Any
 from workbench.core.errors import RunError
 from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.machine import machine
+from workbench.core.secrets import Secrets
 from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
 _SETTINGS = {"distributed.admin.large-graph-warning-threshold": "1GB", "distributed.worker.profile.enabled": False}
+_TLS = "distributed.comm.tls"
+_WITHIN_THIS_PROCESS = {"distributed.comm.require-encryption": False, f"{_TLS}.ca-file": None}
 _USUAL_MEMORY = 2 * 2**30  # bytes that a run is taken to need where no earlier one says
 _HEADROOM = 1.2  # over the largest peak that was seen, which was sampled
-_PATIENCE = 5.0  # seconds that the end of a sweep waits for a scheduler's answer
+_PATIENCE = 5.0  # seconds that the start and the end of a sweep wait for a scheduler's answer
+_CONNECTED = 8.0  # seconds for a scheduler's first answer
+_LOOK = 0.5  # seconds between questions for the workers
+_STEP = 2.0  # of the seconds between two looks, those that count as waiting
 _LAST_RUNS = 15.0  # seconds for the kernels of runs under way to end
 _WORTH_IT = {"torch"}  # what a chapter must import for warm kernels to be worth their server
 
@@ -62,29 +71,67 @@ def _devices(gpus: int) -> tuple[str, ...]:
 
 
 class Cluster:
-    """Workers, each of which runs one point at a time."""
+    """Workers, each of which runs one point at a time. The scheduler is asked for them, and never waited for."""
 
-    def __init__(self, client: Any, share: Share | None = None) -> None:
+    def __init__(self, client: Any, share: Share | None = None, address: str | None = None) -> None:
         self._client = client
         self._share = {"threads": share.threads, "devices": share.devices} if share else {}
-
-    def workers(self) -> list[str]:
-        """The addresses of the workers that there are now."""
-        return list(self._client.scheduler_info(n_workers=-1)["workers"]) if self.is_connected() else []
+        self.name = f"the scheduler at {address}" if address else "the scheduler"
+        self.now = 0.0
+        """Seconds in which this process did not stand still, as it does after Ctrl-Z: then it alone heard nothing."""
+        self._looked = self._asked = time.monotonic()
+        self._answer: concurrent.futures.Future[dict[str, Any]] | None = None
+        self._answered = 0.0
+        self._heard: dict[str, tuple[float, float]] = {}
 
     def is_connected(self) -> bool:
         """Whether the scheduler is there."""
         return self._client.status == "running"
 
+    def look(self) -> None:
+        """Take in what the scheduler has last said of its workers, and ask it again. The first answer is waited for."""
+        if self._answer is None:
+            self._ask()
+            concurrent.futures.wait([self._answer], _PATIENCE)
+        clock = time.monotonic()
+        self.now += min(clock - self._looked, _STEP)
+        self._looked = clock
+        if self._answer.done():
+            with contextlib.suppress(Exception):  # a lost connection shows elsewhere
+                self._take(self._answer.result()["workers"])
+            if clock - self._asked > _LOOK:
+                self._ask()
+
+    def _ask(self) -> None:
+        self._asked = time.monotonic()
+        question = self._client.scheduler.identity(n_workers=-1)
+        self._answer = asyncio.run_coroutine_threadsafe(question, self._client.loop.asyncio_loop)
+
+    def _take(self, workers: dict[str, dict[str, Any]]) -> None:
+        """Note when each worker was heard of. The scheduler's clock, which may differ, only says whether it was."""
+        self._answered = self.now
+        last_seen = {address: facts["last_seen"] for address, facts in workers.items() if facts["status"] == "running"}
+        self._heard = {
+            address: before if (before := self._heard.get(address)) and before[0] == seen else (seen, self.now)
+            for address, seen in last_seen.items()
+        }
+
+    def silence(self) -> float:
+        """The seconds since the scheduler has last answered."""
+        return self.now - self._answered
+
+    def workers(self) -> dict[str, float]:
+        """The addresses of the workers, each with the seconds that the scheduler has heard nothing of it."""
+        return {address: self._answered - since for address, (_, since) in self._heard.items()}
+
     def submit(self, request: dict[str, Any], worker: str, arrived: Callable[[Any, Any], None]) -> Any:
-        """The future of a point that a worker runs, or another one where that one is lost.
+        """The future of a point that this worker runs, and no other one.
 
         `arrived` is called with the future and its reply (see `reply`) in a thread, once that is here: a large one may
-        take minutes on a slow line, during which a lost connection shows elsewhere.
+        take minutes on a slow line, during which a lost connection shows elsewhere. A future that is released is
+        cancelled, and its kernel is ended.
         """
-        future = self._client.submit(
-            run_point, request, **self._share, workers=[worker], allow_other_workers=True, pure=False
-        )
+        future = self._client.submit(run_point, request, **self._share, workers=[worker], pure=False)
 
         def fetch() -> None:
             arrived(future, self.reply(future))
@@ -102,10 +149,10 @@ class Cluster:
             return {"killed": "every worker that it was given to was killed"}
         except (CancelledError, OSError) as error:
             if isinstance(error, OSError) and self.is_connected():
-                return RunError(f"a worker failed: {error}")
-            return RunError("the connection to the scheduler was lost; the same line does the rest")
+                return RunError(Secrets().redact(f"a worker failed: {error}"))
+            return RunError(f"the connection to {self.name} was lost; the same line does the rest")
         except Exception as error:
-            return RunError(f"the workers cannot run a point: {type(error).__name__}: {error}")
+            return RunError(Secrets().redact(f"the workers cannot run a point: {type(error).__name__}: {error}"))
 
 
 @contextlib.contextmanager
@@ -123,18 +170,68 @@ def open_cluster(address: str | None, share: Share, libraries: Iterable[str] = (
 
             opened.enter_context(warm_kernels(libraries))  # it imports while everything else starts
         import dask
-        from distributed import Client
 
         _silence_dask()
-        opened.enter_context(dask.config.set(_SETTINGS))
-        place = address or opened.enter_context(_local(share))
-        try:
-            client = Client(place, timeout="10s", set_as_default=False)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RunError(f"no Dask scheduler answers at {address}: {reason}") from None
+        opened.enter_context(dask.config.set(_SETTINGS | ({} if address else _WITHIN_THIS_PROCESS)))
+        client = _client(address or opened.enter_context(_local(share)))
         opened.callback(_quietly, client.close, timeout=_PATIENCE)  # after which no worker computes for it
-        yield Cluster(client, None if address else share)
+        yield Cluster(client, None if address else share, address)
+
+
+def _client(place: Any) -> Any:
+    """The client of a cluster, or of the scheduler at an address.
+
+    Raises:
+        RunError: where no scheduler answers, or it asks for certificates that Dask's configuration does not have.
+    """
+    from distributed import Client
+    from distributed.comm import CommClosedError
+
+    try:
+        if isinstance(place, str):
+            asyncio.run(_greet(place, _connection_arguments(place)))
+        return Client(place, timeout=_CONNECTED, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = (str(error) or "it says nothing").splitlines()[0]
+        if isinstance(error, CommClosedError):  # it begins with the two ends of the connection
+            reason = f"{reason.rpartition('>: ')[2]}; one with TLS has an address with tls:// and its own certificates"
+        raise RunError(f"no Dask scheduler answers at {place}: {reason}") from None
+
+
+async def _greet(address: str, arguments: dict[str, Any]) -> None:
+    """Connect once, since a client of Dask waits for ever where nobody answers at an open port.
+
+    Raises:
+        OSError: where the connection does not come about in time.
+    """
+    from distributed.comm import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=_CONNECTED, **arguments), _CONNECTED + 1)
+    await comm.close()
+
+
+def _connection_arguments(address: str) -> dict[str, Any]:
+    """The arguments of a connection by Dask's configuration; a client that does not fit it would be left half made.
+
+    Raises:
+        RunError: where certificates are missing, or a connection without encryption is not allowed.
+    """
+    from distributed import Security
+    from distributed.comm import parse_address
+
+    try:
+        arguments = Security().get_connection_args("client")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"the certificates of Dask's configuration (distributed.comm.tls) cannot be used: {reason}"
+        ) from None
+    if parse_address(address)[0] in ("tls", "wss"):
+        if arguments["ssl_context"] is None:
+            raise RunError(f"{address} asks for certificates, and Dask's configuration ({_TLS}) names none")
+    elif arguments["require_encryption"]:
+        raise RunError(f"{address} is without TLS, which Dask's configuration (distributed.comm) asks for")
+    return arguments
 
 
 @contextlib.contextmanager
@@ -163,8 +260,10 @@ def _local(share: Share) -> Iterator[Any]:
 def _silence_dask() -> None:
     """Keep Dask's log off the terminal: what went wrong, we say in a sentence.
 
-    Importing `distributed` sets its loggers' levels, so this comes after the import; some have one of their own.
+    Importing `distributed` sets its loggers' levels and its settings, so ours come after the import.
     """
+    import distributed  # noqa: F401
+
     for name in ("distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL)

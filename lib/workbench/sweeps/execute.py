@@ -26,6 +26,7 @@ from typing import Any
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
+from workbench.core.secrets import Secrets
 from workbench.core.text import few
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import plain
@@ -54,9 +55,13 @@ from workbench.sweeps.grid import Point
 from workbench.sweeps.interrupts import Interrupts
 from workbench.sweeps.sweep import Outcome, Sweep
 from workbench.sweeps.view import SweepView
+from workbench.sweeps.waits import Hindrance, Waits
 
 _TICK = 0.5
-_PATIENCE = 30.0  # seconds without any worker
+_UNANSWERED = 4.0  # seconds after which a scheduler does not answer
+_SILENT = 10.0  # seconds after which a worker that nothing is heard of gets no more points
+_GONE = 60.0  # seconds after which its point is given to another one; Dask itself waits for five minutes and more
+_MOST_LOSSES = 3  # workers that may be lost with one point, before it counts as what kills them
 _STOP = None, None  # arrives in place of a future and its reply where the sweep is to stop
 
 
@@ -70,6 +75,7 @@ class _Flight:
     held: Any
     since: float = 0.0
     worker: str = ""
+    losses: int = 0
 
     @property
     def label(self) -> str:
@@ -157,10 +163,13 @@ class _Sweeper:
         self._sweeps, self._cluster, self._view, self._limits = sweeps, cluster, view, limits
         self._waiting = deque((sweep, number) for sweep in sweeps for number in sweep.missing())
         self._flying: dict[Any, _Flight] = {}
+        self._grounded: deque[_Flight] = deque()  # which have lost their worker
         self._arrived: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
         self._unfit: set[str] = set()
+        self._silent: set[str] = set()
+        self._elsewhere = ""
         self._done = self._failed = 0
-        self._idle_since = time.monotonic()
+        self._waits = Waits(view.note, self._progress)
         self._notebooks = {sweep.contract.chapter: sweep.contract.path.read_bytes() for sweep in sweeps}
         self._facts = {sweep.contract.chapter: circumstances(sweep.project, sweep.contract) for sweep in sweeps}
 
@@ -168,13 +177,12 @@ class _Sweeper:
         """Run every missing point once."""
         with Interrupts(lambda: self._arrived.put(_STOP)) as interrupts:
             try:
-                while self._waiting or self._flying:
+                while self._waiting or self._flying or self._grounded:
+                    self._look_around()
                     self._send_out()
                     self._show()
-                    try:
+                    with contextlib.suppress(queue.Empty):
                         self._land(*self._arrived.get(timeout=_TICK))
-                    except queue.Empty:
-                        self._look_around()
                 self._show()
             except OSError as error:
                 why = error.strerror or error
@@ -183,31 +191,35 @@ class _Sweeper:
                 interrupts.ignore()  # a second Ctrl-C waits until what has arrived is kept
                 self._give_up()
 
-    def _rest(self) -> str:
+    def _progress(self) -> str:
         total = sum(len(sweep.points) for sweep in self._sweeps)
         done = total - sum(len(sweep.missing()) for sweep in self._sweeps)
-        return f"{done} of {total} points are done, and the same line does the rest"
+        return f"{done} of {total} points are done"
+
+    def _rest(self) -> str:
+        return f"{self._progress()}, and the same line does the rest"
 
     def _show(self) -> None:
         running = {flight.label: flight.since for flight in self._flying.values()}
-        self._view.changed(running, self._done, self._failed, len(self._waiting))
+        self._view.changed(running, self._done, self._failed, len(self._waiting) + len(self._grounded))
 
     def _fit_workers(self) -> list[str]:
-        return [worker for worker in self._cluster.workers() if worker not in self._unfit]
-
-    def _free_workers(self) -> list[str]:
-        busy = {flight.worker for flight in self._flying.values()}
-        return [worker for worker in self._fit_workers() if worker not in busy]
+        """The workers that there are, but for those that would compute something else."""
+        workers = self._cluster.workers().items()
+        return [worker for worker, silence in workers if silence < _GONE and worker not in self._unfit]
 
     def _send_out(self) -> None:
         """Give every free worker a point."""
-        for worker in self._free_workers():
-            if (flight := self._next_flight()) is None:
+        busy = {flight.worker for flight in self._flying.values()} | self._silent
+        for worker in [worker for worker in self._fit_workers() if worker not in busy]:
+            flight = self._grounded.popleft() if self._grounded else self._next_flight()
+            if flight is None:
                 return
             self._launch(flight, worker)
 
     def _next_flight(self) -> _Flight | None:
-        """The next point, with its folder and record; those that another process computes are passed over."""
+        """The next point, with its folder and record; those that another process computes are looked at again later."""
+        self._elsewhere = ""
         for _ in range(len(self._waiting)):
             sweep, number = self._waiting.popleft()
             place = sweep.project, sweep.contract.chapter, sweep.keys.keys[number]
@@ -215,8 +227,9 @@ class _Sweeper:
                 if done := completed_run(*place):
                     sweep.ledger.take(done)
                     self._done += 1
-                elif folder_under_way(*place):
-                    self._waiting.append((sweep, number))  # it is looked at again in a while
+                elif twin := folder_under_way(*place):
+                    self._waiting.append((sweep, number))
+                    self._elsewhere = self._elsewhere or f"{sweep.label(number)} is under way elsewhere ({twin.name})"
                 else:
                     return self._open(sweep, number)
         return None
@@ -254,23 +267,28 @@ class _Sweeper:
         """Take in what a worker has sent back, or the wish to stop."""
         if (future, reply) == _STOP:
             raise KeyboardInterrupt
+        if (flight := self._flying.get(future)) is None:
+            return  # it has lost its worker
         if isinstance(reply, RunError):
             raise reply
-        flight = self._flying[future]
         if "unfit" in reply:
-            worker = self._worker_instead_of(flight.worker, reply["unfit"])
-            self._launch(flight, worker)
+            self._ground(future)
+            self._leave_out(flight.worker, reply["unfit"])
         else:
             self._close(flight, reply)
-        del self._flying[future]
+            del self._flying[future]
 
-    def _worker_instead_of(self, unfit: str, why: str) -> str:
-        """Another worker for a point; the one that would compute something else gets no more."""
-        self._unfit.add(unfit)
-        if not (fit := self._fit_workers()):
+    def _ground(self, future: Any) -> None:
+        """Take a point back from its worker; the next that is free gets it."""
+        self._grounded.append(self._flying.pop(future))
+        future.release()
+
+    def _leave_out(self, worker: str, why: str) -> None:
+        """Give no more points to a worker that would compute something else."""
+        self._unfit.add(worker)
+        if not self._fit_workers():
             raise RunError(f"no worker computes what this machine would: {why}; {self._rest()}")
         self._view.note(f"a worker is left out: {why}")
-        return (self._free_workers() or fit)[0]
 
     def _close(self, flight: _Flight, reply: dict[str, Any]) -> None:
         """Write a run's files, and then its record: until that is there, the run counts as interrupted."""
@@ -287,13 +305,46 @@ class _Sweeper:
         self._view.ended(flight.label, outcome)
 
     def _look_around(self) -> None:
-        """Stop where the scheduler or every worker is gone."""
+        """Take back points of workers that are gone, and say what the sweep waits for.
+
+        Raises:
+            RunError: where the scheduler is gone, or has been without a worker for too long.
+        """
         if not self._cluster.is_connected():
-            raise RunError(f"the connection to the scheduler was lost; {self._rest()}")
-        if self._cluster.workers():
-            self._idle_since = time.monotonic()
-        elif time.monotonic() - self._idle_since > _PATIENCE:
-            raise RunError(f"the scheduler has had no worker for {_PATIENCE:.0f} seconds; {self._rest()}")
+            raise RunError(f"the connection to {self._cluster.name} was lost; {self._rest()}")
+        self._cluster.look()
+        workers = self._cluster.workers()
+        for future, flight in list(self._flying.items()):
+            if workers.get(flight.worker, _GONE) >= _GONE and not future.done():
+                self._lose(future)
+        silent = {worker for worker, silence in workers.items() if silence > _SILENT}
+        for worker in silent - self._silent:
+            self._view.note(f"nothing is heard of the worker {worker}; in a minute its point goes to another one")
+        self._silent = silent
+        self._waits.look(self._cluster.now, self._hindrance())
+
+    def _lose(self, future: Any) -> None:
+        """Take a point back from a worker that is gone, unless it has cost too many."""
+        flight = self._flying[future]
+        flight.losses += 1
+        self._ground(future)
+        if flight.losses > _MOST_LOSSES:
+            self._grounded.remove(flight)
+            self._close(flight, {"killed": "every worker that it was given to was killed"})
+        else:
+            self._view.note(f"the worker {flight.worker} is lost; {flight.label} goes to the next one that is free")
+
+    def _hindrance(self) -> Hindrance | None:
+        """What keeps the sweep from computing."""
+        scheduler = self._cluster.name
+        if self._cluster.silence() > _UNANSWERED:
+            return Hindrance(f"{scheduler} does not answer", "waiting for it", f"{scheduler} answers again")
+        if not self._fit_workers():
+            fit = " that computes what this machine would" if self._cluster.workers() else ""
+            return Hindrance(f"{scheduler} has no worker{fit}", "waiting for one", f"{scheduler} has a worker again")
+        if self._elsewhere and not self._flying and not self._grounded:
+            return Hindrance(self._elsewhere, "waiting for it", None)
+        return None
 
     def _give_up(self) -> None:
         """Take in what has arrived, and record the rest as interrupted."""
@@ -301,7 +352,7 @@ class _Sweeper:
             if (arrived := self._arrived.get()) != _STOP:
                 with contextlib.suppress(RunError, OSError):
                     self._land(*arrived)
-        for flight in self._flying.values():
+        for flight in (*self._flying.values(), *self._grounded):
             stopped = {"status": "interrupted", "ended": iso(datetime.now(UTC))}
             with contextlib.suppress(OSError):  # the record says `running`, which without a lock reads as interrupted
                 _end(flight, {**flight.run.record, **stopped})
@@ -324,7 +375,7 @@ def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:
     kept["ended"] = iso(datetime.now(UTC))
     if "record" in reply:
         return {**reply["record"], **kept}
-    sentences = [reply["killed"]] if "killed" in reply else reply["refused"]
+    sentences = Secrets().redact([reply["killed"]] if "killed" in reply else reply["refused"])
     error = {
         "cell": None,
         "number": 0,

@@ -112,7 +112,7 @@ def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -
         with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:
             return _run(_Elsewhere(Path(folder)), request, environment)
     except Refusal as refusal:
-        return {"refused": list(refusal.sentences)}
+        return {"refused": Secrets().redact(list(refusal.sentences))}
     except Exception as error:
         return {"refused": [Secrets().redact(f"{type(error).__name__}: {error}")]}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -29,59 +28,13 @@ from swept_project import (
     wait_until,
     write_traced_chapter,
 )
+from workbench.core.errors import RunError
 from workbench.runs.store import all_runs
 from workbench.sweeps import cluster as sweep_cluster
-from workbench.sweeps import worker
+from workbench.sweeps import execute, worker
+from workbench.sweeps.cluster import Share, open_cluster
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
-
-
-class Cluster:
-    """A scheduler and two workers on this machine, each in a process and a folder of its own."""
-
-    def __init__(self, folder, open_processes) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-        self._folder, self._open = folder, open_processes
-        self.scheduler = self._start("scheduler", "--port", self.address.rpartition(":")[2], "--no-dashboard")
-        self.workers = [self.add_worker(f"worker-{number}") for number in range(2)]
-        self.wait_for_workers("worker-0", "worker-1")
-
-    def add_worker(self, name: str, *, nanny: bool = False, **environment: str) -> subprocess.Popen:
-        (self._folder / f"{name}-scratch").mkdir(parents=True)
-        scratch = ["--local-directory", str(self._folder / f"{name}-scratch"), "--dashboard-address", "127.0.0.1:0"]
-        options = ["--nanny" if nanny else "--no-nanny", "--nthreads", "2", "--no-dashboard", "--name", name, *scratch]
-        return self._start("worker", self.address, *options, name=name, **environment)
-
-    def wait_for_workers(self, *names: str) -> None:
-        """Wait until the scheduler knows these workers."""
-        wait_until(lambda: all("Registered to" in (self._folder / name / "log").read_text() for name in names))
-
-    def _start(self, kind: str, *options: str, name: str = "scheduler", **environment: str) -> subprocess.Popen:
-        folder = self._folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("WORKBENCH")}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + kind, *options, "--host", "127.0.0.1"],
-            cwd=folder,
-            env={**kept, "WORKBENCH_RUNS": "/nowhere", "WORKBENCH_ROOT": "/nowhere", **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "log").open("w"),
-        )
-        self._open.callback(self._end, process)
-        return process
-
-    @staticmethod
-    def _end(process: subprocess.Popen) -> None:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def cluster(tmp_path_factory):
-    with contextlib.ExitStack() as open_processes:
-        yield Cluster(tmp_path_factory.mktemp("cluster"), open_processes)
 
 
 def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
@@ -135,7 +88,7 @@ def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, 
     code, _, err = finish(process)
     assert code == {"scheduler lost": 1, "interrupted": 130, "killed": -9}[end]
     if end == "scheduler lost":
-        assert "the connection to the scheduler was lost" in err
+        assert f"the connection to the scheduler at {cluster.address} was lost" in err
         assert "the same line does the rest" in err
     wait_until(lambda: is_gone(kernel), 5)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
@@ -148,13 +101,27 @@ def test_a_sweep_that_loses_its_cluster_or_is_stopped_leaves_no_kernel(project, 
     assert results(project)["completed"] == 4
 
 
-def test_a_scheduler_that_does_not_answer_is_a_sentence(project):
+@pytest.mark.parametrize("port", ["closed", "silent"])
+def test_an_address_without_a_scheduler_is_a_sentence_within_15_seconds(port):
+    with socket.socket() as service:
+        service.bind(("127.0.0.1", 0))
+        if port == "silent":
+            service.listen()
+        address = f"tcp://127.0.0.1:{service.getsockname()[1]}"
+        began = time.monotonic()
+        with (
+            pytest.raises(RunError, match=f"no Dask scheduler answers at {address}: "),
+            open_cluster(address, Share(1, 1)),
+        ):
+            pass
+        assert time.monotonic() - began < 15
+
+
+def test_a_sweep_without_its_scheduler_makes_no_run(project):
     write_traced_chapter(project)
-    start_time = time.monotonic()
     code, _, err = sweep(project, "-g", "size=1,2", "--scheduler", "tcp://127.0.0.1:9")
     assert (code, "no Dask scheduler answers at tcp://127.0.0.1:9" in err) == (1, True)
     assert "Traceback" not in err
-    assert time.monotonic() - start_time < 60
     assert not list(all_runs(project))
 
 
@@ -216,6 +183,42 @@ def test_a_large_reply_on_a_slow_line_is_waited_for():
 
     connected = SimpleNamespace(status="running")
     assert sweep_cluster.Cluster(connected).reply(Slow()) == {"files": {"model.safetensors": b""}}
+
+
+def test_a_worker_s_secrets_are_redacted_before_its_run_is_sent(project, scheduler):
+    secret = "a-token-that-only-the-worker-has"
+    (project.root / "secret.txt").write_text(secret)
+    read = f"said = open({str(project.root / 'secret.txt')!r}).read()\nprint(said)"
+    record = "from workbench.chapter import Chapter\nChapter({}).record('said', said)"
+    fail = "if size == 2:\n    raise ValueError(said)"
+    write_traced_chapter(project, read, record, fail)
+    scheduler.add_worker("worker", HF_TOKEN=secret)
+    code, out, err = sweep(project, "-g", "size=1,2", "--scheduler", scheduler.address)
+    assert (code, statuses(project)) == (1, ["completed", "failed"])
+    assert "ValueError: [redacted]" in err
+    assert secret not in out + err
+    assert not [path for path in project.runs.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_errors_of_workers_are_redacted_before_they_are_said_or_written(monkeypatch):
+    secret = "a-token-of-twenty-letters"
+    monkeypatch.setenv("HF_TOKEN", secret)
+
+    def refuse(*_):
+        raise RunError(f"cannot use {secret}")
+
+    monkeypatch.setattr(worker, "_run", refuse)
+    assert worker.answer({}, {}, "/tmp") == {"refused": ["cannot use [redacted]"]}
+
+    def fail():
+        raise ValueError(f"cannot use {secret}")
+
+    told = sweep_cluster.Cluster(SimpleNamespace(status="running")).reply(SimpleNamespace(result=fail))
+    assert told.sentences == ("the workers cannot run a point: ValueError: cannot use [redacted]",)
+    first = dict.fromkeys(("key", "ingredients", "parameters", "started", "git"))
+    flight = SimpleNamespace(run=SimpleNamespace(record=first), since=0.0)
+    error = execute._final(flight, {"refused": [f"cannot use {secret}"]})["error"]
+    assert (error["message"], error["traceback"]) == ("cannot use [redacted]", ["cannot use [redacted]"])
 
 
 def test_of_files_that_are_too_large_the_smallest_come_and_the_others_are_named(tmp_path, monkeypatch):
