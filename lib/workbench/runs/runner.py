@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 import filelock
 
-from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.errors import NotSaved, RequestError, RunError, sentences_of
 from workbench.core.machine import git_state, machine
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
@@ -253,6 +253,8 @@ def _execute(
         _papermill(contract, injected, limits, destination=destination, secrets=secrets, watcher=watch, usage=usage)
         refuse_changed_code(contract, record["ingredients"])
         record["status"] = "completed"
+    except NotSaved:
+        raise
     except Exception as error:  # whatever stopped the chapter is the run's outcome
         record |= {"status": "failed", "error": _error(error, watch, secrets)}
     finally:
