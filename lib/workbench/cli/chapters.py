@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.lab import become_jupyterlab
 from workbench.cli.shared import (
     CellLimit,
     ChapterName,
@@ -18,7 +19,6 @@ from workbench.cli.shared import (
     RunLimit,
     Workers,
     print_json,
-    start_jupyterlab,
 )
 from workbench.core.errors import RunError
 from workbench.core.project import find_project
@@ -147,7 +147,7 @@ def accept(
 def lab(context: typer.Context) -> None:
     """Open the chapters in JupyterLab, in this environment, on this machine only.
 
-    Further options go to JupyterLab.
+    Further options go to JupyterLab, but one that lets everybody in is refused.
 
     **Examples**
 
@@ -155,4 +155,4 @@ def lab(context: typer.Context) -> None:
     """
     project = find_project()
     names = project.chapters()
-    start_jupyterlab(project.root, f"notebooks/{names[0]}.ipynb" if names else None, context.args)
+    become_jupyterlab(project.root, f"notebooks/{names[0]}.ipynb" if names else None, context.args)

@@ -335,7 +335,7 @@ def test_open_becomes_a_jupyterlab_on_this_machine_with_the_run_s_notebook(proje
     lines: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, line: lines.append(line))
     command("open", "latest", "--no-browser", JUPYTER_PREFER_ENV_PATH="0")
-    assert lines[0][:3] == [sys.executable, "-m", "jupyterlab"]
+    assert lines[0][:3] == [sys.executable, "-m", "workbench.cli.lab"]
     assert "--ServerApp.ip=127.0.0.1" in lines[0]
     assert f"--ServerApp.root_dir={project.root}" in lines[0]
     assert f"--LabApp.default_url=/lab/tree/runs/toy/{folder.name}/toy-opened.ipynb" in lines[0]
