@@ -15,7 +15,7 @@ import typer
 
 from workbench.cli import chapters, doctor, recorded, runs, sweeps
 from workbench.core.errors import RequestError, RunError, in_words
-from workbench.core.processes import interrupt_on_signals
+from workbench.core.processes import interrupt_on_signals, tidying_up
 
 _UNREAD = 141  # what a shell says of a program whose output nobody reads: 128 and the number of SIGPIPE
 
@@ -52,6 +52,7 @@ def main() -> None:
     interrupt_on_signals()
     try:
         code, sentences = _outcome()
+        tidying_up()  # there is nothing to interrupt any more
         for sentence in sentences:
             print(f"workbench: {sentence}", file=sys.stderr)
     except OSError:  # nobody reads standard error any more

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.secrets import Secrets
 
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TIDYING = 10.0  # seconds that an interrupted command has for tidying up; kernels end within them
 _GRACE = 4.0  # seconds for an interrupted child to end
 _PR_SET_PDEATHSIG = 1  # has a process killed the moment its parent ends
@@ -26,9 +27,8 @@ def interrupt_on_signals() -> None:
     """Have a polite end and a closed terminal do what Ctrl-C does. What is ignored, as under `nohup`, stays so."""
     global _deaf_until
     _deaf_until = 0.0
-    for name in _ENDING:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)
 
 
@@ -54,30 +54,26 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
         threading.Thread(target=_watch, args=[parent], daemon=True).start()
-    if os.getppid() != parent:
-        _kill_self()
+    if os.getppid() != parent:  # it has ended already
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
-    _kill_self()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _kill_self() -> None:
-    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-
-def run_python(code: str, *arguments: str, **options: Any) -> int:
+def run_python(code: str, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any) -> int:
     """The exit code of a Python process that executes `code` with these arguments; options are those of `Popen`.
 
-    It has this process's environment without secrets, and never outlives this process: where this one is interrupted,
-    that one is too, with a few seconds to tidy up; where this one is killed, that one is killed.
+    It has this process's environment without secrets, and the variables of `environment` over it. It never outlives
+    this process: where this one is interrupted, that one is too, with a few seconds to tidy up; where this one is
+    killed, that one is killed.
     """
-    guarded = f"from workbench.core.processes import end_with_parent; end_with_parent({os.getpid()})\n{code}"
     child = subprocess.Popen(
-        [sys.executable, "-c", guarded, *arguments],
-        env=Secrets().kernel_environment(),
+        [sys.executable, "-c", f"from {__name__} import be_child; be_child({os.getpid()}, {code!r})", *arguments],
+        env={**Secrets().kernel_environment(), **(environment or {})},
         start_new_session=True,  # Ctrl-C is for this process, which passes it on once
         **options,
     )
@@ -85,8 +81,18 @@ def run_python(code: str, *arguments: str, **options: Any) -> int:
         return child.wait()
     finally:
         if child.poll() is None:
-            child.send_signal(signal.SIGINT)
+            child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_GRACE)
             child.kill()
             child.wait()
+
+
+def be_child(parent: int, code: str) -> None:
+    """Execute what `run_python` has started this process for."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_parent(parent)
+    try:
+        exec(code, {"__name__": "__main__"})
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -25,6 +25,18 @@ except KeyboardInterrupt:
 """
 
 
+WATCHES = f"""
+import os, sys
+sys.platform = "another one"
+from workbench.core import processes
+if os.fork():
+    os.wait()
+else:
+    processes.end_with_parent(os.getppid())
+    {SLEEPS}
+"""
+
+
 @pytest.fixture
 def signals():
     """The signals that end a command, each handled afterwards as before."""
@@ -34,15 +46,16 @@ def signals():
         signal.signal(number, handler)
 
 
-def start(code: str, *arguments: object) -> tuple[subprocess.Popen, psutil.Process]:
+def start(code: str, *arguments: object, parent: str = PARENT) -> tuple[subprocess.Popen, psutil.Process]:
     """A process that has started another one, which executes this code, and that one, which touches the first file."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, code, *map(str, arguments)])
+    line = [code, *map(str, arguments)] if parent == PARENT else map(str, arguments)
+    started = subprocess.Popen([sys.executable, "-c", parent, *line])
     deadline = time.monotonic() + 30
     while not arguments[0].exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    (child,) = psutil.Process(parent.pid).children()
-    return parent, child
+    (child,) = psutil.Process(started.pid).children()
+    return started, child
 
 
 def test_every_signal_that_ends_a_command_interrupts_it(signals):
@@ -70,8 +83,9 @@ def test_what_nohup_ignores_stays_ignored(signals):
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_a_child_dies_with_a_killed_parent(tmp_path):
-    parent, child = start(SLEEPS, tmp_path / "started")
+@pytest.mark.parametrize("parent", [PARENT, WATCHES], ids=["here", "on another operating system"])
+def test_a_child_dies_with_a_killed_parent(tmp_path, parent):
+    parent, child = start(SLEEPS, tmp_path / "started", parent=parent)
     parent.kill()
     parent.wait()
     psutil.wait_procs([child], 5)
