@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,35 +21,55 @@ LINE = ("sweep", "toy", "-g", f"size={SIZES.start}:{SIZES.stop}", "--workers", "
 ENDED, KILLED = (0, 130), (0, -signal.SIGKILL)
 POLITE = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
 RUN = ("run", "toy")
+BOOK = ("book", "--committed")
 
 
 def killed_run(each: Try) -> None:
     """`kill -9` while a chapter runs."""
-    _signalled(each, RUN, [signal.SIGKILL], KILLED)
+    _kill(each, each.start(*RUN))
+    each.hold_promises(*RUN)
 
 
 def ended_run(each: Try) -> None:
     """Ctrl-C, an end or a hang-up while a chapter runs."""
-    _signalled(each, RUN, POLITE, (*ENDED, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP))
+    _end(each, each.start(*RUN))
+    each.hold_promises(*RUN)
 
 
 def killed_sweep(each: Try) -> None:
     """`kill -9` while a sweep runs."""
-    _signalled(each, LINE, [signal.SIGKILL], KILLED, most=5)
+    _kill(each, each.start(*LINE), most=5)
+    each.hold_promises(*LINE)
 
 
 def ended_sweep(each: Try) -> None:
     """Ctrl-C, an end or a hang-up while a sweep runs."""
-    _signalled(each, LINE, POLITE, (*ENDED, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP), most=5)
+    _end(each, each.start(*LINE), most=5)
+    each.hold_promises(*LINE)
 
 
-def _signalled(each: Try, line: Sequence[str], signals: Sequence[int], codes: Sequence[int], most: float = 2.0) -> None:
-    process = each.start(*line)
+def stopped_check(each: Try) -> None:
+    """A check of the chapters is killed or ended."""
+    process = each.start("check")
+    each.random.choice([_kill, _end])(each, process, most=8)
+    each.hold_promises(*RUN)
+
+
+def _kill(each: Try, process: subprocess.Popen, most: float = 2.0) -> None:
     each.moment(most)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, each.random.choice(signals))
-    each.finish(process, *codes)
-    each.hold_promises(*line)
+    process.kill()
+    each.finish(process, *KILLED)
+
+
+def _end(each: Try, process: subprocess.Popen, most: float = 2.0) -> None:
+    """End a command politely; half of those who do are impatient."""
+    each.until_handled(process, signal.SIGTERM)
+    each.moment(most)
+    process.send_signal(each.random.choice(POLITE))
+    if each.random.random() < 0.5:
+        each.moment(1.0)
+        process.send_signal(each.random.choice(POLITE))
+    each.finish(process, *ENDED)
 
 
 def killed_kernel(each: Try) -> None:
@@ -97,15 +117,18 @@ def stopped_then_killed(each: Try) -> None:
 
 def full_disk(each: Try) -> None:
     """The disk of the runs is full: a small tmpfs where that can be mounted, a quota of the process elsewhere."""
-    line = each.random.choice([RUN, LINE])
+    line = each.random.choice([RUN, LINE, BOOK])
     each.project.runs.mkdir()
     size = each.random.randrange(4, 80) * 1024
-    if _mount(each.project.runs, f"size={size}"):
+    if line != BOOK and _mount(each.project.runs, f"size={size}"):
         each.finish(each.start(*line), 0, 1, 2)
         _mount(each.project.runs, "remount,size=32m")
     else:
         each.finish(each.start(*line, disk=size), 0, 1, 2)
     each.nothing_runs()
+    if line == BOOK:
+        each.call(*line)
+        line = RUN
     each.hold_promises(*line)
 
 
@@ -120,7 +143,7 @@ def read_only(each: Try) -> None:
         [
             (RUN, "runs"),
             (LINE, "runs"),
-            (("book", "--committed"), "_build"),
+            (BOOK, "_build"),
             (("record", "latest", "kept"), "book/recorded"),
         ]
     )
@@ -260,18 +283,37 @@ def killed_removal(each: Try) -> None:
 
 def killed_book(each: Try) -> None:
     """A build of the book is killed or ended: no child and no stage stays, the old pages are whole."""
-    each.call("book", "--committed")
+    each.call(*BOOK)
     page = each.project.build / "html" / "book" / "intro.html"
     before = page.read_bytes()
     (each.root / "book" / "intro.md").write_text("# Toy\n\nAnother book.\n")
-    process = each.start("book", "--committed")
-    each.moment(8.0)
-    process.send_signal(each.random.choice([signal.SIGKILL, *POLITE]))
-    each.finish(process, *KILLED, 130)
+    process = each.start(*BOOK)
+    each.random.choice([_kill, _end])(each, process, most=8)
     each.nothing_runs()
     promise(page.exists(), "the old pages are gone")
     promise(page.read_bytes() == before or b"Another book" in page.read_bytes(), "the pages are neither old nor new")
-    each.call("book", "--committed")
+    each.call(*BOOK)
+    promise(b"Another book" in page.read_bytes(), "the pages are not the new ones")
+    each.hold_promises(*RUN)
+
+
+def books_at_once(each: Try) -> None:
+    """Several builds of the book are started at once, and one of them may be killed."""
+    each.call(*BOOK)
+    (each.root / "book" / "intro.md").write_text("# Toy\n\nAnother book.\n")
+    processes = []
+    for _ in range(3):
+        processes.append(each.start(*BOOK))
+        each.moment()
+    killed = each.random.choice([None, *processes])
+    if killed is not None:
+        _kill(each, killed, most=6)
+    page = each.project.build / "html" / "book" / "intro.html"
+    while any(process.poll() is None for process in processes):
+        promise(b"<h1>Toy" in page.read_bytes(), "the page is not whole")
+        time.sleep(0.01)
+    for process in processes:
+        each.finish(process, *(KILLED if process is killed else (0,)))
     promise(b"Another book" in page.read_bytes(), "the pages are not the new ones")
     each.hold_promises(*RUN)
 
@@ -310,6 +352,8 @@ KINDS: dict[str, Callable[[Try], None]] = {
         killed_record,
         killed_removal,
         killed_book,
+        books_at_once,
+        stopped_check,
         hostile_request,
     )
 }

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -158,6 +159,17 @@ class Try:
     def moment(self, most: float = 2.0) -> None:
         """Wait for a random while, in seconds."""
         time.sleep(self.random.uniform(0, most))
+
+    def until_handled(self, process: subprocess.Popen, number: int) -> None:
+        """Wait until a command handles a signal: before, Python itself starts, and nothing can be left behind."""
+        status, deadline = Path(f"/proc/{process.pid}/status"), time.monotonic() + PATIENCE
+        if not status.exists():
+            time.sleep(2)  # an operating system that does not tell
+        while status.exists() and process.poll() is None and time.monotonic() < deadline:
+            caught = re.search(r"^SigCgt:\s*(\w+)", status.read_text(), re.MULTILINE)
+            if caught is None or int(caught[1], 16) >> (number - 1) & 1:
+                return
+            time.sleep(0.02)
 
     def children(self, process: subprocess.Popen) -> list[psutil.Process]:
         """The kernels that a command has started and that are still there."""

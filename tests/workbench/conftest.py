@@ -47,7 +47,8 @@ def command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     from workbench.cli.app import main
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        before, code = signal.getsignal(signal.SIGTERM), 0
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        code = 0
         capsys.readouterr()
         with monkeypatch.context() as patched:
             patched.setattr(sys, "argv", ["workbench", *arguments])
@@ -59,7 +60,8 @@ def command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
             except SystemExit as ended:
                 code = ended.code or 0
             finally:
-                signal.signal(signal.SIGTERM, before)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
         return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
 
     return call

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.chapter import claim_line
 from workbench.core.code import parse
-from workbench.core.secrets import Secrets
+from workbench.core.files import remove_left_temporaries, temporary_prefix
+from workbench.core.processes import run_python
 from workbench.kernels.warm import warm_kernels
 from workbench.parameters.contract import Contract, python_of, tags
 from workbench.runs.executed import parse_executed, problem_of, recorded_in
@@ -39,9 +39,11 @@ def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ())
     Every cell must run; outputs are compared in cells tagged `nbval-check-output`. The kernels will import `libraries`.
     """
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_limit}", "-q", "-p", __name__]
-    command = [sys.executable, "-m", "pytest", *options, *map(str, notebooks)]
-    with warm_kernels(libraries):
-        return subprocess.run(command, env=Secrets().kernel_environment(), check=False).returncode
+    options += ["-p", "no:cacheprovider"]  # a check leaves nothing behind
+    code = "import pytest; raise SystemExit(pytest.console_main())"
+    remove_left_temporaries()
+    with warm_kernels(libraries), tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
+        return run_python(code, *options, *map(str, notebooks), environment={"TMPDIR": folder})
 
 
 def pytest_itemcollected(item: Any) -> None:

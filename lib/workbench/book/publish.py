@@ -14,18 +14,20 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import filelock
 import yaml
 
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
 from workbench.core.packages import our_packages
+from workbench.core.processes import run_python
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
@@ -35,6 +37,7 @@ from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
 _CHAPTERS = PurePosixPath("notebooks")
+_STAGE = ".stage-"
 _ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
 
@@ -105,12 +108,12 @@ def publish(
     Chapters without a run keep their committed outputs.
 
     Raises:
-        RequestError: for a repository address that cannot be used.
+        RequestError: for a repository address that cannot be used, or where `_build` cannot be written.
         RunError: when the build fails or warns; the old book stays, and the messages are in `_build/NAME.log`.
     """
     target = project.build / ("html" if edition.name == DEFAULT_EDITION else f"{edition.name}/html")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=project.build, prefix=".stage-") as temporary:
+    make_folder(target.parent)
+    with _turn(project, log), tempfile.TemporaryDirectory(dir=project.build, prefix=_STAGE) as temporary:
         source = Path(temporary) / "book"
         _stage(project, runs, repository, source)
         digest = _digest(source)
@@ -125,6 +128,38 @@ def publish(
         os.replace(built, target)
         write_atomically(mark, f"{digest} {_state(target)}")
     return page, True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for what is built, and those above it.
+
+    Raises:
+        RequestError: where it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = "it is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise RequestError(f"{folder} cannot be written: {why}") from None
+
+
+@contextlib.contextmanager
+def _turn(project: Project, log: Any) -> Iterator[None]:
+    """The lock under which one process at a time builds, without what a build that was killed has left."""
+    lock = filelock.FileLock(project.build / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        with log.busy("waiting for another build of the book"):
+            lock.acquire()
+    with lock:
+        for stage in project.build.glob(f"{_STAGE}*"):
+            shutil.rmtree(stage, ignore_errors=True)
+        for part in (*project.build.glob(".*.tmp"), *project.build.glob("*/.*.tmp")):
+            part.unlink()
+        yield
 
 
 def _stage(project: Project, runs: dict[str, Run], repository: str | None, folder: Path) -> None:
@@ -198,10 +233,10 @@ def _state(pages: Path) -> str:
 
 def _build(source: Path, log: Path) -> Path:
     """The folder of the pages that Jupyter Book makes of a staged book. A warning is an error."""
+    code = "from jupyter_book.cli.main import main; main()"
     options = ["build", str(source), "-n", "-W", "--keep-going"]
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *options]
     with log.open("w", encoding="utf-8") as output:
-        failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        failed = run_python(code, *options, stdout=output, stderr=subprocess.STDOUT)
     if failed:
         raise RunError("\n".join([f"the pages were not built; {log} has the whole log", *_complaints(log, source)]))
     return source / "_build" / "html"

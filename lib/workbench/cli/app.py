@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -15,7 +14,10 @@ from typing import Annotated
 import typer
 
 from workbench.cli import chapters, doctor, recorded, runs, sweeps
-from workbench.core.errors import RequestError, RunError
+from workbench.core.errors import RequestError, RunError, in_words
+from workbench.core.processes import interrupt_on_signals, tidying_up
+
+_UNREAD = 141  # what a shell says of a program whose output nobody reads: 128 and the number of SIGPIPE
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -47,32 +49,44 @@ for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
 
 def main() -> None:
     """Run the command line, with one sentence on standard error for each thing that is wrong with a request."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end leaves things as tidy as Ctrl-C does
+    interrupt_on_signals()
+    try:
+        code, sentences = _outcome()
+        tidying_up()  # there is nothing to interrupt any more
+        for sentence in sentences:
+            print(f"workbench: {sentence}", file=sys.stderr)
+    except OSError:  # nobody reads standard error any more
+        code = _UNREAD
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # Python would complain of it once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def _outcome() -> tuple[int, Sequence[str]]:
+    """The exit code of the command that is on the command line, and what is to be said on standard error."""
     try:
         # Typer returns the code of an Exit, and 130 for Ctrl-C.
         code = app(prog_name="workbench", standalone_mode=False)
+        print(end="", flush=True)  # a disk may be full, too, to which standard output goes
     except RequestError as error:
-        _fail(error.sentences, 2)
+        return 2, error.sentences
     except RunError as error:
-        _fail(error.sentences, 1)
+        return 1, error.sentences
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        return _UNREAD, []
+    except OSError as error:
+        return 1, [in_words(error)]
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _fail([error.format_message()], getattr(error, "exit_code", 1))  # Click's own usage errors
-    if code == 130:
-        _fail(["interrupted"], 130)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(sentences: Sequence[str], code: int) -> None:
-    for sentence in sentences:
-        print(f"workbench: {sentence}", file=sys.stderr)
-    sys.exit(code)
+        return getattr(error, "exit_code", 1), [error.format_message()]  # Click's own usage errors
+    code = code if isinstance(code, int) else 0
+    return code, ["interrupted"] if code == 130 else []
 
 
 if __name__ == "__main__":

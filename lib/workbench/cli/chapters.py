@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.lab import become_jupyterlab
 from workbench.cli.shared import (
     CellLimit,
     ChapterName,
@@ -18,12 +19,10 @@ from workbench.cli.shared import (
     RunLimit,
     Workers,
     print_json,
-    start_jupyterlab,
 )
 from workbench.core.errors import RunError
 from workbench.core.project import find_project
 from workbench.parameters.contract import load_contract
-from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 
 def run(
@@ -80,18 +79,18 @@ def book(
         workbench book
         workbench book --edition offline --repository https://github.com/me/my-fork
     """
-    from workbench.book.publish import publish, read_edition, staged_chapters
+    from workbench.book.publish import make_folder, publish, read_edition, staged_chapters
     from workbench.cli.console import RichReporter, print_outcome
     from workbench.sweeps.execute import run_chapters
 
     project = find_project()
     chosen = read_edition(project, edition)
     staged = staged_chapters(project, chosen)
+    make_folder(project.build)  # before chapters are run for hours
     finished = {}
-    with hang_up_is_an_interrupt():
-        for done, reused in [] if committed else run_chapters(project, staged, RichReporter, workers):
-            print_outcome(done, reused)
-            finished[done.chapter] = done
+    for done, reused in [] if committed else run_chapters(project, staged, RichReporter, workers):
+        print_outcome(done, reused)
+        finished[done.chapter] = done
     if failed := [f"{done.chapter} {done.status}" for done in finished.values() if done.status != "completed"]:
         raise RunError(*(f"the book is not built, because the run of {one}" for one in failed))
     with RichReporter() as reporter:
@@ -148,7 +147,7 @@ def accept(
 def lab(context: typer.Context) -> None:
     """Open the chapters in JupyterLab, in this environment, on this machine only.
 
-    Further options go to JupyterLab.
+    Further options go to JupyterLab, but one that lets everybody in is refused.
 
     **Examples**
 
@@ -156,4 +155,4 @@ def lab(context: typer.Context) -> None:
     """
     project = find_project()
     names = project.chapters()
-    start_jupyterlab(project.root, f"notebooks/{names[0]}.ipynb" if names else None, context.args)
+    become_jupyterlab(project.root, f"notebooks/{names[0]}.ipynb" if names else None, context.args)

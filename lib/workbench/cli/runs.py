@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli import shared
-from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list, start_jupyterlab
+from workbench.cli.lab import become_jupyterlab
+from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list
 from workbench.core.errors import RequestError
 from workbench.core.project import find_project
 from workbench.core.text import counted, visible
@@ -111,7 +112,8 @@ def open_run(
     """Open an executed notebook in JupyterLab, in this environment, on this machine only.
 
     What opens is a copy beside the run's own notebook, so that you may change it and run it: what the run wrote stays
-    as it was. The copy is kept, and opened again the next time. Further options go to JupyterLab.
+    as it was. The copy is kept, and opened again the next time. Further options go to JupyterLab, but one that lets
+    everybody in is refused.
 
     **Examples**
 
@@ -123,7 +125,7 @@ def open_run(
     run = find_run(project, name)
     page = working_copy(run)
     root = project.root if page.is_relative_to(project.root) else run.folder
-    start_jupyterlab(root, str(page.relative_to(root)), context.args)
+    become_jupyterlab(root, str(page.relative_to(root)), context.args)
 
 
 def rm(

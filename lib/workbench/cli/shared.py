@@ -1,4 +1,4 @@
-"""What several commands share: arguments and options, JSON on standard output, and JupyterLab.
+"""What several commands share: arguments and options, and JSON on standard output.
 
 Behind the Tab key a shell offers chapters, runs, parameters, editions and recorded results, in a fraction of a second.
 Typer keeps of the names those that begin as the word being typed. Only names of files are looked at, and of a chapter
@@ -12,9 +12,7 @@ import ast
 import contextlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -106,14 +104,3 @@ def print_json_list(values: Iterable[Any]) -> None:
         print(f"{separator}\n{json.dumps(value, ensure_ascii=False)}", end="")
         separator = ","
     print("[]" if separator == "[" else "\n]")
-
-
-def start_jupyterlab(root: Path, page: str | None, options: Sequence[str]) -> None:
-    """Become a JupyterLab that serves a folder on this machine only, with a page of it open."""
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}"]
-    if page is not None:
-        command.append(f"--LabApp.default_url=/lab/tree/{page}")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
-    os.execv(sys.executable, [*command, *options])

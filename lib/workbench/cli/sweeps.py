@@ -15,7 +15,6 @@ from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
 from workbench.core.text import roughly
 from workbench.parameters.contract import Contract, load_contract
-from workbench.sweeps.interrupts import hang_up_is_an_interrupt
 
 if TYPE_CHECKING:
     from workbench.sweeps.sweep import Sweep
@@ -110,7 +109,7 @@ def run_missing(
     done = len(sweep.points) - len(missing)
     print(f"{len(missing)} points to run" + (f", {done} are done" if done else ""), file=sys.stderr)
     view = SweepView(len(missing), sweep.ledger.usual_seconds())
-    with alone(sweep), hang_up_is_an_interrupt(), view:
+    with alone(sweep), view:
         run_sweeps([sweep], view, scheduler=scheduler, workers=workers, threads=threads, limits=limits)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import builtins
 import contextlib
-import ctypes
 import gc
 import importlib
 import multiprocessing.process
@@ -29,10 +28,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from traitlets.config import Config
 
+from workbench.core.processes import end_with_parent
 from workbench.kernels.server import INLINE, THREADS
 from workbench.kernels.warm import LIBRARIES
 
-PR_SET_PDEATHSIG = 1  # has a process killed the moment its parent ends
 MODULES = {
     "stack": (
         "ipykernel.debugger",
@@ -76,7 +75,7 @@ def become_kernel(request: dict[str, Any], streams: list[Connection], connection
     server = os.getppid()
     try:
         os.setsid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent(server)
         _check_server(server)
         for number, stream in enumerate(streams, start=1):
             os.dup2(stream.fileno(), number)
@@ -146,7 +145,7 @@ def _forget_server() -> None:
         del sys.modules[name]
 
 
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+end_with_parent(os.getppid())
 MAIN_PROCESS = multiprocessing.current_process()
 # Some libraries look at import whether they run in a notebook: pandas for its tables, Transformers for progress bars.
 InteractiveShell._instance = ZMQInteractiveShell.__new__(ZMQInteractiveShell)

@@ -24,7 +24,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.log import logger
 
-from workbench.core.errors import RequestError
+from workbench.core.errors import NotSaved, RequestError
 from workbench.core.files import remove_left_temporaries, temporary_prefix, write_atomically
 from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
@@ -125,7 +125,10 @@ class _Manager(NotebookExecutionManager):
     def save(self, **kwargs: Any) -> None:
         """Write the notebook as it is now."""
         written = nbformat.writes(without_secrets(self.nb, self._secrets))
-        write_atomically(self._destination, written, durable=False)
+        try:
+            write_atomically(self._destination, written, durable=False)
+        except OSError as error:
+            raise NotSaved(error.errno, error.strerror) from None
         self.last_save_time = self.now()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
@@ -164,14 +167,12 @@ class _Client(PapermillNotebookClient):
 
     def execute(self, **kwargs: Any) -> Any:
         """Execute, and leave no kernel, sockets or thread behind, not even when interrupted during the start."""
-        try:
+        with contextlib.ExitStack() as ends:  # each takes place even where the one before it is interrupted
+            ends.callback(lambda: shutil.rmtree(getattr(self, "_sockets", ""), ignore_errors=True))
+            ends.callback(self._kill_kernel)
+            ends.callback(lambda: self.km is not None and self._cleanup_kernel())
+            ends.callback(self.usage.stop)
             return super().execute(**kwargs)
-        finally:
-            self.usage.stop()
-            if self.km is not None:
-                self._cleanup_kernel()
-            self._kill_kernel()
-            shutil.rmtree(getattr(self, "_sockets", ""), ignore_errors=True)
 
     def _kill_kernel(self) -> None:
         """Kill a kernel that is still there: the clean-up itself may have been cut short."""

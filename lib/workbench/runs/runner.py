@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import filelock
 
-from workbench.core.errors import RequestError, RunError, sentences_of
+from workbench.core.errors import NotSaved, RequestError, RunError, sentences_of
 from workbench.core.machine import git_state, machine
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
@@ -240,6 +240,8 @@ def _execute(
         )
         refuse_changed_code(contract, record["ingredients"])
         record["status"] = "completed"
+    except NotSaved:
+        raise
     except Exception as error:  # whatever stopped the chapter is the run's outcome
         record |= {"status": "failed", "error": _error(error, watch, secrets)}
     finally:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-
-@contextlib.contextmanager
-def hang_up_is_an_interrupt() -> Iterator[None]:
-    """A terminal that is closed ends a command as Ctrl-C does, unless `nohup` says that it shall not."""
-    if (before := signal.getsignal(signal.SIGHUP)) == signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
+from workbench.core.processes import interrupt, tidying_up
 
 
 class Interrupts:
@@ -38,13 +26,15 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in signal.valid_signals():
-                if signal.getsignal(number) is signal.default_int_handler:
+                if signal.getsignal(number) in (signal.default_int_handler, interrupt):
                     self._before[number] = signal.signal(number, self._came)
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._told:
+            tidying_up()
 
     def ignore(self) -> None:
         """Wait for nothing any more: until the while ends, signals do nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,14 @@ sphinx:
 
 
 class Quiet:
-    """A log that counts what it was busy with."""
+    """A log that keeps what it was busy with."""
 
     def __init__(self) -> None:
-        self.builds = 0
+        self.said: list[str] = []
 
     @contextlib.contextmanager
     def busy(self, what: str):
-        self.builds += 1
+        self.said.append(what)
         yield
 
 
@@ -57,7 +58,7 @@ def build(project, run, repository=None, **options):
     done, reused = run(**given)
     log = Quiet()
     page, fresh = publish(project, edition, {contract.chapter: done}, repository, log)
-    assert log.builds == fresh
+    assert log.said == ["building the pages"] * fresh
     return Path(page), fresh, reused
 
 
@@ -112,6 +113,54 @@ def test_an_edit_of_any_of_our_modules_builds_the_book_again(book, tmp_path, mon
         module.write_text(module.read_text() + "# edited")
         assert is_built(), module
     assert not is_built()
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """In place of Jupyter Book, something that makes one page of the introduction, and what else a test wants of it."""
+    hooks = []
+
+    def build_one_page(source, log):
+        for hook in hooks:
+            hook()
+        pages = source / "_build" / "html"
+        pages.mkdir(parents=True)
+        (pages / "index.html").write_text((source / "book" / "intro.md").read_text())
+        return pages
+
+    monkeypatch.setattr(publish_module, "_build", build_one_page)
+    return hooks
+
+
+def test_what_a_killed_build_has_left_is_removed_by_the_next(book, quickly):
+    for left in (".stage-left/book", ".stage-older", "html"):
+        (book.build / left).mkdir(parents=True)
+    (book.build / ".stage-link").symlink_to(book.root)
+    (book.build / ".html.digest.abc.tmp").write_text("half a dig")
+    publish(book, read_edition(book, "offline"), {}, None, Quiet())
+    assert {path.name for path in book.build.iterdir()} == {".lock", ".stage-link", "html", "html.digest"}
+    assert (book.root / "_toc.yml").exists(), "a link is not followed"
+
+
+def test_of_two_builds_at_once_the_second_waits_and_finds_nothing_to_do(book, quickly):
+    edition, logs, built = read_edition(book, "offline"), [Quiet(), Quiet()], []
+
+    def build_second():
+        built.append(publish(book, edition, {}, None, logs[1])[1])
+
+    second = threading.Thread(target=build_second)
+
+    def start_second():
+        second.start()
+        second.join(0.5)
+        assert second.is_alive(), "it waits"
+        assert len(list(book.build.glob(".stage-*"))) == 1, "it has taken nothing away"
+
+    quickly.append(start_second)
+    assert publish(book, edition, {}, None, logs[0])[1]
+    second.join()
+    assert built == [False]
+    assert [log.said for log in logs] == [["building the pages"], ["waiting for another build of the book"]]
 
 
 def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(book, run):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,6 +21,7 @@ from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
 from workbench.cli.app import app
+from workbench.runs.store import all_runs
 
 BAD_FILES = {
     "malformed.yml": "[1, 2",
@@ -149,6 +155,84 @@ def test_an_unwritable_runs_folder_is_a_bad_request(project, command):
     result = command("run", "toy", WORKBENCH_RUNS=str(project.root / "file"))
     assert result.returncode == 2
     assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("place", ["a file", "a dangling link", "a folder that cannot be written"])
+def test_a_build_folder_that_cannot_be_written_is_a_bad_request(project, command, monkeypatch, place):
+    project.editions.mkdir(parents=True)
+    (project.editions / "offline.yml").write_text("chapters: {}")
+    if place == "a file":
+        project.build.write_text("")
+    elif place == "a dangling link":
+        project.build.symlink_to(project.root / "nowhere")
+    else:
+        read_only = OSError(errno.EROFS, os.strerror(errno.EROFS))
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(read_only))
+    result = command("book")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"workbench: {project.build} cannot be written: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not project.runs.exists()
+    assert not (project.root / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "here/run.json"), "here/run.json: No space left on device"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("the Hub\ndoes not answer"), "the Hub"),
+        (shutil.Error([("book/pipe", "_build/pipe", "`book/pipe` is a named pipe")]), "book/pipe: `book/pipe` is a"),
+    ],
+)
+def test_any_trouble_with_a_file_is_one_sentence_and_exit_code_1(command, monkeypatch, error, sentence):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("workbench.cli.runs.all_runs", fail)
+    result = command("runs")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"workbench: {sentence}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_that_goes_to_a_full_disk_is_no_traceback(project, stream):
+    line = [sys.executable, "-m", "workbench.cli.app", *(["show", "toy", "--json"] if stream == "stdout" else ["rm"])]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, cwd=project.root, text=True, check=False, **{**streams, stream: full})
+    assert done.returncode in (1, 141)
+    assert done.stderr in (None, "workbench: No space left on device\n")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_signal_ends_a_run_alike_and_leaves_nothing(project, tmp_path_factory, name):
+    if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+        pytest.skip("under nohup it is ignored")
+    write_chapter(project.root, "import time\nopen('started', 'w').close()\ntime.sleep(60)")
+    temporary = tmp_path_factory.mktemp("temporary")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench.cli.app", "run", "toy"],
+        cwd=project.root,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(project.runs.glob("toy/*/started")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)  # impatience
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "workbench: interrupted"
+    assert not list(temporary.iterdir())
+    (left,) = all_runs(project)
+    assert left.record["status"] == "interrupted"
 
 
 def test_outside_a_checkout_every_command_says_so(command, tmp_path_factory):
@@ -293,7 +377,7 @@ def test_open_becomes_a_jupyterlab_on_this_machine_with_the_run_s_notebook(proje
     lines: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, line: lines.append(line))
     command("open", "latest", "--no-browser", JUPYTER_PREFER_ENV_PATH="0")
-    assert lines[0][:3] == [sys.executable, "-m", "jupyterlab"]
+    assert lines[0][:3] == [sys.executable, "-m", "workbench.cli.lab"]
     assert "--ServerApp.ip=127.0.0.1" in lines[0]
     assert f"--ServerApp.root_dir={project.root}" in lines[0]
     assert f"--LabApp.default_url=/lab/tree/runs/toy/{folder.name}/toy-opened.ipynb" in lines[0]

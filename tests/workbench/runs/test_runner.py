@@ -153,6 +153,17 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_no_false_record(project, r
     assert not run()[1], "it is computed again, not reused"
 
 
+def test_a_disk_that_fills_while_a_cell_is_saved_interrupts_the_run(project, run, monkeypatch):
+    def full(path, content, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(engine, "write_atomically", full)
+    with pytest.raises(RunError, match="was stopped: its folder cannot be written: No space left on device"):
+        run()
+    (left,) = all_runs(project)
+    assert left.record["status"] == "interrupted"
+
+
 def test_of_two_identical_runs_started_at_once_one_computes(project):
     write_chapter(project.root, "import time\ntime.sleep(2)\nopen('ran', 'w').close()")
     command = [sys.executable, "-m", "workbench.cli.app", "run", "toy"]

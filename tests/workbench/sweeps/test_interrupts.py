@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from workbench.sweeps.interrupts import Interrupts, hang_up_is_an_interrupt
+from workbench.core import processes
+from workbench.sweeps.interrupts import Interrupts
 
 
 def interrupt(name: str = "SIGINT") -> None:
@@ -33,16 +34,16 @@ def test_none_is_heard_while_they_are_ignored():
         interrupt()
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
 def test_it_is_for_the_signals_that_would_raise():
     told = []
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with hang_up_is_an_interrupt(), Interrupts(lambda: told.append("nohup")):
+        with Interrupts(lambda: told.append("nohup")):
             interrupt("SIGHUP")
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        with hang_up_is_an_interrupt(), Interrupts(lambda: told.append("hung up")):
+        signal.signal(signal.SIGHUP, processes.interrupt)
+        with Interrupts(lambda: told.append("hung up")):
             interrupt("SIGHUP")
+        interrupt("SIGHUP")  # while the command tidies up after the first
     finally:
         signal.signal(signal.SIGHUP, before)
     assert told == ["hung up"]
