@@ -6,11 +6,9 @@ page is made of has changed, nothing is built.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,7 +22,7 @@ from typing import Any
 import yaml
 
 from workbench.core.errors import RequestError, RunError
-from workbench.core.files import write_atomically
+from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
@@ -120,9 +118,7 @@ def publish(
         with log.busy("building the pages"):
             built = _build(source, project.build / f"{edition.name}.log")
         mark.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(target, Path(temporary) / "old")
-        os.replace(built, target)
+        put_in_place(built, target)
         write_atomically(mark, f"{digest} {_state(target)}")
     return page, True
 

@@ -36,7 +36,7 @@ def _offered(names: Callable[[Project], Iterable[str]]) -> Callable[[], list[str
 
 chapter_names = _offered(Project.chapters)
 edition_names = _offered(lambda project: sorted(path.stem for path in project.editions.glob("*.yml")))
-result_names = _offered(lambda project: sorted({path.parent.name for path in project.recorded.glob("*/*.json")}))
+result_names = _offered(lambda project: sorted({path.parent.name for path in project.recorded.glob("[!.]*/*.json")}))
 
 
 @_offered

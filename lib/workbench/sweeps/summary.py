@@ -107,7 +107,7 @@ def metric_names(means: list[Summary]) -> list[str]:
 
 def write_results(sweep: Sweep, means: list[Summary], command: str) -> Path:
     """The folder of `results.parquet`, `summary.csv` and `sweep.json`, after each is written by replacement."""
-    sweep.folder.mkdir(parents=True, exist_ok=True)
+    sweep.made_folder()
     write_atomically(sweep.folder / "results.parquet", as_parquet(_table(sweep)))
     write_atomically(sweep.folder / "summary.csv", _csv(sweep, means))
     outcomes = [sweep.outcome(number) for number in range(len(sweep.points))]

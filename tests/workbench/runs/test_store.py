@@ -6,12 +6,13 @@ import errno
 import fcntl
 import json
 import os
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from made_runs import NOW, forge, make_run, outside_of, places_in, replaced, whole_record
+from made_runs import NOW, forge, make_run, new_run_folder, outside_of, places_in, replaced, whole_record
 from workbench.cli.tables import print_comparison, print_run, print_runs
 from workbench.core.errors import RequestError
 from workbench.runs import store
@@ -23,7 +24,6 @@ from workbench.runs.store import (
     find_run,
     folder_under_way,
     lock_of,
-    new_run_folder,
     read_notebook,
     runs_of_key,
     write_record,
@@ -260,6 +260,18 @@ def test_a_run_that_has_not_come_to_write_its_record_is_under_way_and_not_damage
         assert list(all_runs(project, damaged=True)) == []
     assert folder_under_way(project, "toy", "1a2b3c4d5e") is None
     assert [run.problem for run in damaged(project)] == ["it has no run.json"]
+
+
+def test_a_notebook_that_is_too_large_to_be_one_is_not_read_and_its_run_is_not_reused(project):
+    real = make_run(project)
+    forged = make_run(project, after=1, notebook={"bytes": 3 * 2**30, "sha256": "0" * 64})
+    with (forged / "toy.ipynb").open("wb") as file:
+        file.truncate(3 * 2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert completed_run(project, "toy", "1a2b3c4d5e").folder == real
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # kibibytes on Linux, bytes on macOS
+    with pytest.raises(RequestError, match="is larger than 512 MiB"):
+        read_notebook(find_run(project, "latest"))
 
 
 def test_a_lock_that_is_a_link_is_no_lock_and_what_it_points_to_stays_as_it_is(project):
