@@ -92,7 +92,7 @@ def put_in_place(new: Path, target: Path, keeps: Callable[[Path], bool] | None =
         OSError: where the place cannot be written.
     """
     try:
-        os.rename(new, target)  # to nothing, or to an empty folder
+        new.rename(target)  # to nothing, or to an empty folder
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
@@ -164,9 +164,9 @@ def _exchange(one: Path, other: Path) -> None:
         if error.errno not in _ELSEWHERE:
             raise
         aside = _beside(other)
-        os.rename(other, aside)
-        os.rename(one, other)
-        os.rename(aside, one)
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
 
 
 def _exchange_at_once(one: Path, other: Path) -> None:

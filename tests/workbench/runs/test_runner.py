@@ -258,7 +258,7 @@ def test_a_link_in_the_place_of_what_a_run_writes_is_refused_and_not_followed(pr
     link = project.runs / name
     link.parent.mkdir(parents=True)
     link.symlink_to(outside / "lock" if name.endswith("lock") else outside)
-    with pytest.raises(RequestError, match="is a link|cannot be written"):
+    with pytest.raises(RequestError, match=r"is a link|cannot be written"):
         run()
     assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("lock", "not empty")]
 
