@@ -27,7 +27,7 @@ from workbench.core.packages import our_packages
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
-from workbench.parameters.request import read_mapping, yaml_text
+from workbench.parameters.yaml_files import read_mapping, yaml_text
 from workbench.runs.notebooks import staged
 from workbench.runs.store import Run
 

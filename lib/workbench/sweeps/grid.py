@@ -26,7 +26,7 @@ from typing import Annotated, Any, get_args, get_origin
 from workbench.core.errors import RequestError
 from workbench.core.text import shown
 from workbench.parameters.contract import Contract
-from workbench.parameters.request import given_parameters, named_once, read_yaml
+from workbench.parameters.request import given_parameters, named_once
 from workbench.parameters.types import plain
 
 MOST = 100_000
@@ -186,6 +186,8 @@ def _axes(
 
 def _read(files: list[Path]) -> tuple[list[Rows], dict[str, Any]]:
     """The lists of points in these files, and the parameters that one mapping of a file gives to all points."""
+    from workbench.parameters.yaml_files import read_yaml  # here, so that a command line starts without YAML
+
     lists, fixed = [], {}
     for file in files:
         content = read_yaml(file)
