@@ -216,8 +216,10 @@ def _bound(value: float, above: Any, below: Any, between: Any, about: Any, withi
 
 
 def _number(value: Any) -> int | float:
-    """A plain number from a NumPy or PyTorch scalar."""
+    """A plain number from a NumPy or PyTorch scalar; a ValueError for a whole one that no table has room for."""
     value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError(f"a whole number of {value.bit_length()} bits cannot be recorded; 63 are the most")
     return value if isinstance(value, (int, float)) else float(value)
 
 

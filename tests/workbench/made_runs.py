@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.project import Project
-from workbench.runs.store import iso, new_run_folder, notebook_facts, write_record
+from workbench.runs.store import iso, notebook_facts, unused_folder, write_record
 
 NOW = datetime(2026, 11, 23, 18, 45, tzinfo=UTC)
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -60,6 +60,13 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
         "notebook": None,
     }
     return {**record, **changes}
+
+
+def new_run_folder(runs: Path, chapter: str, key: str, now: datetime) -> Path:
+    """An empty folder for a run."""
+    folder = unused_folder(runs, chapter, key, now)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def make_run(project: Project, *, chapter: str = "toy", key: str = "1a2b3c4d5e", after: float = 0, **changes: Any):

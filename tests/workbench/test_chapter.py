@@ -146,6 +146,8 @@ def test_an_interval_is_recorded_as_its_value_and_ends_and_handed_back(shown):
         ({"name": "Two Words", "value": 1}, "not lower-case"),
         ({"name": "x", "value": 1, "low": 0}, "an interval has two ends"),
         ({"name": "x", "value": 1, "low": 2, "high": 3}, "outside its own interval"),
+        ({"name": "x", "value": 10**400}, "a whole number of 1329 bits cannot be recorded"),
+        ({"name": "x", "value": 1, "n": 2**63}, "a whole number of 64 bits cannot be recorded"),
     ],
 )
 def test_a_record_that_cannot_be_right_is_refused(shown, arguments, sentence):

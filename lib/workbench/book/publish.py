@@ -6,11 +6,9 @@ page is made of has changed, nothing is built.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -25,13 +23,13 @@ import filelock
 import yaml
 
 from workbench.core.errors import RequestError, RunError
-from workbench.core.files import write_atomically
+from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
 from workbench.core.processes import run_python
 from workbench.core.project import Project
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
-from workbench.parameters.request import read_mapping
+from workbench.parameters.yaml_files import read_mapping, yaml_text
 from workbench.runs.notebooks import staged
 from workbench.runs.store import Run
 
@@ -123,9 +121,7 @@ def publish(
         with log.busy("building the pages"):
             built = _build(source, project.build / f"{edition.name}.log")
         mark.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(target, Path(temporary) / "old")
-        os.replace(built, target)
+        put_in_place(built, target)
         write_atomically(mark, f"{digest} {_state(target)}")
     return page, True
 
@@ -166,7 +162,7 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
     """Lay out what the pages are made of, as a checkout has it, with the runs' outputs in the chapters."""
     shutil.copytree(project.root / "book", folder / "book")
     shutil.copy(project.root / "_toc.yml", folder)
-    config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
+    config = yaml.safe_load(yaml_text(project.root / "_config.yml"))
     if repository:
         config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")

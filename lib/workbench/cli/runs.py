@@ -135,7 +135,10 @@ def rm(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The runs that failed or were interrupted.")] = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="The folders that are listed as damaged.")] = False,
-    older_than: Annotated[float | None, typer.Option(metavar="DAYS", help="Only runs older than that.", min=0)] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(metavar="DAYS", help="Only runs older than that.", min=0, max=100_000),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete runs: those that are named, or those that fit every option.

@@ -34,7 +34,7 @@ def _offered(names: Callable[[Project], Iterable[str]]) -> Callable[[], list[str
 
 chapter_names = _offered(Project.chapters)
 edition_names = _offered(lambda project: sorted(path.stem for path in project.editions.glob("*.yml")))
-result_names = _offered(lambda project: sorted({path.parent.name for path in project.recorded.glob("*/*.json")}))
+result_names = _offered(lambda project: sorted({path.parent.name for path in project.recorded.glob("[!.]*/*.json")}))
 
 
 @_offered
@@ -86,9 +86,12 @@ Parameters = Annotated[
     ),
 ]
 EditionName = typer.Option(metavar="NAME", help="An edition of book/editions/.", autocompletion=edition_names)
-CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1)]
-RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1)]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1)]
+_YEAR = 365 * 24 * 3600
+CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1, max=_YEAR)]
+RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1, max=_YEAR)]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1, max=1000)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

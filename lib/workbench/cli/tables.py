@@ -24,6 +24,7 @@ from workbench.runs.store import Run
 
 _COLOURS = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
 _MOST_REASONS = 8
+_MOST_ROWS = 1000
 
 
 def print_runs(runs: Iterable[Run], chapters: Sequence[str]) -> None:
@@ -223,14 +224,20 @@ def _mark(holds: bool) -> Text:
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table under its title, or nothing where there is no row; a cell that is no `Text` is shown as it is written."""
+    """A table under its title, or nothing where there is no row; a cell that is no `Text` is shown as it is written.
+
+    Of very many rows the first are shown: laying out all of them would take half a minute.
+    """
     table = Table(Column(columns[0], overflow="fold"), *columns[1:], box=None, pad_edge=False)
-    for row in rows:
+    rows = list(rows)
+    for row in rows[:_MOST_ROWS]:
         cells = ("–" if cell is None else cell for cell in row)
         table.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))
     if table.rows:
         out.print(f"\n[bold]{escape(title)}[/]")
         out.print(table)
+    if len(rows) > _MOST_ROWS:
+        out.print(f"and {len(rows) - _MOST_ROWS:,} more; --json lists them")
 
 
 def _status(run: Run) -> str:

@@ -1,13 +1,30 @@
-"""Files that appear whole or not at all, and temporary folders that do not stay."""
+"""Files and folders that appear whole or not at all, temporary ones that do not stay, and files read within bounds.
+
+What is written stands beside its place first, under a hidden name that holds the number of the process. So the next
+process that writes there knows what a killed one has left, and removes it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
+import secrets
 import shutil
+import stat
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _TEMPORARY = "workbench-"
+_LEFT = re.compile(rf"{_TEMPORARY}([0-9]+)-\w+|\..+\.([0-9]+)-[0-9a-f]{{8}}\.tmp", re.DOTALL)
+_ELSEWHERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}  # this system, or this file system, has no such exchange
+
+
+class Unfit(Exception):
+    """What is wrong with a file, as the end of a sentence."""
 
 
 def temporary_prefix() -> str:
@@ -15,14 +32,13 @@ def temporary_prefix() -> str:
     return f"{_TEMPORARY}{os.getpid()}-"
 
 
-def remove_left_temporaries() -> None:
-    """Remove the temporary folders of processes that were killed before they could."""
-    import psutil
-
-    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*-*"):
-        owner = folder.name.removeprefix(_TEMPORARY).partition("-")[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)) and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+def remove_left_temporaries(folder: Path | None = None) -> None:
+    """Remove what processes that were killed have left in a folder, by default the system's temporary one."""
+    with contextlib.suppress(OSError), os.scandir(folder or tempfile.gettempdir()) as entries:
+        for entry in entries:
+            name = _LEFT.fullmatch(entry.name)
+            if name and not entry.is_symlink() and not _is_alive(int(name[1] or name[2])):
+                _delete(Path(entry.path))
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -31,15 +47,141 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) 
     With `durable` that holds after a power cut too, for the price of waiting for the disk.
     """
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    remove_left_temporaries(path.parent)
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        temporary.chmod(0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def folder_beside(target: Path, keeps: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """A new folder to fill, which is put in the place of `target` at the end of the block, in one step.
+
+    Where the block fails, nothing has changed. `keeps` and the errors are those of `put_in_place`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_temporaries(target.parent)
+    new = _beside(target)
+    new.mkdir()
+    try:
+        yield new
+        put_in_place(new, target, keeps)
+    finally:
+        _delete(new)
+
+
+def put_in_place(new: Path, target: Path, keeps: Callable[[Path], bool] | None = None) -> None:
+    """Give a folder the name `target`, in one step; what stood there then stands at `new`.
+
+    Args:
+        new: a folder on the same file system.
+        target: where it belongs: there is nothing, or what makes room for it.
+        keeps: whether what stands there stays; by default it never does.
+
+    Raises:
+        Unfit: where it stays. Of several processes at once, one puts its folder there and the others meet this.
+        OSError: where the place cannot be written.
+    """
+    try:
+        new.rename(target)  # to nothing, or to an empty folder
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+    else:
+        return
+    if keeps and keeps(target):
+        raise Unfit("is there already")
+    _exchange(new, target)
+    if keeps and keeps(new):  # another process was faster
+        _exchange(new, target)
+        raise Unfit("is there already")
+
+
+def read_within(path: Path, most: int, *, through_links: bool = True) -> bytes:
+    """The content of a regular file of at most `most` bytes, whatever else may stand at its place.
+
+    Raises:
+        FileNotFoundError: where there is nothing.
+        Unfit: for a link where those are not followed, a pipe, device or folder, or a file that is too large or cannot
+            be read.
+    """
+    try:
+        if not through_links and path.is_symlink():
+            raise Unfit("is a link, and links are not followed")
+        # Without O_NONBLOCK a pipe would be waited for until something is written into it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if through_links else os.O_NOFOLLOW))
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise Unfit("is not a file")
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(most + 1) if facts.st_size <= most else b""
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unfit(f"cannot be read: {error.strerror}") from None
+    if max(facts.st_size, len(content)) > most:
+        raise Unfit(f"is larger than {most // 2**20} MiB")
+    return content
+
+
+def _beside(path: Path) -> Path:
+    """A new hidden name in the same folder."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _is_alive(process: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(process)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a folder, as far as that is possible; of a link, the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two paths change their places: in one step, or in three where that cannot be."""
+    try:
+        _exchange_at_once(one, other)
+    except OSError as error:
+        if error.errno not in _ELSEWHERE:
+            raise
+        aside = _beside(other)
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+
+
+def _exchange_at_once(one: Path, other: Path) -> None:
+    """What the systems' C libraries have for it: `renameat2` on Linux, `renamex_np` on macOS."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    paths = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+    try:
+        if sys.platform == "darwin":
+            failed = library.renamex_np(*paths, 2)  # RENAME_SWAP
+        else:
+            failed = library.renameat2(-1, paths[0], -1, paths[1], 2)  # RENAME_EXCHANGE; -1: the paths are absolute
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

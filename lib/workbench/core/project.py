@@ -23,12 +23,15 @@ class Project:
 
     @property
     def runs(self) -> Path:
-        """The runs, `CHAPTER/RUN_ID` each; the environment variable WORKBENCH_RUNS moves the folder."""
+        """The runs, `CHAPTER/RUN_ID` each.
+
+        The environment variable WORKBENCH_RUNS moves the folder, and so does a link in its place.
+        """
         return Path(os.environ.get("WORKBENCH_RUNS") or self.root / "runs").absolute()
 
     def recorded_predictions(self) -> dict[str, Path]:
         """The files of predictions that recorded results have, by the result's name."""
-        return {path.parent.name: path for path in sorted(self.recorded.glob(f"*/{PREDICTIONS}"))}
+        return {path.parent.name: path for path in sorted(self.recorded.glob(f"[!.]*/{PREDICTIONS}"))}
 
     def chapters(self) -> list[str]:
         """The names of all chapters, sorted."""

@@ -28,6 +28,10 @@ from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
+LARGEST = 2**20
+"""Bytes of a request's values in all, and of a file that holds some."""
+_MOST_MISTAKES = 20  # unknown names that are said one by one
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -56,8 +60,11 @@ class Contract:
             RequestError: one sentence for each name or value that does not fit.
         """
         values, mistakes = {}, []
-        for name in request.keys() - self.parameters.keys():
+        unknown = sorted(request.keys() - self.parameters.keys())
+        for name in unknown[:_MOST_MISTAKES]:
             mistakes.append(f"{self.chapter} has no parameter {shown(name)}{nearest(name, self.parameters)}")
+        if more := unknown[_MOST_MISTAKES:]:
+            mistakes.append(f"{self.chapter} has none of {len(more):,} more names either")
         for name, parameter in self.parameters.items():
             try:
                 if name in request and _is_empty(request[name]):
@@ -65,6 +72,9 @@ class Contract:
                 values[name] = resolved(coerce(parameter.annotation, request.get(name, parameter.default)))
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
+        size = len(json.dumps({name: plain(value) for name, value in values.items()}, ensure_ascii=False))
+        if size > LARGEST:
+            mistakes.append(f"the values take {size / 2**20:.0f} MiB, and {LARGEST // 2**20} MiB is the most in all")
         if mistakes:
             raise RequestError(*mistakes)
         return values

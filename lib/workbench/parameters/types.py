@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
 from workbench.core.errors import RequestError, RunError
@@ -233,11 +234,18 @@ VOCABULARY: dict[str, Any] = _ALIASES | {each.__name__: each for each in _CLASSE
 """Every name that an annotation in a parameters cell may use."""
 
 
+@cache
+def _adapter(annotation: Any) -> TypeAdapter:
+    """What Pydantic makes of a type, once: a sweep has a hundred thousand values of few types."""
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+
 def coerce(annotation: Any, value: Any) -> Any:
     """The value as its declared type has it.
 
     Text is read as the declared type (`"1e-3"` is a `Rate`, `"false"` a `bool`, `"1,2,3"` a `list[Count]`), because
-    that is what a command line has; anything else must already be of the type's kind.
+    that is what a command line has; anything else must already be of the type's kind. What JSON or Parquet cannot hold
+    is refused: numbers that are not finite, whole ones beyond 64 bits, text that is no UTF-8.
 
     Raises:
         ValueError: with a message that names the value and says what was expected, such as `-1 is not at least 1`.
@@ -249,9 +257,31 @@ def coerce(annotation: Any, value: Any) -> Any:
         value = next((choice for choice in get_args(annotation) if str(choice) == value), value)
     has_text = any(isinstance(item, str) for item in (value if isinstance(value, list) else [value]))
     try:
-        return TypeAdapter(annotation).validate_python(value, strict=not has_text)
+        result = _adapter(annotation).validate_python(value, strict=not has_text)
     except ValidationError as error:
         raise ValueError(_sentence(error.errors(include_url=False)[0])) from None
+    if not isinstance(result, list):
+        _refuse_unwritable(value, result, "")
+    else:
+        for place, (written, item) in enumerate(zip(value, result, strict=True)):
+            _refuse_unwritable(written, item, f" (item {place + 1})")
+    return result
+
+
+def _refuse_unwritable(written: Any, value: Any, position: str) -> None:
+    """Raise a ValueError for a value that cannot be kept, or that Pydantic has read where people do not."""
+    problem = None
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problem = "is not UTF-8 text"
+    elif isinstance(value, int) and value.bit_length() > 63:
+        problem = _SENTENCES["int_parsing_size"]
+    elif isinstance(written, str) and "_" in written:  # 1_0 is 10 to Python
+        problem = _SENTENCES[type(value).__name__]
+    if problem:
+        raise ValueError(f"{shown(written)}{position} {problem}")
 
 
 def plain(value: Any) -> Any:

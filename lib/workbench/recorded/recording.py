@@ -12,7 +12,7 @@ import json
 import math
 import re
 import shlex
-import tempfile
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -20,13 +20,13 @@ from typing import Any, get_args, get_origin
 import yaml
 
 from workbench.core.errors import RequestError, RunError
-from workbench.core.files import write_atomically
+from workbench.core.files import Unfit, folder_beside, write_atomically
 from workbench.core.machine import in_words
 from workbench.core.project import PREDICTIONS, Project
 from workbench.core.text import shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.types import Source, plain
-from workbench.recorded.result import CIRCUMSTANCES, CONFIRMED, OF_A_RUN, POINTS, RUN, SWEEP, TABLE
+from workbench.recorded.result import CIRCUMSTANCES, CONFIRMED, OF_A_RUN, POINTS, RUN, SWEEP, TABLE, is_recorded
 from workbench.runs.predictions import collected
 from workbench.runs.record import claims_by_statement
 from workbench.runs.store import Run, all_runs
@@ -90,7 +90,7 @@ def record_result(
         record |= {"varied": varied, "seeds": [seed for seed in seed_names(contract) if seed in varied]}
     given = record["parameters"]["given"].items()
     words += [word for name, value in given if name not in varied for word in ("-p", f"{name}={as_option(value)}")]
-    return _write(folder, RUN if of_a_run else SWEEP, record | {"command": shlex.join(words)}, others)
+    return _write(folder, RUN if of_a_run else SWEEP, record | {"command": shlex.join(words)}, others, replace)
 
 
 def find_sweep(project: Project, name: str) -> Path | None:
@@ -102,6 +102,7 @@ def find_sweep(project: Project, name: str) -> Path | None:
     if name in ("", "latest"):
         return None
     folders = [path.parent for path in project.runs.glob("*/sweeps/*/sweep.json")]
+    folders = [folder for folder in folders if not any(path.is_symlink() for path in (folder, *folder.parents[:2]))]
     exact = [folder for folder in folders if name == folder.name or Path(name).absolute() == folder]
     fitting = exact or [folder for folder in folders if folder.name.startswith(name)]
     if len(fitting) > 1:
@@ -114,9 +115,13 @@ def _folder(project: Project, name: str, replace: bool) -> Path:
     if not _NAME.fullmatch(name):
         raise RequestError(f"{shown(name)} is not a name of lower-case words joined by hyphens")
     folder = project.recorded / name
-    if folder.exists() and not replace:
-        raise RequestError(f"{name} is recorded already; --replace puts this one in its place")
+    if is_recorded(folder) and not replace:
+        raise _taken(name)
     return folder
+
+
+def _taken(name: str) -> RequestError:
+    return RequestError(f"{name} is recorded already; --replace puts this one in its place")
 
 
 def _public_names(contract: Contract, resolved: list[dict[str, Any]], public: dict[str, str]) -> dict[str, str]:
@@ -154,26 +159,23 @@ def as_option(value: Any) -> str:
     return (",".join(map(str, value)) or "[]") if isinstance(value, list) else str(plain(value))
 
 
-def _write(folder: Path, file: str, record: dict[str, Any], others: Mapping[str, str | bytes]) -> Path:
-    """Write a record and the files beside it, and return the record's; what else a record has left in the folder goes.
+def _write(folder: Path, file: str, record: dict[str, Any], others: Mapping[str, str | bytes], replace: bool) -> Path:
+    """Write a record and the files beside it, and return the record's; what an earlier record had there goes.
 
-    All of it is on the disk before anything is replaced, or what was there stays.
+    The folder appears whole, in one step, or what was there stays. What others have put into it stays too.
     """
     contents = {**others, file: as_text(record)}
-    is_new = not folder.exists()
+    ours = (RUN, SWEEP, TABLE, POINTS, PREDICTIONS, CONFIRMED, ".*")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
+        with folder_beside(folder, None if replace else is_recorded) as new:
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*ours))
             for name, content in contents.items():
-                write_atomically(Path(new) / name, content)
-            for name in contents:
-                (Path(new) / name).replace(folder / name)
-        for stale in {RUN, SWEEP, TABLE, POINTS, PREDICTIONS, CONFIRMED} - contents.keys():
-            (folder / stale).unlink(missing_ok=True)
+                write_atomically(new / name, content)
+    except Unfit:
+        raise _taken(folder.name) from None
     except OSError as error:
-        if is_new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        raise RunError(f"{folder} cannot be written: {error.strerror}") from None
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
     return folder / file
 
 

@@ -100,7 +100,12 @@ def all_recorded(project: Project) -> list[Recorded]:
 
 
 def _names(project: Project) -> list[str]:
-    return sorted({path.parent.name for file in (RUN, SWEEP) for path in project.recorded.glob(f"*/{file}")})
+    return sorted(folder.name for folder in project.recorded.glob("[!.]*") if is_recorded(folder))
+
+
+def is_recorded(folder: Path) -> bool:
+    """Whether a folder holds a record."""
+    return any((folder / file).exists() for file in (RUN, SWEEP))
 
 
 def read_recorded(project: Project, name: str) -> Recorded:

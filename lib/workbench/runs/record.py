@@ -22,8 +22,10 @@ class Unreadable(Exception):
 
 _STRICT = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
-Number = int | float
-Value = TypeAliasType("Value", "bool | int | float | str | list[Value] | None")
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that tables have room for; as a `Number`, a larger one is read as the nearest float."""
+Number = Whole | float
+Value = TypeAliasType("Value", "bool | Whole | float | str | list[Value] | None")
 """A parameter's value."""
 _DATE, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?"
 Moment = Annotated[str, Field(pattern=rf"^{_DATE}T{_TIME}(Z|\+00:00)$")]
@@ -85,7 +87,7 @@ class _Cell(Part):
 
 class _Error(Part):
     cell: str | None
-    number: int
+    number: Whole
     name: str
     message: str
     traceback: list[str]
@@ -99,21 +101,21 @@ class _Git(Part):
 class _Machine(Part):
     platform: str = "unknown"
     processor: str | None = None
-    cores: int = 1
-    threads: int | None = None
-    memory_bytes: int | None = None
+    cores: Whole = 1
+    threads: Whole | None = None
+    memory_bytes: Whole | None = None
     gpus: list[str] = []
 
 
 class _NotebookFacts(Part):
-    bytes: int
+    bytes: Whole
     sha256: str
 
 
 class Record(Part):
     """A `run.json`."""
 
-    format: int
+    format: Whole
     chapter: str | None = None
     status: Literal["running", "completed", "failed", "interrupted"]
     key: Digest
@@ -130,7 +132,7 @@ class Record(Part):
     python: str = "unknown"
     packages: dict[str, str] = {}
     machine: _Machine = _Machine()
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Whole | None = None
     cpu_seconds: Number | None = None
     """Processor time of the kernel and its children."""
     notebook: _NotebookFacts | None = None

@@ -82,40 +82,38 @@ def run_chapter(
         parts = ingredients(contract, values)
     pinned = prepare(contract, request, parts, reporter)
     key = content_key(parts)
+    if not force and (earlier := store.completed_run(project, contract.chapter, key)):
+        return earlier, True
+    injected = {name: plain(values[name]) for name in request} | pinned
+    secrets, facts = Secrets({**os.environ, **(environment or {})}), circumstances(project, contract)
     while True:
         with turn(project.runs, contract.chapter):
             if not force and (earlier := store.completed_run(project, contract.chapter, key)):
                 return earlier, True
             twin = None if force else store.folder_under_way(project, contract.chapter, key)
             if twin is None:
-                started = now()
-                folder = store.new_run_folder(project.runs, contract.chapter, key, started)
-                held = store.lock_of(folder).acquire()
+                record = first_record(contract, key, parts, request, values, now(), facts)
+                with store.refused_where_unwritable(project.runs):
+                    folder, held = store.start_run(project.runs, record)
                 break
         reporter.preparing(0, 1, f"waiting for {twin.name}, which computes the same")
         with store.lock_of(twin):
             pass
-    injected = {name: plain(values[name]) for name in request} | pinned
-    secrets = Secrets({**os.environ, **(environment or {})})
     try:
-        with held:
-            record = first_record(contract, key, parts, request, values, started, circumstances(project, contract))
-            store.write_record(folder, record)
-            _execute(contract, injected, folder, record, reporter, limits, secrets)
+        _execute(contract, injected, folder, record, reporter, limits, secrets)
     except OSError as error:  # a record that cannot be written any more says `running`, which reads as interrupted
         raise RunError(f"{folder.name} was stopped: its folder cannot be written: {error.strerror}") from None
+    finally:
+        held.release()
     return Run(folder, record), False
 
 
 @contextlib.contextmanager
 def turn(runs: Path, chapter: str) -> Iterator[None]:
     """A lock under which one process at a time looks for a chapter's runs and makes a folder; it takes milliseconds."""
-    folder = runs / chapter
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = store.made_folder(runs, chapter)
+    with store.refused_where_unwritable(runs):
         turn = filelock.FileLock(folder / ".lock").acquire()
-    except OSError as error:
-        raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
     with turn:
         yield
 

@@ -5,8 +5,9 @@
     runs/CHAPTER/RUN_ID/lock                held by the process that runs it, for as long as it runs
 
 `run.json` says `running` while the lock is held; where it says so and no process holds the lock, the run was
-interrupted. Records are checked as they are read (`workbench.runs.record`), and links are never followed. A folder that
-does not hold what a run leaves is damaged: `workbench runs` says so, and every other command passes over it.
+interrupted. Records are checked as they are read (`workbench.runs.record`). The folder `runs` may be a link to where
+there is room; below it links are never followed, neither to read nor to write. A folder that does not hold what a run
+leaves is damaged: `workbench runs` says so, and every other command passes over it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any
 import filelock
 
 from workbench.core.errors import RequestError
-from workbench.core.files import write_atomically
+from workbench.core.files import Unfit, folder_beside, read_within, write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown, visible
 from workbench.runs.record import FORMAT, Record, Unreadable, read_record
@@ -38,6 +39,8 @@ PATIENCE = 0.5
 """Seconds to wait for a lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
 """Bytes; no run writes a record of this size, and reading one would cost memory."""
+LARGEST_NOTEBOOK = 512 * 2**20
+"""Bytes; a larger one, which no front end opens, stays on the disk but is not read, so that its run is not reused."""
 
 UNREADABLE_FOLDER = "*"
 """The name of the damaged run that stands for a chapter's folder that cannot be looked into."""
@@ -82,20 +85,54 @@ class Run:
         return {**self.record, "status": self.status}
 
 
-def new_run_folder(runs: Path, chapter: str, key: str, now: datetime) -> Path:
-    """A new, empty folder for a run. A second run of one key within a second gets a counter behind its name.
+def made_folder(runs: Path, *names: str) -> Path:
+    """The folder of these names below the runs folder, made where it is missing.
 
     Raises:
-        RequestError: where the runs folder cannot be written.
+        RequestError: where one of them is a link, or the runs folder cannot be written.
     """
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{key[:8]}"
-    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
-    folder = next(runs / chapter / each for each in names if not os.path.lexists(runs / chapter / each))
+    folder = runs
+    with refused_where_unwritable(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            folder = folder / name
+            if folder.is_symlink():
+                raise RequestError(f"{folder} {_LINK}")
+            folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def refused_where_unwritable(runs: Path) -> Iterator[None]:
+    """Turn an OSError into a RequestError that names the runs folder."""
     try:
-        folder.mkdir(parents=True)
+        yield
     except OSError as error:
         raise RequestError(f"the runs folder {runs} cannot be written: {error.strerror}") from None
-    return folder
+
+
+def start_run(runs: Path, record: dict[str, Any]) -> tuple[Path, filelock.BaseFileLock]:
+    """The folder of a new run, which holds its first record, and the run's lock, which this process holds.
+
+    The folder appears with both in it: whatever stops this process, none stays that says nothing of its run.
+
+    Raises:
+        OSError: where the runs folder cannot be written; then there is no folder.
+    """
+    started = datetime.fromisoformat(record["started"])
+    folder = unused_folder(runs, record["chapter"], record["key"], started)
+    with folder_beside(folder) as new:
+        held = lock_of(new)
+        held.acquire()
+        write_record(new, record)
+    return folder, held
+
+
+def unused_folder(runs: Path, chapter: str, key: str, now: datetime) -> Path:
+    """Where a new run belongs. A second run of one key within a second gets a counter behind its name."""
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{key[:8]}"
+    names = itertools.chain([name], (f"{name}-{count}" for count in itertools.count(2)))
+    return next(runs / chapter / each for each in names if not os.path.lexists(runs / chapter / each))
 
 
 def lock_of(folder: Path) -> filelock.FileLock:
@@ -210,8 +247,9 @@ def read_notebook(run: Run) -> dict[str, Any]:
 
 def notebook_facts(notebook: Path) -> dict[str, Any]:
     """A notebook's size and digest, which the record keeps so that another one in its place is noticed."""
-    content = notebook.read_bytes()
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    with notebook.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
 
 
 # Reading what may be damaged or forged
@@ -312,27 +350,20 @@ def _record(folder: Path) -> Record:
 
 
 def _notebook_bytes(run: Run) -> bytes:
-    """The content of a run's notebook; Unreadable where it is not the one that the run wrote."""
-    content = _bytes(run.notebook)
+    """The content of a run's notebook; Unreadable where it is not the one that the run wrote, or too large."""
+    content = _bytes(run.notebook, LARGEST_NOTEBOOK)
     known = run.record.get("notebook")
     if known is not None and hashlib.sha256(content).hexdigest() != known["sha256"]:
         raise Unreadable(f"its {run.notebook.name} is not the one that the run wrote")
     return content
 
 
-def _bytes(path: Path, most: int | None = None) -> bytes:
+def _bytes(path: Path, most: int) -> bytes:
     """The content of an ordinary file of at most so many bytes; Unreadable for links, pipes and anything else."""
     name = visible(path.name)
     try:
-        facts = path.lstat()
-        if stat.S_ISLNK(facts.st_mode):
-            raise Unreadable(f"its {name} {_LINK}")
-        if not stat.S_ISREG(facts.st_mode):
-            raise Unreadable(f"its {name} is not a file")
-        if most is not None and facts.st_size > most:
-            raise Unreadable(f"its {name} is larger than {most // 2**20} MiB")
-        return path.read_bytes()
+        return read_within(path, most, through_links=False)
     except FileNotFoundError:
         raise Unreadable(f"it has no {name}") from None
-    except OSError as error:
-        raise Unreadable(f"its {name} cannot be read: {error.strerror}") from None
+    except Unfit as problem:
+        raise Unreadable(f"its {name} {problem}") from None

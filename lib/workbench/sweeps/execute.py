@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
-import shutil
 import statistics
 import time
 from collections import deque
@@ -46,8 +45,8 @@ from workbench.runs.store import (
     find_run,
     folder_under_way,
     iso,
-    lock_of,
-    new_run_folder,
+    made_folder,
+    start_run,
     write_record,
 )
 from workbench.sweeps.cluster import Cluster, Share, open_cluster
@@ -140,12 +139,15 @@ def run_sweeps(
     a time, with so many `threads` each, or their share of the cores. The limits are seconds for a cell and for a run.
 
     Raises:
-        RunError: where the runs folder cannot be written, no scheduler answers, or it or all workers are lost.
+        RequestError: where the runs folder cannot be written.
+        RunError: where it cannot any more, no scheduler answers, or it or all workers are lost.
         KeyboardInterrupt: on Ctrl-C. In both cases points under way are recorded as interrupted.
     """
     missing = sum(len(sweep.missing()) for sweep in sweeps)
     if not missing:
         return
+    for sweep in sweeps:
+        made_folder(sweep.project.runs, sweep.contract.chapter)  # which refuses a link before anything runs
     memory = max(filter(None, (sweep.ledger.usual_memory() for sweep in sweeps)), default=None)
     share = Share.of_machine(missing, workers, memory)
     share = replace(share, threads=threads or share.threads)
@@ -239,15 +241,7 @@ class _Sweeper:
         contract, point, key = sweep.contract, sweep.points[number], sweep.keys.keys[number]
         parts, facts = sweep.keys.ingredients(point), self._facts[contract.chapter]
         record = first_record(contract, key, parts, point.given, point.values, started, facts)
-        folder = new_run_folder(sweep.project.runs, contract.chapter, key, started)
-        held = lock_of(folder)
-        held.acquire()
-        try:
-            write_record(folder, record)
-        except OSError:
-            held.release()
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        folder, held = start_run(sweep.project.runs, record)
         return _Flight(sweep, number, Run(folder, record), held)
 
     def _launch(self, flight: _Flight, worker: str) -> None:

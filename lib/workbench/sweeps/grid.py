@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from workbench.core.errors import RequestError
+from workbench.core.text import shown
 from workbench.parameters.contract import Contract
-from workbench.parameters.request import given_parameters, named_once, read_yaml
+from workbench.parameters.request import given_parameters, named_once
 from workbench.parameters.types import plain
 
 MOST = 100_000
@@ -176,6 +177,8 @@ def _axes(
         for end in (axis.low, axis.high):
             values.of(name, axis.text(end, 15))
     rows = [*lists, *([{name: value} for value in axis] for name, axis in axes.items() if name not in between)]
+    if not drawn:
+        _refuse_too_many(math.prod(map(len, rows)))  # before each of their values is looked at
     discrete = [[{name: values.of(name, value) for name, value in row.items()} for row in axis] for axis in rows]
     values.refuse()
     return discrete, between
@@ -183,6 +186,8 @@ def _axes(
 
 def _read(files: list[Path]) -> tuple[list[Rows], dict[str, Any]]:
     """The lists of points in these files, and the parameters that one mapping of a file gives to all points."""
+    from workbench.parameters.yaml_files import read_yaml  # here, so that a command line starts without YAML
+
     lists, fixed = [], {}
     for file in files:
         content = read_yaml(file)
@@ -226,34 +231,37 @@ def _split(text: str) -> list[str]:
 
 def _range(name: str, text: str, start: str, stop: str, step: str | None) -> list[str]:
     """The numbers from `start` to just before `stop`, exact in decimals."""
-    first, last, by = Decimal(start), Decimal(stop), Decimal(step or 1)
-    if by == 0:
-        raise RequestError(f"{name}: {text} steps by 0")
     try:
-        length = (last - first) / by
+        first, last, by = Decimal(start), Decimal(stop), Decimal(step or 1)
+        length = (last - first) / by if by else Decimal("NaN")
     except DecimalException:
         length = Decimal("Infinity")
+    if length.is_nan():
+        raise RequestError(f"{name}: {text} steps by 0")
     if length <= 0:
         raise RequestError(f"{name}: {text} is empty")
     if length > MOST:
-        raise RequestError(f"{name}: {text} has too many values; {MOST:,} points are the most in one sweep")
+        raise RequestError(f"{name}: {shown(text)} has too many values; {MOST:,} points are the most in one sweep")
     return [str(first + place * by) for place in range(math.ceil(length))]
 
 
 def _places(size: int, sample: int | None, repeated: bool, generator: random.Random) -> list[int] | range:
     """The points to take of `size` discrete ones: all, or a sample, in which one may be `repeated`."""
-    wanted = size if sample is None else sample
-    if wanted > MOST:
-        raise RequestError(
-            f"these are {wanted:,} points, and {MOST:,} are the most in one sweep; --random N draws some"
-        )
     if sample is None:
         return range(size)
+    _refuse_too_many(sample)
     if repeated:
         return [generator.randrange(size) for _ in range(sample)]
     if sample > size:
         raise RequestError(f"--random {sample}: the grid has only {size:,} points")
     return generator.sample(range(size), sample)
+
+
+def _refuse_too_many(points: int) -> None:
+    if points > MOST:
+        raise RequestError(
+            f"these are {points:,} points, and {MOST:,} are the most in one sweep; --random N draws some"
+        )
 
 
 def _decoded(axes: list[Rows], place: int) -> dict[str, Any]:

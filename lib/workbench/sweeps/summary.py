@@ -16,7 +16,7 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,7 @@ def metric_names(means: list[Summary]) -> list[str]:
 
 def write_results(sweep: Sweep, means: list[Summary], command: str) -> Path:
     """The folder of `results.parquet`, `summary.csv` and `sweep.json`, after each is written by replacement."""
-    sweep.folder.mkdir(parents=True, exist_ok=True)
+    sweep.made_folder()
     write_atomically(sweep.folder / "results.parquet", as_parquet(_table(sweep)))
     write_atomically(sweep.folder / "summary.csv", _csv(sweep, means))
     outcomes = [sweep.outcome(number) for number in range(len(sweep.points))]
@@ -167,7 +167,7 @@ def _table(sweep: Sweep) -> Any:
         column(name): _parameter_column([point.values[name] for point in sweep.points]).take(pa.array(places))
         for name in sweep.contract.parameters
     }
-    columns |= {name: pa.array(cells, kind) for (name, kind), cells in zip(_RESULT.items(), results, strict=True)}
+    columns |= {name: _result_column(cells, kind) for (name, kind), cells in zip(_RESULT.items(), results, strict=True)}
     return pa.table(columns, metadata={"workbench.chapter": sweep.contract.chapter})
 
 
@@ -179,6 +179,16 @@ def _result_rows(outcome: Outcome | None) -> Iterator[tuple[Any, ...]]:
         yield *front, metric.name, value, text, *metric[2:]
     if not outcome or not outcome.metrics:
         yield *front, *[None] * (len(_RESULT) - len(front))
+
+
+def _result_column(cells: Sequence[Any], kind: str) -> Any:
+    """Results as a column, of floats where a whole number does not fit its kind."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(cells, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([cell if cell is None else float(cell) for cell in cells], "float64")
 
 
 def _parameter_column(values: list[Any]) -> Any:

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import filelock
 
-from workbench.core.errors import RunError, sentences_of
+from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.core.project import Project
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients
-from workbench.runs.store import Run, all_runs
+from workbench.runs.store import Run, all_runs, made_folder
 from workbench.sweeps.grid import Point, Points
 
 
@@ -150,6 +150,10 @@ class Sweep:
         """Where the sweep's results are written."""
         return self.project.runs / self.contract.chapter / "sweeps" / self.name
 
+    def made_folder(self) -> Path:
+        """That folder, made where it is missing; a RequestError where it, or one above it, is a link."""
+        return made_folder(self.project.runs, *self.folder.relative_to(self.project.runs).parts)
+
     def outcome(self, number: int) -> Outcome | None:
         """What became of a point, None where it has not been run."""
         return self.ledger.outcomes.get(self.keys.keys[number])
@@ -170,14 +174,15 @@ def alone(sweep: Sweep) -> Iterator[None]:
     """Hold the lock of the sweep's folder.
 
     Raises:
-        RunError: where another process runs the same sweep, or its folder cannot be written.
+        RequestError: where its folder is a link or cannot be written.
+        RunError: where another process runs the same sweep.
     """
+    lock = filelock.FileLock(sweep.made_folder() / "lock", timeout=0)
     try:
-        sweep.folder.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(sweep.folder / "lock", timeout=0).acquire()
+        held = lock.acquire()
     except filelock.Timeout:
         raise RunError("another process runs this very sweep") from None
     except OSError as error:
-        raise RunError(f"the runs folder cannot be written: {error.strerror}") from None
+        raise RequestError(f"{lock.lock_file} cannot be written: {error.strerror}") from None
     with held:
         yield

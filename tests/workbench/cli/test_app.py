@@ -20,7 +20,7 @@ from hostile import NESTED, SPECIAL, seconds, sparse
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
-from workbench.cli.app import app
+from workbench.cli.app import app, main
 from workbench.runs.store import all_runs
 
 BAD_FILES = {
@@ -140,6 +140,34 @@ def test_every_mistake_gets_its_own_sentence(command):
         "workbench: size: x is not a whole number",
         "workbench: mode: y is not one of fast, slow",
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rm", "--yes", "--older-than"),
+        ("run", "toy", "--cell-limit"),
+        ("run", "toy", "--run-limit"),
+        ("sweep", "toy", "-g", "size=1,2", "--cell-limit"),
+        ("sweep", "toy", "-g", "size=1,2", "--run-limit"),
+        ("sweep", "toy", "-g", "size=1,2", "--workers"),
+        ("book", "--workers"),
+    ],
+)
+@pytest.mark.parametrize("number", ["inf", "nan", "1e300", str(10**30)])
+def test_a_number_that_overflows_is_a_bad_request(project, monkeypatch, capsys, arguments, number):
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(sys, "argv", ["workbench", *arguments, number])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"workbench: Invalid value for '{arguments[-1]}'")
+    assert not project.runs.exists()
 
 
 def test_a_chapter_that_breaks_the_contract_is_a_bad_request(project, command):

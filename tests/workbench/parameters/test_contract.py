@@ -40,6 +40,20 @@ def test_every_mistake_of_a_request_has_its_sentence(project):
     }
 
 
+def test_values_of_more_than_a_mebibyte_in_all_are_refused(project):
+    contract = load_contract(project, "toy")
+    assert len(contract.resolve({"name": "x" * 2**19})["name"]) == 2**19
+    with pytest.raises(RequestError, match=r"^the values take 19 MiB, and 1 MiB is the most in all$"):
+        contract.resolve({"name": "x" * 20_000_000})
+
+
+def test_of_very_many_unknown_names_only_some_are_said(project):
+    with pytest.raises(RequestError) as caught:
+        load_contract(project, "toy").resolve({f"unknown_{number}": "1" for number in range(50_000)})
+    assert len(caught.value.sentences) == 21
+    assert caught.value.sentences[-1] == "toy has none of 49,980 more names either"
+
+
 @pytest.mark.parametrize(
     ("kind", "default"), [("Dataset", "pydocs"), ("Model", "pydocs-small"), ("Predictions", "fine-tuning-seeds")]
 )

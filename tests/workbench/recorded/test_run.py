@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -169,6 +173,58 @@ def test_nothing_recorded_is_replaced_unless_asked(project, done, run):
     assert path.read_bytes() == before
     record_result(project, other, "toy-five", replace=True)
     assert read_recorded(project, "toy-five").record["run"] == other.id
+
+
+def test_of_several_who_record_under_one_name_at_once_one_wins(project, done):
+    at_once, outcomes = threading.Barrier(4), []
+
+    def record():
+        at_once.wait()
+        try:
+            outcomes.append(record_result(project, done, "toy-five").name)
+        except RequestError as refused:
+            outcomes.append(str(refused))
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = "toy-five is recorded already; --replace puts this one in its place"
+    assert sorted(outcomes) == ["run.json", taken, taken, taken]
+    assert [path.name for path in project.recorded.iterdir()] == ["toy-five"]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_record_that_is_killed_before_it_is_in_place_leaves_what_was_there_and_the_same_line_completes(
+    project, done, replace
+):
+    if replace:
+        record_result(project, done, "toy-five")
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from workbench.core import files; from workbench.core.project import Project\n"
+        "from workbench.recorded import recording; from workbench.runs.store import find_run\n"
+        "files.put_in_place = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "project = Project(Path(sys.argv[1]))\n"
+        "recording.record_result(project, find_run(project, 'latest'), 'toy-five', replace=bool(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(project.root), "yes" if replace else ""], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [each.name for each in all_recorded(project)] == ["toy-five"] * replace
+    assert len(list(project.recorded.glob(".*"))) == 1
+    record_result(project, done, "toy-five", replace=replace)
+    assert read_recorded(project, "toy-five").record["run"] == done.id
+    assert [path.name for path in project.recorded.iterdir()] == ["toy-five"]
+
+
+def test_a_folder_without_a_record_is_not_taken_and_what_people_have_put_there_stays(project, done):
+    folder = project.recorded / "toy-five"
+    (folder / ".new-of-a-killed-process").mkdir(parents=True)
+    (folder / "notes.md").write_text("mine")
+    (folder / "confirmed.json").write_text("of an earlier record")
+    record_result(project, done, "toy-five")
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.md", "run.json"]
 
 
 def test_a_failed_run_is_not_recorded(project, run):

@@ -26,6 +26,8 @@ from workbench.recorded.result import (
 )
 from workbench.runs.store import all_runs, find_run
 from workbench.sweeps.grid import points_of
+from workbench.sweeps.summary import write_results
+from workbench.sweeps.sweep import Sweep, alone
 
 CLAIM = "from workbench.chapter import Chapter\nChapter({}).claim('Size is small', size, below=2)"
 
@@ -212,3 +214,19 @@ def test_counts_are_listed_run_by_run_and_only_for_what_is_counted(tmp_path):
     }
     pd.DataFrame(table).to_parquet(tmp_path / "results.parquet")
     assert recorded_counts(Recorded(tmp_path, {"varied": ["seed"]})) == {"right": ["735/872", "741/872"]}
+
+
+@pytest.mark.parametrize("name", ["toy", "toy/sweeps", "toy/sweeps/NAME"])
+def test_a_sweep_reads_and_writes_nothing_through_a_link(project, swept, name):
+    place = project.runs / name.replace("NAME", swept.name)
+    place.rename(project.root / "elsewhere")
+    place.symlink_to(project.root / "elsewhere")
+    before = {path: path.stat().st_mtime_ns for path in (project.root / "elsewhere").rglob("*")}
+    assert find_sweep(project, swept.name) is None
+    contract = load_contract(project, "toy")
+    again = Sweep.of(project, contract, points_of(contract, ["size=1,2", "seed=0:3"], ["rate=0.25"], []))
+    with pytest.raises(RequestError, match="is a link, and links are not followed"), alone(again):
+        pass
+    with pytest.raises(RequestError, match="is a link, and links are not followed"):
+        write_results(again, [], "workbench sweep")
+    assert {path: path.stat().st_mtime_ns for path in (project.root / "elsewhere").rglob("*")} == before

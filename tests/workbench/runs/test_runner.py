@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
+from made_runs import new_run_folder
 from toy_project import Silent, edit_cell, write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.parameters.contract import load_contract
@@ -190,7 +191,7 @@ def test_code_that_is_changed_while_a_chapter_runs_fails_the_run(project, run, m
 def test_the_second_of_two_identical_runs_computes_when_the_first_fails(project, run):
     contract = load_contract(project, "toy")
     key = content_key(ingredients(contract, contract.resolve({})))
-    folder = store.new_run_folder(project.runs, "toy", key, datetime.now(UTC))
+    folder = new_run_folder(project.runs, "toy", key, datetime.now(UTC))
     hold = "import sys, time, filelock as f\nwith f.FileLock(sys.argv[1]):\n print(flush=True); time.sleep(2)"
     other = subprocess.Popen([sys.executable, "-c", hold, str(folder / "lock")], stdout=subprocess.PIPE)
     other.stdout.readline()
@@ -248,6 +249,53 @@ def test_a_secret_that_is_also_a_parameter_a_metric_and_a_word_of_the_file_forma
     notebook = store.read_notebook(done)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert "".join(notebook["cells"][-1]["outputs"][0]["text"]) == "it is [redacted] 65536\n"
+
+
+def test_a_disk_that_is_full_before_a_run_has_its_record_leaves_no_folder(project, run, monkeypatch):
+    def full(path, content, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store, "write_atomically", full)
+    with pytest.raises(RequestError, match="cannot be written: No space left on device"):
+        run()
+    assert [path.name for path in (project.runs / "toy").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("name", ["toy", "toy/.lock"])
+def test_a_link_in_the_place_of_what_a_run_writes_is_refused_and_not_followed(project, run, name):
+    outside = project.root / "outside"
+    outside.mkdir()
+    (outside / "lock").write_text("not empty")
+    link = project.runs / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside / "lock" if name.endswith("lock") else outside)
+    with pytest.raises(RequestError, match=r"is a link|cannot be written"):
+        run()
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("lock", "not empty")]
+
+
+def test_the_runs_folder_itself_may_be_a_link(project, run):
+    (project.root / "large-disk").mkdir()
+    project.runs.symlink_to(project.root / "large-disk")
+    done, _ = run()
+    assert done.status == "completed"
+    assert list((project.root / "large-disk" / "toy").glob("2*/run.json"))
+
+
+def test_a_run_that_is_killed_before_it_has_its_record_leaves_nothing_that_looks_like_one(project, run, monkeypatch):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from workbench.runs import store\n"
+        "store.write_record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "record = {'chapter': 'toy', 'key': '1a2b3c4d5e', 'started': '2026-11-23T18:45:00.000000Z'}\n"
+        "Path(sys.argv[1], 'toy').mkdir(parents=True)\n"
+        "store.start_run(Path(sys.argv[1]), record)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(project.runs)], check=False)
+    (left,) = (project.runs / "toy").iterdir()
+    assert list(all_runs(project, damaged=True)) == []
+    done, _ = run()
+    assert done.status == "completed"
+    assert not left.exists()
 
 
 def test_a_bad_value_writes_nothing(project, run):

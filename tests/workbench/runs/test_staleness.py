@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from made_runs import NOW, make_run, whole_record
+from made_runs import NOW, make_run, new_run_folder, whole_record
 from toy_project import edit_cell, write_chapter
 from workbench.cli.tables import print_states
 from workbench.parameters.contract import load_contract
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.staleness import State, changes, state_of
-from workbench.runs.store import new_run_folder, notebook_facts, write_record
+from workbench.runs.store import notebook_facts, write_record
 
 THEN = whole_record()["ingredients"]
 

@@ -6,12 +6,14 @@ import errno
 import fcntl
 import json
 import os
+import resource
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from made_runs import NOW, forge, make_run, outside_of, places_in, replaced, whole_record
+from made_runs import NOW, forge, make_run, new_run_folder, outside_of, places_in, replaced, whole_record
 from workbench.cli.tables import print_comparison, print_run, print_runs
 from workbench.core.errors import RequestError
 from workbench.runs import store
@@ -23,11 +25,11 @@ from workbench.runs.store import (
     find_run,
     folder_under_way,
     lock_of,
-    new_run_folder,
     read_notebook,
     runs_of_key,
     write_record,
 )
+from workbench.sweeps.sweep import Ledger
 
 
 def make(project, key="1a2b3c4d5e", status="completed", chapter="toy", now=NOW):
@@ -260,6 +262,45 @@ def test_a_run_that_has_not_come_to_write_its_record_is_under_way_and_not_damage
         assert list(all_runs(project, damaged=True)) == []
     assert folder_under_way(project, "toy", "1a2b3c4d5e") is None
     assert [run.problem for run in damaged(project)] == ["it has no run.json"]
+
+
+@pytest.mark.parametrize(
+    "place", [("metrics", 0, "value"), ("seconds",), ("peak_memory_bytes",), ("cells", 0, "seconds")]
+)
+def test_a_run_with_a_number_that_no_float_holds_is_damaged_and_stops_no_other(project, place):
+    whole = make_run(project)
+    record = json.loads((whole / "run.json").read_text())
+    write_record(make_run(project, after=1), replaced(record, place, 10**400))
+    (run,) = damaged(project)
+    assert run.problem.startswith("its run.json has a wrong ")
+    ledger = Ledger(project, "toy", ["1a2b3c4d5e"])
+    assert ledger.outcomes["1a2b3c4d5e"].run == whole.name
+
+
+def test_a_run_of_very_many_metrics_is_shown_within_seconds_and_the_first_of_them(project, capsys):
+    metrics = [{"name": f"m{number}", "value": number} for number in range(300_000)]
+    folder = make_run(project)
+    record = json.loads((folder / "run.json").read_text()) | {"metrics": metrics}
+    (folder / "run.json").write_text(json.dumps(record))
+    started = time.process_time()
+    print_run(find_run(project, "latest"))
+    assert time.process_time() - started < 6  # a tool that measures coverage doubles it
+    shown = capsys.readouterr().out
+    assert "m999" in shown
+    assert "m1000" not in shown
+    assert "and 299,000 more; --json lists them" in shown
+
+
+def test_a_notebook_that_is_too_large_to_be_one_is_not_read_and_its_run_is_not_reused(project):
+    real = make_run(project)
+    forged = make_run(project, after=1, notebook={"bytes": 3 * 2**30, "sha256": "0" * 64})
+    with (forged / "toy.ipynb").open("wb") as file:
+        file.truncate(3 * 2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert completed_run(project, "toy", "1a2b3c4d5e").folder == real
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # kibibytes on Linux, bytes on macOS
+    with pytest.raises(RequestError, match="is larger than 512 MiB"):
+        read_notebook(find_run(project, "latest"))
 
 
 def test_a_lock_that_is_a_link_is_no_lock_and_what_it_points_to_stays_as_it_is(project):

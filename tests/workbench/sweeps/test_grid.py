@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from toy_project import write_chapter
 from workbench.core.errors import RequestError
-from workbench.parameters.contract import load_contract, read_contract
+from workbench.parameters.contract import Contract, load_contract, read_contract
 from workbench.sweeps.grid import points_of
 
 
@@ -26,6 +26,30 @@ def refusal(project, *grids, **how):
     with pytest.raises(RequestError) as refused:
         ask(project, *grids, **how)
     return refused.value.sentences
+
+
+def test_a_grid_of_too_many_points_is_refused_before_its_values_are_looked_at(project, monkeypatch):
+    monkeypatch.setattr(Contract, "resolve", lambda contract, request: {} if not request else pytest.fail("looked at"))
+    for grids in (["seed=0:100000", "size=1:100001"], ["seed=0:1" + 30 * "0"], ["seed=0:1e" + 30 * "9"]):
+        (sentence,) = refusal(project, *grids)
+        assert "100,000" in sentence
+
+
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        ("size=1_0,2", "size: 1_0 is not a whole number"),
+        (f"size={'9' * 400}", f"size: {'9' * 60}… is too large"),
+        ("rate=1e400,1", "rate: 1e400 is not a finite number"),
+        ("name=\udcff,a", "name: '\\udcff' is not UTF-8 text"),
+    ],
+)
+def test_a_value_that_cannot_be_written_is_refused_in_grids_and_files_of_points_too(project, tmp_path, grid, sentence):
+    assert refusal(project, grid) == (sentence,)
+    name, _, texts = grid.partition("=")
+    if "\udcff" not in texts:
+        (tmp_path / "points.yml").write_text(f"- {name}: {texts.split(',')[0]}\n- {name}: 1\n")
+        assert refusal(project, files=[tmp_path / "points.yml"]) == (sentence,)
 
 
 def test_grids_multiply_and_the_last_varies_fastest(project):

@@ -59,6 +59,15 @@ def test_text_and_missing_values_are_kept_in_the_table_and_out_of_the_means(proj
     assert (score["value"], score["count"], score["n"], score["low"], score["high"]) == (3, 3, 4, 0.1, 0.9)
 
 
+def test_whole_numbers_that_no_table_has_room_for_become_floats(project):
+    sweep = measured(project, "size=1,2", metrics=lambda _: [("many", 10**30, 10**30, 2**62, -(10**30), 10**30)])
+    (first, _) = found = summaries(sweep)
+    assert first.mean == 1e30
+    rows = pd.read_parquet(write_results(sweep, found, "") / "results.parquet")
+    parts = ["value", "count", "n", "low", "high"]
+    assert rows[parts].values.tolist() == [[1e30, 1e30, 2**62, -1e30, 1e30]] * 2
+
+
 @pytest.mark.parametrize(
     ("grids", "kind", "words"),
     [
