@@ -27,10 +27,11 @@ from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
 from workbench.core.packages import our_packages
 from workbench.core.project import Project
+from workbench.core.secrets import secrets_of_process
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.request import read_mapping
-from workbench.runs.notebooks import staged
+from workbench.runs.notebooks import staged, without_secrets
 from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
@@ -140,7 +141,8 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
         contract = load_contract(project, chapter)
         notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
         path = folder / "notebooks" / f"{chapter}.ipynb"
-        path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+        shown = without_secrets(notebook, secrets_of_process())  # it may have been run elsewhere
+        path.write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
 
 
 def with_repository(config: dict[str, Any], url: str) -> dict[str, Any]:

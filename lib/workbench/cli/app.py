@@ -16,6 +16,8 @@ import typer
 
 from workbench.cli import chapters, doctor, recorded, runs, sweeps
 from workbench.core.errors import RequestError, RunError
+from workbench.core.printed import redact_output
+from workbench.core.secrets import secrets_of_process
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -48,6 +50,7 @@ for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
 def main() -> None:
     """Run the command line, with one sentence on standard error for each thing that is wrong with a request."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end leaves things as tidy as Ctrl-C does
+    redact_output(secrets_of_process())
     try:
         # Typer returns the code of an Exit, and 130 for Ctrl-C.
         code = app(prog_name="workbench", standalone_mode=False)
