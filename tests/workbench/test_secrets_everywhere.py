@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import secrets as randomness
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,10 +156,14 @@ def secret_parts_in(text: str) -> set[str]:
 def texts_of(path: Path) -> Iterator[str]:
     """What a file holds, as it is and as those read it who know its format."""
     yield path.read_bytes().decode("utf-8", errors="replace")
+    texts = ()
     if path.suffix == ".parquet":
-        yield from map(str, strings(pq.read_table(path).to_pylist()))
-    if path.suffix in (".json", ".ipynb"):
-        yield from strings(json.loads(path.read_text()))
+        texts = strings(pq.read_table(path).to_pylist())
+    elif path.suffix in (".json", ".ipynb"):
+        texts = strings(json.loads(path.read_text()))
+    for text in texts:
+        yield text
+        yield html.unescape(re.sub(r"\x1b\[[\d;]*m|<[^<>]*>", "", text))
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -218,7 +224,8 @@ def test_no_secret_reaches_a_file_or_the_terminal(told_everything, command, monk
     silent = {"the kernel's log", "a child's output in the kernel's log", "a thread at the end", "a widget"}
     assert {place for place, outputs in shown.items() if REDACTED not in outputs} == silent
     assert REDACTED in json.dumps(ran["metadata"]["widgets"])
-    say("sweep", "toy", "-g", "size=1,2", "--workers", "2")
+    (project.root / SECRETS["HF_TOKEN"][1]).write_text("mode: slow\n")
+    say("sweep", "toy", "-g", "size=1,2", "-f", SECRETS["HF_TOKEN"][1], "--workers", "2")
     (table,) = project.runs.glob("toy/sweeps/*/results.parquet")
     assert pq.read_table(table).column("text").to_pylist().count(REDACTED) == 2 * len(SECRETS)
     say("record", table.parent.name, "kept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -21,11 +22,11 @@ class _Redacted:
     """A stream without the secrets of an environment, and otherwise as the one that it writes to."""
 
     def __init__(self, stream: TextIO, secrets: Secrets) -> None:
-        self._stream, self.secrets = stream, secrets
+        self.stream, self.secrets = stream, secrets
 
     def write(self, text: str) -> int:
         """Write a text, and tell its length."""
-        self._stream.write(self.secrets.redact(text))
+        self.stream.write(self.secrets.redact(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -34,7 +35,15 @@ class _Redacted:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
+
+
+def print_json(value: Any, *, indent: int | None = None, end: str = "\n") -> None:
+    """Print a value as JSON, with its texts redacted: a number of it may well look like some password."""
+    stream = sys.stdout
+    if isinstance(stream, _Redacted):
+        value, stream = stream.secrets.redact(value), stream.stream
+    print(json.dumps(value, indent=indent, ensure_ascii=False), end=end, file=stream)
 
 
 def redact_output(secrets: Secrets) -> None:
@@ -47,7 +56,7 @@ def redacted_log(path: Path, secrets: Secrets) -> Iterator[int]:
     """A descriptor to print to; what is printed until this is left comes to stand in the file, without secrets.
 
     A thread reads from a pipe and writes the file, so that no secret is on the disk for a moment, not even where this
-    process is killed. A process that outlives this cannot print any more. An empty file is removed.
+    process is killed. A process that outlives this cannot print any more.
     """
     with path.open("wb", buffering=0) as file:
         reading, writing = os.pipe()
@@ -60,8 +69,6 @@ def redacted_log(path: Path, secrets: Secrets) -> Iterator[int]:
             os.write(writing, end)
             os.close(writing)
             copy.join()
-    if path.stat().st_size == 0:
-        path.unlink()
 
 
 def _copy(reading: int, end: bytes, file: BinaryIO, secrets: Secrets) -> None:

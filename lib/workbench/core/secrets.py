@@ -66,6 +66,7 @@ class Secrets:
         found = {name: set(_secrets_in(name, value)) for name, value in self._environment.items()}
         self._spellings = {name: _spellings(secrets) for name, secrets in found.items() if secrets}
         self._all = sorted(set().union(*self._spellings.values()), key=len, reverse=True)
+        self._without = functools.lru_cache(256)(self._without)  # a notebook is saved often, most of it as before
 
     def kernel_environment(self) -> dict[str, str]:
         """The environment for a kernel: without secrets, with the settings that make runs repeatable.
@@ -157,6 +158,14 @@ def secrets_of_process() -> Secrets:
     return _of(tuple(os.environ.items()))
 
 
+def refuse_secret(value: Any) -> None:
+    """Raise a ValueError where a value that is to be kept holds a secret of this process; it names the variable."""
+    if variable := secrets_of_process().variable_in(value):
+        raise ValueError(
+            f"its value holds the secret of the environment variable {variable}, which would stand in the run's record"
+        )
+
+
 @functools.lru_cache(maxsize=1)
 def _of(environment: tuple[tuple[str, str], ...]) -> Secrets:
     return Secrets(dict(environment))
@@ -186,6 +195,7 @@ def _spellings(secrets: set[str]) -> set[str]:
             json.dumps(text, ensure_ascii=False)[1:-1],
             repr(text)[1:-1],
             html.escape(text),
+            html.escape(text, quote=False),
             urllib.parse.quote(text, safe=""),
         )
     }

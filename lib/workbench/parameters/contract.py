@@ -24,7 +24,7 @@ from typing import Any
 from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
-from workbench.core.secrets import secrets_of_process
+from workbench.core.secrets import refuse_secret
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
@@ -63,11 +63,11 @@ class Contract:
             try:
                 if name in request and _is_empty(request[name]):
                     raise ValueError("the value is empty")
-                if name in request:
-                    _refuse_secret(request[name])
+                if name in request:  # a default stands in the notebook and is no secret
+                    refuse_secret(request[name])
                 values[name] = resolved(coerce(parameter.annotation, request.get(name, parameter.default)))
                 if name in request:
-                    _refuse_secret(plain(values[name]))  # a local path has more to it now
+                    refuse_secret(plain(values[name]))  # a local path has more to it now
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
         if mistakes:
@@ -130,14 +130,6 @@ def python_of(cell: dict[str, Any]) -> str:
 
 def _is_empty(value: Any) -> bool:
     return not value.strip() if isinstance(value, str) else value in (None, {})  # an empty list is a list
-
-
-def _refuse_secret(value: Any) -> None:
-    """Raise a ValueError where a value holds a secret of this process. A default stands in the notebook and is none."""
-    if variable := secrets_of_process().variable_in(value):
-        raise ValueError(
-            f"its value holds the secret of the environment variable {variable}, which would stand in the run's record"
-        )
 
 
 def _read_notebook(path: Path) -> dict[str, Any]:

@@ -72,12 +72,14 @@ class WorkbenchEngine(NBClientEngine):
         )
         client.usage = usage
         environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
+        said = destination.with_name("kernel.log")  # what the kernel says of itself outside of its cells
         try:
-            # What the kernel says of itself outside of its cells
-            with redacted_log(destination.with_name("kernel.log"), secrets) as log:
+            with redacted_log(said, secrets) as log:
                 client.execute(env=environment, stdout=log, stderr=log)
         finally:
             manager.notebook_complete()
+            if said.stat().st_size == 0:
+                said.unlink()
         return manager.nb
 
 
