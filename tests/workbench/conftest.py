@@ -53,6 +53,8 @@ def command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         with monkeypatch.context() as patched:
             patched.setattr(sys, "argv", ["workbench", *arguments])
             patched.setattr(sys, "stdin", io.StringIO())
+            for stream in ("stdout", "stderr"):
+                patched.setattr(sys, stream, getattr(sys, stream))  # it is put back afterwards
             for name, value in {"COLUMNS": "200", **environment}.items():
                 patched.setenv(name, value)
             try:

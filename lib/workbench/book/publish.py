@@ -6,6 +6,7 @@ page is made of has changed, nothing is built.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -27,10 +28,11 @@ from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
 from workbench.core.processes import run_python
 from workbench.core.project import Project
+from workbench.core.secrets import secrets_of_process
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.yaml_files import read_mapping, yaml_text
-from workbench.runs.notebooks import staged
+from workbench.runs.notebooks import staged, without_secrets
 from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
@@ -153,8 +155,6 @@ def _turn(project: Project, log: Any) -> Iterator[None]:
     with lock:
         for stage in project.build.glob(f"{_STAGE}*"):
             shutil.rmtree(stage, ignore_errors=True)
-        for part in (*project.build.glob(".*.tmp"), *project.build.glob("*/.*.tmp")):
-            part.unlink()
         yield
 
 
@@ -171,7 +171,8 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
         contract = load_contract(project, chapter)
         notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
         path = folder / "notebooks" / f"{chapter}.ipynb"
-        path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+        shown = without_secrets(notebook, secrets_of_process())  # it may have been run elsewhere
+        path.write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
 
 
 def with_repository(config: dict[str, Any], url: str) -> dict[str, Any]:

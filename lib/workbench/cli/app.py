@@ -15,7 +15,9 @@ import typer
 
 from workbench.cli import chapters, doctor, recorded, runs, sweeps
 from workbench.core.errors import RequestError, RunError, in_words
+from workbench.core.printed import redact_output
 from workbench.core.processes import interrupt_on_signals, tidying_up
+from workbench.core.secrets import secrets_of_process
 
 _UNREAD = 141  # what a shell says of a program whose output nobody reads: 128 and the number of SIGPIPE
 
@@ -50,6 +52,7 @@ for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
 def main() -> None:
     """Run the command line, with one sentence on standard error for each thing that is wrong with a request."""
     interrupt_on_signals()
+    redact_output(secrets_of_process())
     try:
         code, sentences = _outcome()
         tidying_up()  # there is nothing to interrupt any more

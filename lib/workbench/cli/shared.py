@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.core import printed
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
 
@@ -97,13 +98,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    printed.print_json(value, indent=1)
 
 
 def print_json_list(values: Iterable[Any]) -> None:
     """Print values as a JSON list, a line each as soon as it is there: a long list takes no more memory than one."""
     separator = "["
     for value in values:
-        print(f"{separator}\n{json.dumps(value, ensure_ascii=False)}", end="")
+        print(separator)
+        printed.print_json(value, end="")
         separator = ","
     print("[]" if separator == "[" else "\n]")

@@ -13,6 +13,7 @@ import typer
 from workbench.cli.shared import CellLimit, ChapterName, Json, Parameters, RunLimit, Workers, print_json
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import find_project
+from workbench.core.secrets import secrets_of_process
 from workbench.core.text import roughly
 from workbench.parameters.contract import Contract, load_contract
 
@@ -122,7 +123,8 @@ def _report(sweep: Sweep, wanted: list[str], as_json: bool) -> None:
     means = summaries(sweep)
     if unknown := [name for name in wanted if name not in metric_names(means)]:
         print(f"no run has recorded {', '.join(unknown)}; there is {', '.join(metric_names(means))}", file=sys.stderr)
-    folder = write_results(sweep, means, shlex.join(["workbench", *sys.argv[1:]]))
+    command = secrets_of_process().redact(shlex.join(["workbench", *sys.argv[1:]]))
+    folder = write_results(sweep, means, command)
     shown = chosen_metrics(means, wanted)
     words = write_plot(sweep, means, shown) if shown else ""
     if as_json:

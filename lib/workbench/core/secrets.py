@@ -5,13 +5,16 @@ A secret reaches neither a kernel nor anything that is written: outputs, logs, r
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import os
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from workbench.core.text import MARKUP, is_number
 
 _NAME = re.compile(
     r"""
@@ -48,6 +51,9 @@ _FORMS = [
 ]
 _JSON_PAIR = re.compile(r'"([^"\\]+)"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SHORTEST = 6  # a shorter value is no secret, and replacing it would damage ordinary text
+_NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*")
+_ELLIPSIS = re.compile(r"…|\.\.\.")
+_LONGEST_LINE = 2**16  # characters; of a longer line the parts are redacted by themselves
 REDACTED = "[redacted]"
 
 
@@ -60,6 +66,7 @@ class Secrets:
         found = {name: set(_secrets_in(name, value)) for name, value in self._environment.items()}
         self._spellings = {name: _spellings(secrets) for name, secrets in found.items() if secrets}
         self._all = sorted(set().union(*self._spellings.values()), key=len, reverse=True)
+        self._without = functools.lru_cache(256)(self._without)  # a notebook is saved often, most of it as before
 
     def kernel_environment(self) -> dict[str, str]:
         """The environment for a kernel: without secrets, with the settings that make runs repeatable.
@@ -81,17 +88,87 @@ class Secrets:
             return {key: self.redact(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.redact(inner) for inner in value]
-        if isinstance(value, str):
-            for secret in self._all:
-                value = value.replace(secret, REDACTED)
-        return value
+        return self._without(value) if isinstance(value, str) and self._all else value
+
+    def redact_pieces(self, pieces: Iterable[str]) -> Iterator[str]:
+        """A text that comes in pieces, redacted line by line, also where a secret begins in one and ends in another."""
+        held = ""
+        for piece in pieces:
+            held += piece
+            end = len(held) if len(held) > _LONGEST_LINE else held.rfind("\n") + 1
+            cut = self._before_secrets(held, end)
+            yield self.redact(held[:cut])
+            held = held[cut:]
+        yield self.redact(held)
 
     def variable_in(self, value: Any) -> str | None:
-        """The variable whose secret is in one of a value's texts, at any depth, or None."""
+        """The variable whose secret is in one of a value's texts, at any depth, or None. A number has to be equal."""
         if isinstance(value, list | tuple):
             return next(filter(None, map(self.variable_in, value)), None)
         text = str(value)
-        return next((name for name, known in self._spellings.items() if any(each in text for each in known)), None)
+        equal = is_number(value) or _NUMBER.fullmatch(text)
+        for name, known in self._spellings.items():
+            if text.strip() in known if equal else any(each in text for each in known):
+                return name
+        return None
+
+    def _without(self, text: str) -> str:
+        """A text with its secrets replaced; it loses its colours and tags where a secret was spread over them."""
+        text = self._replaced(text)
+        if "\x1b" in text or "<" in text:
+            bare = MARKUP.sub("", text)
+            if (clean := self._replaced(bare)) != bare:
+                return clean
+        return text
+
+    def _replaced(self, text: str) -> str:
+        for secret in self._all:
+            text = text.replace(secret, REDACTED)
+        return self._beginnings_replaced(text) if _ELLIPSIS.search(text) else text
+
+    def _beginnings_replaced(self, text: str) -> str:
+        """A text without the beginnings of secrets that tables and messages show before an ellipsis."""
+        for secret in self._all:
+            start = text.find(least := secret[: max(_SHORTEST, len(secret) // 4)])
+            while start >= 0:
+                ellipsis = _ELLIPSIS.search(text, start, start + len(secret) + 3)
+                if ellipsis and secret.startswith(text[start : ellipsis.start()]):
+                    text = f"{text[:start]}{REDACTED}{text[ellipsis.start() :]}"
+                start = text.find(least, start + 1)
+        return text
+
+    def _before_secrets(self, text: str, cut: int) -> int:
+        """The last place up to `cut` where a text can be divided without dividing a secret, be it whole or begun."""
+        while cut:
+            starts = (
+                start
+                for secret in self._all
+                if text[cut - 1] in secret
+                for start in range(max(0, cut - len(secret) + 1), cut)
+                if secret.startswith(text[start : start + len(secret)])
+            )
+            if (start := min(starts, default=cut)) == cut:
+                break
+            cut = start
+        return cut
+
+
+def secrets_of_process() -> Secrets:
+    """The secrets of this process's environment, as it is now."""
+    return _of(tuple(os.environ.items()))
+
+
+def refuse_secret(value: Any) -> None:
+    """Raise a ValueError where a value that is to be kept holds a secret of this process; it names the variable."""
+    if variable := secrets_of_process().variable_in(value):
+        raise ValueError(
+            f"its value holds the secret of the environment variable {variable}, which would stand in the run's record"
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _of(environment: tuple[tuple[str, str], ...]) -> Secrets:
+    return Secrets(dict(environment))
 
 
 def _secrets_in(name: str, value: str) -> Iterator[str]:
@@ -118,6 +195,7 @@ def _spellings(secrets: set[str]) -> set[str]:
             json.dumps(text, ensure_ascii=False)[1:-1],
             repr(text)[1:-1],
             html.escape(text),
+            html.escape(text, quote=False),
             urllib.parse.quote(text, safe=""),
         )
     }

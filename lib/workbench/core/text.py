@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+MARKUP = re.compile(rf"{COLOURS.pattern}|<[^<>]*>")
+"""Colours of a terminal and tags of HTML: a text may hold them, and a reader does not see them."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

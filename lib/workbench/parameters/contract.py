@@ -24,6 +24,7 @@ from typing import Any
 from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
+from workbench.core.secrets import refuse_secret
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
@@ -69,7 +70,11 @@ class Contract:
             try:
                 if name in request and _is_empty(request[name]):
                     raise ValueError("the value is empty")
+                if name in request:  # a default stands in the notebook and is no secret
+                    refuse_secret(request[name])
                 values[name] = resolved(coerce(parameter.annotation, request.get(name, parameter.default)))
+                if name in request:
+                    refuse_secret(plain(values[name]))  # a local path has more to it now
             except ValueError as mistake:
                 mistakes.append(f"{name}: {mistake}")
         size = len(json.dumps({name: plain(value) for name, value in values.items()}, ensure_ascii=False))

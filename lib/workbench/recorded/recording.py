@@ -23,6 +23,7 @@ from workbench.core.errors import RequestError, RunError
 from workbench.core.files import Unfit, folder_beside, write_atomically
 from workbench.core.machine import in_words
 from workbench.core.project import PREDICTIONS, Project
+from workbench.core.secrets import secrets_of_process
 from workbench.core.text import shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.types import Source, plain
@@ -132,6 +133,8 @@ def _public_names(contract: Contract, resolved: list[dict[str, Any]], public: di
     for name in sorted(public.keys() - local.keys()):
         raise RequestError(f"--public {name}: {name} was no local file in this run")
     for name, value in public.items():
+        if variable := secrets_of_process().variable_in(value):
+            raise RequestError(f"--public {name}: it holds the secret of the environment variable {variable}")
         if not value.strip() or Path(value).is_absolute() or value.startswith(("~", ".")):
             raise RequestError(
                 f"--public {name}: {shown(value)} is a path of this machine, and others need a name for the data"

@@ -8,7 +8,6 @@ hears of each cell.
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import shutil
 import tempfile
@@ -26,8 +25,10 @@ from papermill.log import logger
 
 from workbench.core.errors import NotSaved, RequestError
 from workbench.core.files import remove_left_temporaries, temporary_prefix, write_atomically
+from workbench.core.printed import redacted_log
 from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
+from workbench.runs.notebooks import without_secrets
 
 ENGINE = "workbench"
 Watch = Callable[[dict[str, Any], float | None], None]
@@ -70,10 +71,10 @@ class WorkbenchEngine(NBClientEngine):
             timeout_func=lambda _cell: _seconds_left(cell_limit, deadline),
         )
         client.usage = usage
+        environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
         said = destination.with_name("kernel.log")  # what the kernel says of itself outside of its cells
         try:
-            with said.open("wb") as log:
-                environment = {**secrets.kernel_environment(), **_checkout(destination.parent)}
+            with redacted_log(said, secrets) as log:
                 client.execute(env=environment, stdout=log, stderr=log)
         finally:
             manager.notebook_complete()
@@ -93,20 +94,6 @@ def _checkout(folder: Path) -> dict[str, str]:
 def _seconds_left(cell_limit: float | None, deadline: float | None) -> float | None:
     limits = [limit for limit in (cell_limit, deadline and max(deadline - time.monotonic(), 0.1)) if limit]
     return min(limits, default=None)
-
-
-def without_secrets(notebook: nbformat.NotebookNode, secrets: Secrets) -> nbformat.NotebookNode:
-    """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
-
-    Sources stay, since no kernel wrote them, and so do an output's type and its stream's name, words of the format.
-    """
-    clean = copy.deepcopy(notebook)
-    for output in (output for cell in clean.cells for output in cell.get("outputs", [])):
-        for part in output.keys() - {"output_type", "name"}:
-            output[part] = secrets.redact(output[part])
-    if "widgets" in clean.metadata:
-        clean.metadata["widgets"] = secrets.redact(clean.metadata["widgets"])
-    return clean
 
 
 papermill_engines.register(ENGINE, WorkbenchEngine)

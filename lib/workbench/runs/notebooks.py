@@ -14,6 +14,7 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.machine import commit_in_words, in_words
 from workbench.core.project import Project
+from workbench.core.secrets import Secrets
 from workbench.parameters.contract import Contract, source, tags
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
@@ -21,6 +22,20 @@ QUOTES = "quotes-corpus"
 INSTALLED = "site-packages"
 """What the path of an installed file holds, on every machine."""
 _INJECTED = "injected-parameters"
+
+
+def without_secrets(notebook: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """A copy of a notebook with secrets replaced in what it shows: texts of its outputs and the state of its widgets.
+
+    Sources stay, since no kernel wrote them, and so do an output's type and its stream's name, words of the format.
+    """
+    clean = copy.deepcopy(notebook)
+    for output in (output for cell in clean["cells"] for output in cell.get("outputs", [])):
+        for part in output.keys() - {"output_type", "name"}:
+            output[part] = secrets.redact(output[part])
+    if "widgets" in clean["metadata"]:
+        clean["metadata"]["widgets"] = secrets.redact(clean["metadata"]["widgets"])
+    return clean
 
 
 def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from workbench.core.errors import NotSaved, RequestError, RunError, sentences_of
 from workbench.core.machine import git_state, machine
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
+from workbench.core.text import COLOURS
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs import store
@@ -28,7 +29,6 @@ from workbench.runs.keys import content_key, ingredients, installed, refuse_chan
 from workbench.runs.record import FORMAT, Parameters, Record
 from workbench.runs.store import Run
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR_LINES = 12
 
 
@@ -290,13 +290,13 @@ def _section_titles(contract: Contract) -> dict[str, str]:
 
 def _error(error: Exception, watch: _Watch, secrets: Secrets) -> dict[str, Any]:
     """What went wrong, where, and the end of the traceback, with colours and secrets taken out."""
-    message = getattr(error, "evalue", None) or str(error)
+    name, message = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", None) or str(error)
     lines = "\n".join(getattr(error, "traceback", None) or [str(error)])
-    lines = _ANSI.sub("", secrets.redact(lines)).strip().splitlines()
+    name, message, lines = (secrets.redact(COLOURS.sub("", text)).strip() for text in (name, message, lines))
     return {
         "cell": watch.current,
         "number": len(watch.cells),
-        "name": getattr(error, "ename", type(error).__name__),
-        "message": secrets.redact(message.strip().partition("\n")[0].strip()),
-        "traceback": lines[-_ERROR_LINES:],
+        "name": name,
+        "message": message.partition("\n")[0].strip(),
+        "traceback": lines.splitlines()[-_ERROR_LINES:],
     }

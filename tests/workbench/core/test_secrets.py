@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from workbench.core.secrets import REDACTED, Secrets
-from workbench.runs.engine import without_secrets
+from workbench.runs.notebooks import without_secrets
 
 ENVIRONMENT = {
     "HF_TOKEN": "hf_abcdefghij",

@@ -195,3 +195,43 @@ def test_an_import_that_is_no_choice_is_refused(tmp_path, line, said):
     cell = f"from workbench.types import Count\n{line}\n\nsize: Count = 1  # how many"
     with pytest.raises(RequestError, match=said):
         read_contract(write_chapter(tmp_path, "size", parameters=cell, read=False))
+
+
+@pytest.mark.parametrize(
+    ("given", "is_refused"),
+    [
+        ({"size": "246810"}, True),
+        ({"size": 246810}, True),
+        ({"size": "00246810"}, True),
+        ({"size": 2468101}, False),
+        ({"depths": "1,246810"}, True),
+        ({"depths": [1, 2468101]}, False),
+        ({"name": "of 246810"}, True),
+        ({"name": "of 24681"}, False),
+        ({"mode": "246810"}, True),
+        ({"corpus": "texts.txt"}, True),
+        ({"corpus": "elsewhere.txt"}, False),
+        ({}, False),
+    ],
+)
+def test_a_value_with_a_secret_of_the_environment_is_refused_without_being_shown(
+    tmp_path, monkeypatch, given, is_refused
+):
+    cell = PARAMETERS + 'corpus: Dataset = "pydocs"  # to read\nlimit: Count = 246810  # a default is no secret\n'
+    contract = read_contract(write_chapter(tmp_path, "corpus, limit", parameters=cell))
+    (tmp_path / "246810").mkdir()
+    (tmp_path / "246810" / "texts.txt").touch()
+    (tmp_path / "texts.txt").symlink_to(tmp_path / "246810" / "texts.txt")
+    (tmp_path / "elsewhere.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_PASSWORD", "246810")
+    if not is_refused:
+        contract.resolve(given)
+        return
+    with pytest.raises(RequestError) as refused:
+        contract.resolve(given)
+    (name,) = given
+    assert refused.value.sentences == (
+        f"{name}: its value holds the secret of the environment variable DATABASE_PASSWORD, "
+        "which would stand in the run's record",
+    )

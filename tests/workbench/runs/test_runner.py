@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from made_runs import new_run_folder
-from toy_project import Silent, edit_cell, write_chapter
+from toy_project import PARAMETERS, Silent, edit_cell, write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.parameters.contract import load_contract
 from workbench.runs import engine, keys, store
@@ -231,7 +231,7 @@ def test_secrets_reach_neither_the_kernel_nor_the_files(project, run, monkeypatc
     assert "'HF_TOKEN'" not in done.notebook.read_text()
 
 
-def test_a_secret_that_is_also_a_parameter_a_metric_and_a_word_of_the_file_format_spoils_no_run(
+def test_a_secret_that_is_also_a_default_a_metric_and_a_word_of_the_file_format_spoils_no_run(
     project, run, monkeypatch
 ):
     monkeypatch.setenv("DATABASE_PASSWORD", "100000")
@@ -242,8 +242,9 @@ def test_a_secret_that_is_also_a_parameter_a_metric_and_a_word_of_the_file_forma
         BEGIN,
         "chapter.record('double', 100000, n=size)",
         "import os\nprint('it is', 10**5, os.environ['LLM_MAX_TOKENS'])",
+        parameters=PARAMETERS.replace("size: Count = 3", "size: Count = 100000"),
     )
-    done, _ = run(size=100000)
+    done, _ = run()
     assert done.status == "completed"
     assert [(metric["value"], metric["n"]) for metric in done.record["metrics"]] == [(100000, 100000)]
     notebook = store.read_notebook(done)
