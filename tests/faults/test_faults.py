@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,22 +15,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench import attempt  # noqa: E402
 from kinds import KINDS  # noqa: E402
 
+# About a minute; the sweeps, kernels, records and books have tests of their own for what is left out here.
+SHORT = ("killed-run", "ended-sweep", "full-disk", "forged", "killed-record", "recorded-at-once", "hostile-request")
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_of_each_kind_is_survived(kind):
-    _, problem = attempt(len(KINDS) + list(KINDS).index(kind))
+
+@pytest.mark.parametrize("kind", SHORT)
+def test_a_fault_is_survived(kind):
+    _, problem = attempt(list(KINDS).index(kind))
     assert problem is None
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "kind", "tries", "word"),
+    ("sabotage", "kind", "finding"),
     [
-        ("no-redaction", "killed-kernel", 1, "secret"),
-        ("torn-write", "killed-run", 5, "damaged"),
-        ("no-lock", "same-runs", 3, "locked|computed"),
+        ("no-redaction", "killed-kernel", r"the secret of \w+ stands in"),
+        ("torn-write", "killed-run", "is damaged"),
+        ("no-lock", "same-runs", "the same run was computed"),
     ],
 )
-def test_the_bench_finds_a_fault_that_is_put_in_on_purpose(sabotage, kind, tries, word):
-    problems = (attempt(seed, kind, sabotage)[1] for seed in range(tries))
-    problem = next(filter(None, problems), "")
-    assert any(each in problem for each in word.split("|")), problem or "it was not found"
+def test_the_bench_finds_a_fault_that_is_put_in_on_purpose(sabotage, kind, finding):
+    problems = (attempt(seed, kind, sabotage)[1] for seed in range(6))
+    assert re.search(finding, next(filter(None, problems), "it was not found"))
