@@ -313,7 +313,7 @@ class _Sweeper:
                 self._lose(future)
         silent = {worker for worker, silence in workers.items() if silence > _SILENT}
         for worker in silent - self._silent:
-            self._view.note(f"nothing is heard of the worker {worker}; in a minute its point goes to another one")
+            self._view.note(f"nothing is heard of the worker {worker}; after a minute its point goes to another one")
         self._silent = silent
         self._waits.look(self._cluster.now, self._hindrance())
 
@@ -321,11 +321,12 @@ class _Sweeper:
         """Take a point back from a worker that is gone, unless it has cost too many."""
         flight = self._flying[future]
         flight.losses += 1
-        self._ground(future)
         if flight.losses > _MOST_LOSSES:
-            self._grounded.remove(flight)
             self._close(flight, {"killed": "every worker that it was given to was killed"})
+            del self._flying[future]
+            future.release()
         else:
+            self._ground(future)
             self._view.note(f"the worker {flight.worker} is lost; {flight.label} goes to the next one that is free")
 
     def _hindrance(self) -> Hindrance | None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from dask_cluster import SweepInSight
-from swept_project import hanging, is_gone, mend, statuses, trace, wait_until, write_traced_chapter
+from swept_project import finish, hanging, is_gone, mend, start, statuses, trace, wait_until, write_traced_chapter
 from workbench.core.errors import RunError
 from workbench.runs.store import all_runs, lock_of
 from workbench.sweeps import cluster as sweep_cluster
@@ -142,6 +142,19 @@ def test_a_scheduler_that_stands_still_is_said_and_waited_for(project, cluster):
     sweep.finish()
     assert sweep.said[1:] == [f"the scheduler at {cluster.address} answers again"]
     assert Counter(line[0] for line in trace(project)) == {1: 1, 2: 1}
+
+
+def test_a_sweep_whose_scheduler_stands_still_ends_at_ctrl_c(project, cluster):
+    write_traced_chapter(project, hanging(project, 1))
+    process = start(project, "-g", "size=1,2", "--scheduler", cluster.address)
+    wait_until(lambda: statuses(project).count("completed") == 1)
+    cluster.scheduler.send_signal(signal.SIGSTOP)
+    time.sleep(2)  # until the sweep has asked it something
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert (code, err.splitlines()[-1]) == (130, "workbench: interrupted")
+    assert "Task was destroyed" not in err
+    assert statuses(project) == ["completed", "interrupted"]
 
 
 def test_a_point_that_costs_too_many_workers_has_failed(project, cluster, monkeypatch):
