@@ -31,7 +31,7 @@ from workbench.core.project import Project
 from workbench.core.secrets import secrets_of_process
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
-from workbench.parameters.yaml_files import read_mapping, yaml_text
+from workbench.parameters.yaml_files import read_mapping
 from workbench.runs.notebooks import staged, without_secrets
 from workbench.runs.store import Run
 
@@ -80,7 +80,7 @@ def chapters_of_book(project: Project) -> list[str]:
     read_mapping(path)
     try:
         contents = parse_toc_yaml(path)
-    except (MalformedError, TypeError, ValueError, AttributeError) as error:
+    except (MalformedError, yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(f"{path}: it is not a table of contents: {error}") from None
     chapters = [page for page in map(PurePosixPath, contents) if _CHAPTERS in page.parents]
     patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
@@ -162,7 +162,7 @@ def _stage(project: Project, runs: dict[str, Run], repository: str | None, folde
     """Lay out what the pages are made of, as a checkout has it, with the runs' outputs in the chapters."""
     shutil.copytree(project.root / "book", folder / "book")
     shutil.copy(project.root / "_toc.yml", folder)
-    config = yaml.safe_load(yaml_text(project.root / "_config.yml"))
+    config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:
         config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")

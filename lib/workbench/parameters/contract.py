@@ -147,7 +147,7 @@ def _read_notebook(path: Path) -> dict[str, Any]:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if all("source" in cell and "cell_type" in cell for cell in notebook["cells"]):
             return notebook
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
         pass
     raise ValueError("this is not a notebook that can be read")
 

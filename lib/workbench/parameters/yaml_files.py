@@ -44,60 +44,43 @@ class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
         return super().construct_scalar(node)
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """A YAML (or JSON) file of `name: value` lines, with every scalar as text.
+def read_mapping(path: Path, loader: type = _TextLoader) -> dict[str, Any]:
+    """A YAML (or JSON) file of `name: value` lines, with every scalar as text unless the `loader` is another one.
 
     Raises:
         RequestError: for a file that is missing, unreadable, malformed or something else than a mapping.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, loader)
     if not isinstance(content, dict):
         raise RequestError(f"{path}: expected lines of `name: value`")
     return content
 
 
-def read_yaml(path: Path) -> Any:
-    """What a YAML (or JSON) file holds, with every scalar as text.
+def read_yaml(path: Path, loader: type = _TextLoader) -> Any:
+    """What a YAML (or JSON) file holds, with every scalar as text unless the `loader` is another one.
 
     Raises:
         RequestError: for a file that is missing, unreadable, too large, malformed or empty.
     """
-    text = yaml_text(path)
     try:
-        content = yaml.load(text, _TextLoader)
-    except yaml.YAMLError as error:
-        raise _malformed(path, error) from None
+        text = read_within(path, LARGEST).decode()
+        _refuse_excess(text)
+        content = yaml.load(text, loader)
+    except FileNotFoundError:
+        raise RequestError(f"{path}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise RequestError(f"{path}: it cannot be read: it is not UTF-8 text") from None
+    except Unfit as problem:
+        raise RequestError(f"{path}: it {problem}") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for a date that there is not
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise RequestError(f"{path}: the file is not YAML{line}") from None
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from None
     if content in (None, ""):
         raise RequestError(f"{path}: the file is empty")
     return content
-
-
-def yaml_text(path: Path) -> str:
-    """The text of a YAML (or JSON) file that a loader can take in a moment and in little memory.
-
-    Raises:
-        RequestError: for a file that is missing, no regular one, too large, too deeply nested, or malformed.
-    """
-    try:
-        text = read_within(path, LARGEST).decode()
-        _refuse_excess(text)
-    except FileNotFoundError:
-        raise RequestError(f"{path}: there is no such file") from None
-    except UnicodeDecodeError:
-        raise RequestError(f"{path}: it cannot be read: it is not UTF-8 text") from None
-    except (Unfit, RequestError) as problem:
-        raise RequestError(f"{path}: it {problem}") from None
-    except yaml.YAMLError as error:
-        raise _malformed(path, error) from None
-    return text
-
-
-def _malformed(path: Path, error: yaml.YAMLError) -> RequestError:
-    mark = getattr(error, "problem_mark", None)
-    line = f" at line {mark.line + 1}" if mark else ""
-    return RequestError(f"{path}: the file is not YAML{line}")
 
 
 def _refuse_excess(text: str) -> None:
@@ -122,6 +105,6 @@ def _refuse_excess(text: str) -> None:
             anchor, before = open_nodes.pop()
             sizes[anchor] = count - before
         if len(open_nodes) > _MOST_LEVELS:
-            raise RequestError(f"is nested more than {_MOST_LEVELS} levels deep")
+            raise Unfit(f"is nested more than {_MOST_LEVELS} levels deep")
         if count > _MOST_NODES:
-            raise RequestError(f"holds more than {_MOST_NODES:,} values")
+            raise Unfit(f"holds more than {_MOST_NODES:,} values")

@@ -20,7 +20,7 @@ from typing import Any, get_args, get_origin
 import yaml
 
 from workbench.core.errors import RequestError, RunError
-from workbench.core.files import Unfit, folder_beside, write_atomically
+from workbench.core.files import Unfit, folder_beside, read_within, write_atomically
 from workbench.core.machine import in_words
 from workbench.core.project import PREDICTIONS, Project
 from workbench.core.secrets import secrets_of_process
@@ -30,7 +30,7 @@ from workbench.parameters.types import Source, plain
 from workbench.recorded.result import CIRCUMSTANCES, CONFIRMED, OF_A_RUN, POINTS, RUN, SWEEP, TABLE, is_recorded
 from workbench.runs.predictions import collected
 from workbench.runs.record import claims_by_statement
-from workbench.runs.store import Run, all_runs
+from workbench.runs.store import LARGEST_RECORD, Run, all_runs
 from workbench.sweeps.grid import points_of
 from workbench.sweeps.summary import as_parquet, column, seed_names
 
@@ -195,10 +195,10 @@ def _varied_and_runs(project: Project, sweep: Path) -> tuple[list[str], list[Run
     import pyarrow.parquet as pq
 
     try:
-        facts = json.loads((sweep / SWEEP).read_text(encoding="utf-8"))
+        facts = json.loads(read_within(sweep / SWEEP, LARGEST_RECORD, through_links=False))
         missing = facts["points"] - facts["completed"]
         names = dict.fromkeys(pq.read_table(sweep / TABLE, columns=["run"])["run"].to_pylist())
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, Unfit, ValueError, RecursionError, LookupError, TypeError):
         raise RequestError(
             f"{sweep.name}: its results cannot be read; the line of the sweep writes them again"
         ) from None

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import RequestError
+from workbench.core.files import Unfit, read_within
 from workbench.core.project import Project
 from workbench.core.text import nearest_or_all, shown
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.staleness import changes
+from workbench.runs.store import LARGEST_RECORD
 from workbench.sweeps.grid import Points, points_of
 from workbench.sweeps.summary import Summary, column, summarised
 from workbench.sweeps.sweep import Metric, metrics_of
@@ -124,9 +126,9 @@ def read_recorded(project: Project, name: str) -> Recorded:
 
 def _read(project: Project, path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_within(path, LARGEST_RECORD))
         missing = _PARTS[path.name] - record.keys()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, Unfit, ValueError, RecursionError, AttributeError):
         missing = {"readable JSON"}
     if missing:
         raise RequestError(f"{path.relative_to(project.root)}: the record has no {', '.join(sorted(missing))}")

@@ -13,6 +13,7 @@ leaves is damaged: `workbench runs` says so, and every other command passes over
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -121,10 +122,13 @@ def start_run(runs: Path, record: dict[str, Any]) -> tuple[Path, filelock.BaseFi
     """
     started = datetime.fromisoformat(record["started"])
     folder = unused_folder(runs, record["chapter"], record["key"], started)
-    with folder_beside(folder) as new:
-        held = lock_of(new)
-        held.acquire()
-        write_record(new, record)
+    try:
+        with folder_beside(folder, os.path.lexists) as new:
+            held = lock_of(new)
+            held.acquire()
+            write_record(new, record)
+    except Unfit:  # the turn of the chapter rules it out, where the file system has locks
+        raise FileExistsError(errno.EEXIST, f"there is a {folder.name} already") from None
     return folder, held
 
 

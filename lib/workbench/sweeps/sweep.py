@@ -152,7 +152,7 @@ class Sweep:
 
     def made_folder(self) -> Path:
         """That folder, made where it is missing; a RequestError where it, or one above it, is a link."""
-        return made_folder(self.project.runs, *self.folder.relative_to(self.project.runs).parts)
+        return made_folder(self.project.runs, self.contract.chapter, "sweeps", self.name)
 
     def outcome(self, number: int) -> Outcome | None:
         """What became of a point, None where it has not been run."""

@@ -97,6 +97,15 @@ def test_a_null_is_no_value_and_in_quotes_a_text(tmp_path, text):
     assert read_mapping(tmp_path / "p.yml") == {"a": "null"}
 
 
+@pytest.mark.parametrize("text", ["a: !!python/name:os.system", "a: 2026-99-99", "? [a]\n: b"])
+def test_settings_have_the_types_of_plain_yaml_and_no_others(tmp_path, text):
+    (tmp_path / "p.yml").write_text("a: 1\nb: null\nc: &c [x]\nd: *c")
+    assert read_mapping(tmp_path / "p.yml", yaml.SafeLoader) == {"a": 1, "b": None, "c": ["x"], "d": ["x"]}
+    (tmp_path / "p.yml").write_text(text)
+    with pytest.raises(RequestError, match="the file is not YAML"):
+        read_mapping(tmp_path / "p.yml", yaml.SafeLoader)
+
+
 def test_only_a_regular_file_is_read_and_nothing_is_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.yml")
     (tmp_path / "dangling.yml").symlink_to("nowhere")

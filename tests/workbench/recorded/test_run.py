@@ -233,7 +233,7 @@ def test_a_failed_run_is_not_recorded(project, run):
         record_result(project, run()[0], "broken")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 100_000], ids=["", "list", "empty", "null", "deep"])
 def test_a_damaged_record_is_refused_by_name(project, done, content):
     record_result(project, done, "toy-five").write_text(content)
     with pytest.raises(RequestError, match=r"book/recorded/toy-five/run\.json"):
