@@ -26,6 +26,7 @@ import yaml
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import write_atomically
 from workbench.core.packages import our_packages
+from workbench.core.printed import redacted_log
 from workbench.core.project import Project
 from workbench.core.secrets import secrets_of_process
 from workbench.core.text import nearest, nearest_or_all, shown
@@ -202,7 +203,7 @@ def _build(source: Path, log: Path) -> Path:
     """The folder of the pages that Jupyter Book makes of a staged book. A warning is an error."""
     options = ["build", str(source), "-n", "-W", "--keep-going"]
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", *options]
-    with log.open("w", encoding="utf-8") as output:
+    with redacted_log(log, secrets_of_process()) as output:
         failed = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     if failed:
         raise RunError("\n".join([f"the pages were not built; {log} has the whole log", *_complaints(log, source)]))
