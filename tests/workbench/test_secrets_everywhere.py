@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from toy_project import write_chapter
-from workbench.book.publish import _stage
+from workbench.book.publish import _build, _stage
+from workbench.core.errors import RunError
 from workbench.core.project import Project
 from workbench.core.secrets import REDACTED, Secrets
 from workbench.runs.store import all_runs
@@ -278,6 +279,19 @@ def test_no_secret_of_a_notebook_that_was_run_elsewhere_reaches_a_page(told_ever
     _stage(project, {}, None, project.build / "stage")
     assert REDACTED in (project.build / "stage" / "notebooks" / "toy.ipynb").read_text()
     assert told(project) == {}
+
+
+def test_no_secret_of_a_page_s_source_is_in_the_log_of_its_build(told_everything, monkeypatch, tmp_path_factory):
+    project, token = told_everything, SECRETS["HF_TOKEN"][1]
+    (project.root / "book" / "intro.md").write_text(f"# Toy\n\n[What is not there]({token}.md)\n")
+    monkeypatch.setenv("HF_TOKEN", token)
+    stage, log = tmp_path_factory.mktemp("stage") / "book", project.root / "built.log"
+    _stage(project, {}, None, stage)
+    with pytest.raises(RunError) as failed:
+        _build(stage, log)
+    assert f"{REDACTED}.md" in str(failed.value)
+    assert f"{REDACTED}.md" in log.read_text()
+    assert token not in str(failed.value) + log.read_text()
 
 
 def test_variables_that_hold_no_secret_change_nothing(project, run, monkeypatch):

@@ -26,6 +26,7 @@ import yaml
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
+from workbench.core.printed import redacted_log
 from workbench.core.processes import run_python
 from workbench.core.project import Project
 from workbench.core.secrets import secrets_of_process
@@ -160,7 +161,7 @@ def _turn(project: Project, log: Any) -> Iterator[None]:
 
 def _stage(project: Project, runs: dict[str, Run], repository: str | None, folder: Path) -> None:
     """Lay out what the pages are made of, as a checkout has it, with the runs' outputs in the chapters."""
-    shutil.copytree(project.root / "book", folder / "book")
+    shutil.copytree(project.root / "book", folder / "book", ignore=shutil.ignore_patterns(".*.tmp"))
     shutil.copy(project.root / "_toc.yml", folder)
     config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:
@@ -232,7 +233,7 @@ def _build(source: Path, log: Path) -> Path:
     """The folder of the pages that Jupyter Book makes of a staged book. A warning is an error."""
     code = "from jupyter_book.cli.main import main; main()"
     options = ["build", str(source), "-n", "-W", "--keep-going"]
-    with log.open("w", encoding="utf-8") as output:
+    with redacted_log(log, secrets_of_process()) as output:
         failed = run_python(code, *options, stdout=output, stderr=subprocess.STDOUT)
     if failed:
         raise RunError("\n".join([f"the pages were not built; {log} has the whole log", *_complaints(log, source)]))

@@ -84,11 +84,13 @@ class Secrets:
 
     def redact(self, value: Any) -> Any:
         """The value with every secret replaced in its texts, at any depth. Keys, numbers and the structure stay."""
+        if not self._all:
+            return value
         if isinstance(value, dict):
             return {key: self.redact(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.redact(inner) for inner in value]
-        return self._without(value) if isinstance(value, str) and self._all else value
+        return self._without(value) if isinstance(value, str) else value
 
     def redact_pieces(self, pieces: Iterable[str]) -> Iterator[str]:
         """A text that comes in pieces, redacted line by line, also where a secret begins in one and ends in another."""

@@ -80,7 +80,7 @@ def test_a_command_that_the_chapter_no_longer_takes_is_named(project, done):
     assert "toy has no parameter depths" in misfit(project, read_recorded(project, "toy-five"))
 
 
-def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
+def test_a_local_file_is_recorded_by_its_public_name_only(project, run, monkeypatch):
     text = project.root / "secret-folder" / "text.txt"
     text.parent.mkdir()
     text.write_text("One sentence stands here.\n")
@@ -92,6 +92,9 @@ def test_a_local_file_is_recorded_by_its_public_name_only(project, run):
     for private in (str(text), "~/text.txt", "./text.txt", " "):
         with pytest.raises(RequestError, match="is a path of this machine"):
             record_result(project, done, "local", {"corpus": private})
+    monkeypatch.setenv("HF_TOKEN", "averysecretone")
+    with pytest.raises(RequestError, match="--public corpus: it holds the secret of the environment variable HF_TOKEN"):
+        record_result(project, done, "local", {"corpus": "text.txt?token=averysecretone"})
     with pytest.raises(RequestError, match="other was no local file"):
         record_result(project, done, "local", {"corpus": "a public text", "other": "x"})
     path = record_result(project, done, "local", {"corpus": "a public text"})
