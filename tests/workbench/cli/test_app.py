@@ -19,7 +19,7 @@ import typer.main
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
-from workbench.cli.app import app
+from workbench.cli.commands import app
 from workbench.runs.store import all_runs
 
 BAD_FILES = {
