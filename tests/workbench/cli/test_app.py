@@ -193,6 +193,14 @@ def test_every_signal_ends_a_run_alike_and_leaves_nothing(project, tmp_path_fact
     assert left.record["status"] == "interrupted"
 
 
+def test_an_interruption_while_the_commands_are_imported_is_one_like_any_other(project, workbench):
+    spy = project.root / "spy"
+    spy.mkdir()
+    (spy / "typer.py").write_text("exec('raise KeyboardInterrupt')")  # as where Ctrl-C comes in a dataclass
+    result = workbench("show", "toy", PYTHONPATH=os.pathsep.join([str(spy), os.environ.get("PYTHONPATH", "")]))
+    assert (result.returncode, result.stderr) == (130, "workbench: interrupted\n")
+
+
 def test_outside_a_checkout_every_command_says_so(command, tmp_path_factory):
     result = command("runs", WORKBENCH_ROOT=str(tmp_path_factory.mktemp("elsewhere")))
     assert result.returncode == 2
