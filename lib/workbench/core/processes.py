@@ -48,6 +48,12 @@ def tidying_up() -> None:
     _deaf_until = time.monotonic() + _TIDYING
 
 
+def ignore_signals() -> None:
+    """Let nothing interrupt this process any more, since all that is left to it is to end."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def end_with_parent(parent: int) -> None:
     """Have this process killed when its parent, which is the process of this number, ends."""
     if sys.platform == "linux":

@@ -11,7 +11,7 @@ import yaml
 
 from conftest import ROOT
 from workbench.book.publish import chapters_of_book, read_edition, staged_chapters
-from workbench.cli.app import app
+from workbench.cli.commands import app
 from workbench.core.project import Project
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

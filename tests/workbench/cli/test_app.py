@@ -20,7 +20,8 @@ from hostile import NESTED, SPECIAL, seconds, sparse
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
-from workbench.cli.app import app, main
+from workbench.cli.app import main
+from workbench.cli.commands import app
 from workbench.runs.store import all_runs
 
 BAD_FILES = {
@@ -261,6 +262,14 @@ def test_every_signal_ends_a_run_alike_and_leaves_nothing(project, tmp_path_fact
     assert not list(temporary.iterdir())
     (left,) = all_runs(project)
     assert left.record["status"] == "interrupted"
+
+
+def test_an_interruption_while_the_commands_are_imported_is_one_like_any_other(project, workbench):
+    spy = project.root / "spy"
+    spy.mkdir()
+    (spy / "typer.py").write_text("exec('raise KeyboardInterrupt')")  # as where Ctrl-C comes in a dataclass
+    result = workbench("show", "toy", PYTHONPATH=os.pathsep.join([str(spy), os.environ.get("PYTHONPATH", "")]))
+    assert (result.returncode, result.stderr) == (130, "workbench: interrupted\n")
 
 
 def test_outside_a_checkout_every_command_says_so(command, tmp_path_factory):

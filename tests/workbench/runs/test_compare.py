@@ -194,7 +194,7 @@ def test_the_table_shows_counts_and_says_what_the_numbers_are(project, workbench
 def test_runs_without_predictions_are_compared_without_pandas(project):
     folders, _ = with_answers(project, None, None)
     code = (
-        "import sys\nfrom workbench.cli import app as cli\n"
+        "import sys\nfrom workbench.cli import commands as cli\n"
         f"cli.app(['compare', {folders[0].name!r}, {folders[1].name!r}], standalone_mode=False)\n"
         "print('loaded', *({'pandas', 'torch', 'pyarrow'} & set(sys.modules)))"
     )
