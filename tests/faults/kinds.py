@@ -66,12 +66,10 @@ def _end(each: Try, process: subprocess.Popen, most: float = 2.0) -> None:
     each.until_handled(process, signal.SIGTERM)
     each.moment(most)
     process.send_signal(each.random.choice(POLITE))
-    codes = ENDED
     if each.random.random() < 0.5:
         each.moment(1.0)
-        process.send_signal(again := each.random.choice(POLITE))
-        codes = (*ENDED, -again)  # it may come when all is done, and Python has given its handlers up
-    each.finish(process, *codes)
+        process.send_signal(each.random.choice(POLITE))
+    each.finish(process, *ENDED)
 
 
 def killed_kernel(each: Try) -> None:
