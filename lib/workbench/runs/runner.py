@@ -30,6 +30,7 @@ from workbench.runs.record import FORMAT, Parameters, Record
 from workbench.runs.store import Run
 
 _ERROR_LINES = 12
+_PATIENCE = 30  # seconds for another process to look for a chapter's runs
 
 
 class Reporter:
@@ -110,10 +111,19 @@ def run_chapter(
 
 @contextlib.contextmanager
 def turn(runs: Path, chapter: str) -> Iterator[None]:
-    """A lock under which one process at a time looks for a chapter's runs and makes a folder; it takes milliseconds."""
+    """A lock under which one process at a time looks for a chapter's runs and makes a folder; it takes milliseconds.
+
+    Raises:
+        RequestError: where the runs folder cannot be written.
+        RunError: where a process holds it that stands still.
+    """
     folder = store.made_folder(runs, chapter)
+    lock = folder / ".lock"
     with store.refused_where_unwritable(runs):
-        turn = filelock.FileLock(folder / ".lock").acquire()
+        try:
+            turn = filelock.FileLock(lock).acquire(timeout=_PATIENCE)
+        except filelock.Timeout:
+            raise RunError(f"another process has held {lock} for {_PATIENCE} seconds; does it stand still?") from None
     with turn:
         yield
 

@@ -19,7 +19,7 @@ from made_runs import new_run_folder
 from toy_project import PARAMETERS, Silent, edit_cell, write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.parameters.contract import load_contract
-from workbench.runs import engine, keys, store
+from workbench.runs import engine, keys, runner, store
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.runner import Limits, run_chapter
 from workbench.runs.store import all_runs
@@ -334,3 +334,9 @@ def test_an_interrupted_run_says_so_and_leaves_no_process(project, sent):
     assert "Traceback" not in errors
     assert next(all_runs(project)).record["status"] == "interrupted"
     assert not is_alive(kernel)
+
+
+def test_a_process_that_stands_still_while_it_looks_for_runs_is_named(project, run, monkeypatch):
+    monkeypatch.setattr(runner, "_PATIENCE", 0.2)
+    with runner.turn(project.runs, "toy"), pytest.raises(RunError, match=r"another process has held .*/toy/\.lock for"):
+        run()
