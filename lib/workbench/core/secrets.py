@@ -1,60 +1,23 @@
-"""What a secret of the environment is, and its redaction: by the names of variables, and by the form of their values.
+"""Secrets of the environment, kept out of kernels and of all that is written: outputs, logs, records, messages.
 
-A secret reaches neither a kernel nor anything that is written: outputs, logs, records, tables, messages.
+`workbench.core.sensitive` says what a secret is.
 """
 
 from __future__ import annotations
 
 import functools
-import html
-import json
 import os
 import re
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from workbench.core.sensitive import SHORTEST, is_named_secret, secrets_in, spellings
 from workbench.core.text import MARKUP, is_number
 
-_NAME = re.compile(
-    r"""
-    # The end of a word: PGPASSWORD holds a secret, and MAX_TOKENS, TOKENIZERS_PARALLELISM and SECRETARY do not.
-    (TOKEN | SECRETS? | PASSWORDS? | PASSWD | PASSCODE | PASSPHRASE | CREDENTIALS? | (API|ACCESS|PRIVATE)_?KEYS?)
-    (?![A-Z])
-    # A whole word: AUTHORIZATION, not PREAUTHORIZATIONS.
-    | (?<![A-Z]) (WEBHOOK | AUTHORIZATION | AUTH_CONFIG) (?![A-Z])
-    # The last word: REDIS_AUTH, not SSH_AUTH_SOCK; STRIPE_KEY, not KEY_REPEAT or MONKEY; SMTP_PASS, not COMPASS.
-    | (?<![A-Z]) (AUTH | KEY | PASS | SSHPASS | PAT) $
-    # MYSQL_PWD, not PWD, which is the working directory.
-    | (?<=_) PWD $
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-# Secrets within a value whose variable has an ordinary name. What the group of a pattern matches is secret.
-_FORMS = [
-    re.compile(form, re.IGNORECASE | re.DOTALL | re.VERBOSE)
-    for form in (
-        r"://[^\s:/@]*:([^\s@]+)@",  # https://user:password@host
-        r"://[^\s:/@]*:(\S+)@",  # where the password has an @ itself
-        r"(//[^\s:/@]*:[^\s@]{1,5}@)(?!\S*@)",  # where it is too short to be replaced by itself
-        r"://([^\s:/@]{16,})@",  # https://token@host
-        # password=…;  AccountKey=…;  ?sig=…&
-        r"(?:password | passwd | pwd | secret | token | (?:access|account|api)_?key | \bsig)\s*=\s*([^\s;&,'\"]+)",
-        r"\b(?:bearer | basic)(?:\s | %20)+([\w+/=.~-]{8,})",  # an HTTP header
-        r"(https?://\S*hooks?\S*/[\w-]{12,}\S*)",  # a webhook's address is its password,
-        r"https?://\S*hooks?\S*/([\w-]{12,})",  # and its last part
-        r"(\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)",  # a JSON web token
-        r"\b((?:gh[a-z]_ | github_pat_ | glpat- | hf_ | sk[-_] | rk_ | xox[a-z]- | pypi- | npm_ | AKIA | AIza)"
-        r"[\w-]{16,})",
-        r"(-----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z))",
-    )
-]
-_JSON_PAIR = re.compile(r'"([^"\\]+)"\s*:\s*("(?:[^"\\]|\\.)*")')
-_SHORTEST = 6  # a shorter value is no secret, and replacing it would damage ordinary text
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*")
 _ELLIPSIS = re.compile(r"…|\.\.\.")
 _LONGEST_LINE = 2**16  # characters; of a longer line the parts are redacted by themselves
-REDACTED = "[redacted]"
+REDACTED = "(redacted)"
 
 
 class Secrets:
@@ -62,9 +25,9 @@ class Secrets:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = dict(os.environ if environment is None else environment)
-        self._named = {name for name in self._environment if _NAME.search(name)}
-        found = {name: set(_secrets_in(name, value)) for name, value in self._environment.items()}
-        self._spellings = {name: _spellings(secrets) for name, secrets in found.items() if secrets}
+        self._named = {name for name, value in self._environment.items() if is_named_secret(name, value)}
+        known = {name: spellings(set(secrets_in(name, value))) for name, value in self._environment.items()}
+        self._spellings = {name: texts for name, texts in known.items() if texts}
         self._all = sorted(set().union(*self._spellings.values()), key=len, reverse=True)
         self._without = functools.lru_cache(256)(self._without)  # a notebook is saved often, most of it as before
 
@@ -125,13 +88,16 @@ class Secrets:
 
     def _replaced(self, text: str) -> str:
         for secret in self._all:
-            text = text.replace(secret, REDACTED)
+            if secret in text:
+                # Of a number only the whole: 0.1000001 does not hold the secret 100000.
+                of_digits = secret.isdecimal()
+                text = _number(secret).sub(REDACTED, text) if of_digits else text.replace(secret, REDACTED)
         return self._beginnings_replaced(text) if _ELLIPSIS.search(text) else text
 
     def _beginnings_replaced(self, text: str) -> str:
         """A text without the beginnings of secrets that tables and messages show before an ellipsis."""
         for secret in self._all:
-            start = text.find(least := secret[: max(_SHORTEST, len(secret) // 4)])
+            start = text.find(least := secret[: max(SHORTEST, len(secret) // 4)])
             while start >= 0:
                 ellipsis = _ELLIPSIS.search(text, start, start + len(secret) + 3)
                 if ellipsis and secret.startswith(text[start : ellipsis.start()]):
@@ -155,6 +121,11 @@ class Secrets:
         return cut
 
 
+@functools.cache
+def _number(digits: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\d.]){digits}(?![\d.]*\d)")
+
+
 def secrets_of_process() -> Secrets:
     """The secrets of this process's environment, as it is now."""
     return _of(tuple(os.environ.items()))
@@ -171,33 +142,3 @@ def refuse_secret(value: Any) -> None:
 @functools.lru_cache(maxsize=1)
 def _of(environment: tuple[tuple[str, str], ...]) -> Secrets:
     return Secrets(dict(environment))
-
-
-def _secrets_in(name: str, value: str) -> Iterator[str]:
-    """The secrets in the value of a variable."""
-    if _NAME.search(name):
-        yield value
-    for form in _FORMS:
-        yield from (match[1] for match in form.finditer(value))
-    for key, text in _JSON_PAIR.findall(value):
-        if _NAME.search(key):
-            yield json.loads(text, strict=False)
-
-
-def _spellings(secrets: set[str]) -> set[str]:
-    """Secrets, and each of their lines, as text, JSON, Python, HTML and URLs spell them."""
-    lines = {line.strip() for secret in secrets for line in re.split(r"[\r\n]+|\\r|\\n", secret)}
-    texts = {text for text in secrets | lines if len(text) >= _SHORTEST}
-    texts |= {urllib.parse.unquote(text) for text in texts}
-    return texts | {
-        spelling
-        for text in texts
-        for spelling in (
-            json.dumps(text)[1:-1],
-            json.dumps(text, ensure_ascii=False)[1:-1],
-            repr(text)[1:-1],
-            html.escape(text),
-            html.escape(text, quote=False),
-            urllib.parse.quote(text, safe=""),
-        )
-    }

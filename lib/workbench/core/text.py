@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-MARKUP = re.compile(rf"{COLOURS.pattern}|<[^<>]*>")
-"""Colours of a terminal and tags of HTML: a text may hold them, and a reader does not see them."""
+MARKUP = re.compile(rf"{COLOURS.pattern}|</?(?:span|b|i|em|strong|code|font|mark|a)\b[^<>]*>")
+"""Colours of a terminal and tags within a line of HTML: a text may hold them, and a reader does not see them."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

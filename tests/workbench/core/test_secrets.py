@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import copy
+import html
 import json
+import re
+import shlex
+import time
+import urllib.parse
 
 import nbformat
 import pytest
@@ -22,7 +27,6 @@ SECRET_NAMES = [
     "HF_TOKEN",
     "GITHUB_TOKEN",
     "GITHUB_TOKEN2",
-    "HF_TOKEN_PATH",
     "AUTHTOKEN",
     "npm_config__authToken",
     "AWS_SECRET_ACCESS_KEY",
@@ -47,8 +51,25 @@ SECRET_NAMES = [
     "NPM_CONFIG__AUTH",
     "GITHUB_PAT",
     "MYSQL_PWD",
+    "DB_PW",
+    "ROOTPW",
+    "DB_PASS2",
+    "DB_PASS_PROD",
+    "dbPass",
+    "stripeKey",
+    "MAILGUN_KEY_EU",
+    "ENCRYPTION_KEYS",
+    "SESSION_COOKIE",
 ]
 OTHER_NAMES = [
+    "HF_TOKEN_PATH",
+    "TOKEN_LIMIT",
+    "MAX_TOKEN_LENGTH",
+    "GCM_CREDENTIAL_STORE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "SORT_KEY",
+    "CACHE_KEY",
+    "JIRA_PROJECT_KEY",
     "LLM_MAX_TOKENS",
     "TOKENIZERS_PARALLELISM",
     "GIT_AUTHOR_NAME",
@@ -68,8 +89,8 @@ OTHER_NAMES = [
     "PWD",
     "OLDPWD",
 ]
-WEBHOOK = "https://hooks.example.com/services/T01/abcdefghijkl"
-WEB_TOKEN = "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"
+WEBHOOK = "https://hooks.example.com/services/T01/abcdef12ghijkl34"
+WEB_TOKEN = "eyJhbGciOiJI1.eyJzdWIiOiIx.c2lnbmF0dXJl"
 # Variables with ordinary names: the value, what of it is secret, and what a kernel gets.
 VALUES = {
     "a database": ("postgres://app:s3cr3tpw@db:5432/app", "s3cr3tpw", f"postgres://app:{REDACTED}@db:5432/app"),
@@ -77,14 +98,23 @@ VALUES = {
     "an escaped password": ("https://me:p%40ssw0rd@index/", "p@ssw0rd", f"https://me:{REDACTED}@index/"),
     "a password with an @": ("amqp://me:pass@word1@queue", "pass@word1", f"amqp://me:{REDACTED}@queue"),
     "a short password": ("http://me:pw@proxy:8080", "//me:pw@", f"http:{REDACTED}proxy:8080"),
-    "a token before a host": ("https://0123456789abcdef@host/1", "0123456789abcdef", f"https://{REDACTED}@host/1"),
+    "a token before a host": (
+        "https://0123456789abcdef0123@host/1",
+        "0123456789abcdef0123",
+        f"https://{REDACTED}@host/1",
+    ),
     "a connection string": ("AccountName=me;AccountKey=ab12cd34==;x=y", "ab12cd34==", None),
     "a signed address": ("https://store/blob?se=2027&sig=ab12%2Fcd34", "ab12/cd34", None),
     "an HTTP header": ("Authorization=Bearer abcd1234efgh", "abcd1234efgh", f"Authorization=Bearer {REDACTED}"),
     "a webhook": (WEBHOOK, WEBHOOK, REDACTED),
-    "the end of a webhook": (WEBHOOK, "abcdefghijkl", REDACTED),
+    "the end of a webhook": (WEBHOOK, "abcdef12ghijkl34", REDACTED),
     "a token of GitHub's": (f"ghp_{'a1' * 18}", f"ghp_{'a1' * 18}", REDACTED),
     "a JSON web token": (WEB_TOKEN, WEB_TOKEN, REDACTED),
+    "a header with a key": ("x-api-key=k3y0f16l3tters", "k3y0f16l3tters", None),
+    "a connection of libpq's": ("host=db password='hunter2hunter2'", "hunter2hunter2", None),
+    "a password in braces": ("Driver=x;Pwd={hunter2;more}", "hunter2;more", None),
+    "an option": ("--user me --password hunter2hunter2", "hunter2hunter2", None),
+    "a proxy without a scheme": ("me:hunter22@proxy:3128", "me:hunter22", None),
     "a service account": (json.dumps({"id": "me", "client_secret": "ab12\ncd34ef"}), "cd34ef", None),
 }
 PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nMIIEabc/def+gh\nqrst\\uvwx==\n-----END PRIVATE KEY-----\n"
@@ -94,6 +124,13 @@ ORDINARY_VALUES = [
     "user@example.org",
     "bash -c 'basic checks'",
     "skip-ahead_and_read_everything",
+    "Add a basic accuracy check, and basic statistics",
+    "/data/hf_transformers_cache",
+    "http://registry:4873/@scope/pkg",
+    "https://my-organisation-name@dev.example.com/x",
+    "https://docs.example.org/webhooks/introduction",
+    "--eos_token=<|endoftext|>",
+    "smtp://host:587?from=a@example.org",
 ]
 
 
@@ -111,9 +148,9 @@ def test_a_kernel_gets_the_environment_without_its_secrets():
     SECRET_NAMES,
 )
 def test_a_variable_named_for_a_secret_holds_one(name):
-    secrets = Secrets({name: "some value"})
+    secrets = Secrets({name: "k3y-0f-16-l3tters"})
     assert name not in secrets.kernel_environment()
-    assert secrets.redact("some value") == REDACTED
+    assert secrets.redact("k3y-0f-16-l3tters") == REDACTED
 
 
 @pytest.mark.parametrize(
@@ -159,6 +196,58 @@ def test_each_line_of_a_secret_is_redacted_in_every_spelling(name):
         assert not any(part in redacted for part in ("MIIEabc", "qrst", "uvwx", "PRIVATE"))
     escaped = Secrets({name: PRIVATE_KEY.replace("\n", "\\n")})
     assert "MIIEabc" not in escaped.redact(PRIVATE_KEY)
+
+
+@pytest.mark.parametrize("name", ["SORT_KEY", "ENABLE_AUTH", "TOKEN_TYPE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"])
+@pytest.mark.parametrize("value", ["accuracy", "disabled", "linux-py311", "1"])
+def test_a_setting_is_no_secret(name, value):
+    if name.endswith("TOKEN") and value not in ("1", "disabled"):
+        return  # a token may be any word
+    assert Secrets({name: value}).kernel_environment()[name] == value
+    assert Secrets({name: value}).redact(f"the {value}") == f"the {value}"
+
+
+def test_a_file_that_holds_a_secret_is_none_itself(tmp_path):
+    assert Secrets({"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path)}).redact(str(tmp_path)) == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"password": "a\\dbcdefg"}',
+        "p\udce4ssword1",
+        "[" * 10_000,
+        "https://x.hook" * 6_000,
+        "redis://host:6379," * 3_000,
+    ],
+    ids=["no JSON", "no UTF-8", "nested", "hooks", "addresses"],
+)
+def test_no_value_stops_a_command_or_takes_long(value):
+    started = time.process_time()
+    secrets = Secrets({"PASSWORD": value, "PLAIN": value})
+    assert secrets.redact("nothing") == "nothing"
+    assert time.process_time() - started < 2
+
+
+def test_every_usual_spelling_is_redacted():
+    secret = "it's my <secret>/+ \\pw é"
+    spelled = [
+        urllib.parse.quote(secret),
+        urllib.parse.quote_plus(secret),
+        re.sub("%..", lambda escape: escape[0].lower(), urllib.parse.quote(secret, safe="")),
+        html.escape(secret).replace("&#x27;", "&#39;"),
+        repr(f'{secret}"'),
+        repr(secret.encode()),
+        json.dumps(json.dumps(secret)),
+        shlex.quote(secret),
+    ]
+    secrets = Secrets({"DB_PASSWORD": secret})
+    for text in spelled:
+        assert REDACTED in secrets.redact(text), text
+
+
+def test_a_number_is_redacted_only_as_a_whole():
+    assert Secrets({"PIN_PASSWORD": "100000"}).redact("0.1000001 and 100000.") == f"0.1000001 and {REDACTED}."
 
 
 def test_a_very_short_value_is_left_alone():

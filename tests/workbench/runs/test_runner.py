@@ -249,7 +249,7 @@ def test_a_secret_that_is_also_a_default_a_metric_and_a_word_of_the_file_format_
     assert [(metric["value"], metric["n"]) for metric in done.record["metrics"]] == [(100000, 100000)]
     notebook = store.read_notebook(done)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-    assert "".join(notebook["cells"][-1]["outputs"][0]["text"]) == "it is [redacted] 65536\n"
+    assert "".join(notebook["cells"][-1]["outputs"][0]["text"]) == "it is (redacted) 65536\n"
 
 
 def test_a_disk_that_is_full_before_a_run_has_its_record_leaves_no_folder(project, run, monkeypatch):

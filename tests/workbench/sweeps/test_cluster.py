@@ -195,7 +195,7 @@ def test_a_worker_s_secrets_are_redacted_before_its_run_is_sent(project, schedul
     scheduler.add_worker("worker", HF_TOKEN=secret)
     code, out, err = sweep(project, "-g", "size=1,2", "--scheduler", scheduler.address)
     assert (code, statuses(project)) == (1, ["completed", "failed"])
-    assert "ValueError: [redacted]" in err
+    assert "ValueError: (redacted)" in err
     assert secret not in out + err
     assert not [path for path in project.runs.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
@@ -208,17 +208,17 @@ def test_errors_of_workers_are_redacted_before_they_are_said_or_written(monkeypa
         raise RunError(f"cannot use {secret}")
 
     monkeypatch.setattr(worker, "_run", refuse)
-    assert worker.answer({}, {}, "/tmp") == {"refused": ["cannot use [redacted]"]}
+    assert worker.answer({}, {}, "/tmp") == {"refused": ["cannot use (redacted)"]}
 
     def fail():
         raise ValueError(f"cannot use {secret}")
 
     told = sweep_cluster.Cluster(SimpleNamespace(status="running")).reply(SimpleNamespace(result=fail))
-    assert told.sentences == ("the workers cannot run a point: ValueError: cannot use [redacted]",)
+    assert told.sentences == ("the workers cannot run a point: ValueError: cannot use (redacted)",)
     first = dict.fromkeys(("key", "ingredients", "parameters", "started", "git"))
     flight = SimpleNamespace(run=SimpleNamespace(record=first), since=0.0)
     error = execute._final(flight, {"refused": [f"cannot use {secret}"]})["error"]
-    assert (error["message"], error["traceback"]) == ("cannot use [redacted]", ["cannot use [redacted]"])
+    assert (error["message"], error["traceback"]) == ("cannot use (redacted)", ["cannot use (redacted)"])
 
 
 def test_of_files_that_are_too_large_the_smallest_come_and_the_others_are_named(tmp_path, monkeypatch):
