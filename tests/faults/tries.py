@@ -295,7 +295,8 @@ def _secrets(source: random.Random) -> list[tuple[str, str, str]]:
     """Variables as people have them: their names, their values, and what of these is secret."""
 
     def word(length: int = 20) -> str:
-        return "".join(source.choices("abcdefghkmnpqrstuvwxyzABCDEFGHKMNPQRSTUVWXYZ23456789", k=length))
+        letters = source.choices("abcdefghkmnpqrstuvwxyzABCDEFGHKMNPQRSTUVWXYZ23456789", k=length - 2)
+        return "".join([*letters, *source.choices("23456789", k=2)])
 
     key = "\n".join(["-----BEGIN PRIVATE KEY-----", word(40), word(40), "-----END PRIVATE KEY-----"])
     plain = [

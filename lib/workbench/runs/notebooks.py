@@ -7,6 +7,7 @@ typo corrected after the run reaches the page and computes nothing.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from typing import Any
 
@@ -30,12 +31,27 @@ def without_secrets(notebook: dict[str, Any], secrets: Secrets) -> dict[str, Any
     Sources stay, since no kernel wrote them, and so do an output's type and its stream's name, words of the format.
     """
     clean = copy.deepcopy(notebook)
-    for output in (output for cell in clean["cells"] for output in cell.get("outputs", [])):
-        for part in output.keys() - {"output_type", "name"}:
-            output[part] = secrets.redact(output[part])
+    for cell in clean["cells"]:
+        if "outputs" in cell:
+            cell["outputs"] = _whole_streams(cell["outputs"], secrets)
+        for output in cell.get("outputs", []):
+            for part in output.keys() - {"output_type", "name"}:
+                output[part] = secrets.redact(output[part])
     if "widgets" in clean["metadata"]:
         clean["metadata"]["widgets"] = secrets.redact(clean["metadata"]["widgets"])
     return clean
+
+
+def _whole_streams(outputs: list[dict[str, Any]], secrets: Secrets) -> list[dict[str, Any]]:
+    """Outputs in which no secret is divided between pieces of a stream: those pieces become one."""
+    whole: list[dict[str, Any]] = []
+    for name, pieces in itertools.groupby(outputs, lambda output: output.get("name")):
+        pieces = list(pieces)
+        texts = ["".join(piece["text"]) for piece in pieces] if name else []  # streams alone have a name
+        if len(texts) > 1 and secrets.redact("".join(texts)) != "".join(map(secrets.redact, texts)):
+            pieces = [pieces[0] | {"text": "".join(texts)}]
+        whole += pieces
+    return whole
 
 
 def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:

@@ -282,6 +282,15 @@ def test_every_text_of_an_output_is_redacted_at_any_depth():
     assert written.count(REDACTED) == 7
 
 
+def test_a_secret_that_comes_in_two_pieces_of_a_stream_is_redacted_and_other_pieces_stay():
+    pieces = ["it is hf_abc", "defghij\n"]
+    divided = executed_notebook(*({"output_type": "stream", "name": "stdout", "text": text} for text in pieces))
+    (output,) = without_secrets(divided, Secrets(ENVIRONMENT))["cells"][1]["outputs"]
+    assert output["text"] == f"it is {REDACTED}\n"
+    whole = executed_notebook(*({"output_type": "stream", "name": "stdout", "text": text} for text in "ab"))
+    assert without_secrets(whole, Secrets(ENVIRONMENT))["cells"][1]["outputs"] == whole.cells[1].outputs
+
+
 @pytest.mark.parametrize("value", ["100000", "output", "stream", "stdout", "source", "kernel", "display_data"])
 def test_whatever_a_secret_is_the_redacted_notebook_is_a_valid_one_with_its_numbers(value):
     metric = {"name": "limit", "value": 100000, "count": None, "n": 100000, "low": 99999.5, "high": 100000.5}
