@@ -41,10 +41,7 @@ _DESCRIBED = ("dataset_info.json", "state.json")  # what describes each split of
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file: its stem, the split that it is named by (None for a file of another name), and label names.
-
-    A split of a `DatasetDict` or of the Hub may have any name; those of `splits.SPLITS` are told by `split_in`.
-    """
+    """The rows of one file: its stem, the split that its name or a card tells (or None), and label names by column."""
 
     stem: str
     split: str | None
@@ -175,12 +172,11 @@ def _class_parts(path: Path, files: Sequence[Path]) -> list[Part]:
     """A part for each folder of `_class_files`, where every file is a text."""
     import pandas as pd
 
-    folders = {folder: list(inside) for folder, inside in groupby(files, key=lambda file: file.parent)}
-    texts = {folder: [read_text(file).strip() for file in inside] for folder, inside in folders.items()}
-    return [
-        Part(folder.name, split_in(str(folder.relative_to(path).parent)), pd.DataFrame({"text": rows}, dtype=object))
-        for folder, rows in texts.items()
-    ]
+    parts = []
+    for folder, inside in groupby(files, key=lambda file: file.parent):
+        frame = pd.DataFrame({"text": [read_text(file).strip() for file in inside]}, dtype=object)
+        parts.append(Part(folder.name, split_in(str(folder.relative_to(path).parent)), frame))
+    return parts
 
 
 def _is_data(file: str) -> bool:
@@ -271,19 +267,12 @@ def _card(path: Path) -> dict[str, Any]:
     import yaml
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-    class Loader(yaml.SafeLoader):
-        aliases = 0
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            self.aliases += self.check_event(yaml.AliasEvent)
-            if self.aliases > 32:  # of aliases of aliases, ninety stand for a billion values
-                raise yaml.YAMLError("too many aliases")
-            return super().compose_node(parent, index)
-
     try:
         check_readable(path, f"{path}:", 4 * 2**20)
         block = REGEX_YAML_BLOCK.search(path.read_text(encoding="utf-8-sig"))
-        metadata = yaml.load(block[2], Loader) if block else None
+        text = block[2] if block else ""
+        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+        metadata = yaml.safe_load(text) if aliases <= 32 else None  # ninety of each other stand for a billion values
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}

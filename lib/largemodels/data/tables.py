@@ -70,8 +70,10 @@ def _delimited(path: Path, text: str) -> pd.DataFrame:
     header = text.strip().partition("\n")[0]
     separator = next((each for each in (usual, *_DELIMITERS) if each in header), usual)
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the 128 KiB that is the default
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)[: 2 if separator == "\t" else 1]:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True)
+    file = io.StringIO(text, newline="")
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if separator == "\t" else (csv.QUOTE_MINIMAL,):
+        file.seek(0)
+        rows = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
         try:
             width = len(next(filter(None, rows)))
             uneven = any((len(row) < width or any(row[width:])) and "".join(row).strip() for row in rows)
@@ -79,7 +81,8 @@ def _delimited(path: Path, text: str) -> pd.DataFrame:
             continue
         if not uneven:
             options: dict[str, Any] = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False}
-            return pd.read_csv(io.StringIO(text, newline=""), usecols=range(width), index_col=False, **options)
+            file.seek(0)
+            return pd.read_csv(file, usecols=range(width), index_col=False, **options)
     kind = _DELIMITERS[separator]
     raise InputError(
         f"{path}: not a table of {kind}s (line {rows.line_num} has another number of fields or a stray quote); put a "

@@ -1,9 +1,8 @@
 """A classification task by name: labelled texts, split once and for all, with the labels' names and counts.
 
 The shipped task `pydocs-sections` asks which section of a docstring a sentence stands in; any table with a text and a
-label is one too. `largemodels.data.sources` reads the files, `largemodels.data.corpora` the documentation, and
-`largemodels.data.columns` finds the columns and has all rules, and `largemodels.data.splits` completes the splits; here
-labels get their ids.
+label is one too. `largemodels.data.sources` reads the files, `largemodels.data.corpora` the documentation,
+`largemodels.data.columns` has the rules, and `largemodels.data.splits` completes the splits; here labels get their ids.
 """
 
 from __future__ import annotations
@@ -51,13 +50,13 @@ class Task:
     @property
     def counts(self) -> pd.DataFrame:
         """The number of rows of each label (rows, by name) in each split (columns)."""
+        import numpy as np
         import pandas as pd
 
         counted = {
-            split: frame["label"].value_counts().reindex(range(len(self.labels)), fill_value=0)
-            for split, frame in self.frames.items()
+            split: np.bincount(frame["label"], minlength=len(self.labels)) for split, frame in self.frames.items()
         }
-        return pd.DataFrame(counted).set_axis(list(self.labels))
+        return pd.DataFrame(counted, index=list(self.labels))
 
     @property
     def evaluation_split(self) -> str:
@@ -78,16 +77,15 @@ def load(
 ) -> Task:
     """A task with its splits, labels and counts.
 
-    Splits come with the data where files or cards name them. One table is split 80:10:10 by a hash of its texts
-    (`corpora.split_of`), so that a text stays where it is when others come or go; where only validation is missing,
-    the training rows that the hash puts there become it. Data with a validation split and no labelled test split,
-    as in GLUE, stay as they are.
+    One table is split 80:10:10 by a hash of its texts (`corpora.split_of`), so that a text stays where it is when
+    others come or go; where only validation is missing, the training rows that the hash puts there become it. Data with
+    a validation split and no labelled test split, as in GLUE, stay as they are. `columns` has the other rules.
 
     Args:
         name: `"pydocs-sections"`, a CSV, TSV, JSON-lines or Parquet file, a folder of them or of `save_to_disk`, or a
             Hub id `organisation/name[:config][@revision]`.
-        text_column: the column of the text, where it is not called so and others could be it.
-        label_column: the column of the label, where it is not called so and others could be it.
+        text_column: the column of the text, where names and content leave it in doubt.
+        label_column: the column of the label, where they leave that in doubt.
         pair_column: the column of a second text.
         library: of `pydocs-sections`, only sentences of this library or these (keys of `corpora.LIBRARIES`).
         style: of `pydocs-sections`, only docstrings of this style or these ("numpydoc", "google", "sphinx").
@@ -170,9 +168,8 @@ def _labelled(
     import pandas as pd
 
     for part in parts:
-        for column in columns.values():
-            if column not in part.frame.columns:
-                raise TaskError(f"{name}: {part.stem} has no column {column}, which another file has")
+        if absent := [column for column in columns.values() if column not in part.frame.columns]:
+            raise TaskError(f"{name}: {part.stem} has no column {absent[0]}, which another file has")
     described = [part.label_names.get(columns["label_column"]) for part in parts]
     class_names = next(filter(None, described), None)
     tables: dict[str, list[pd.DataFrame]] = {}
