@@ -33,6 +33,7 @@ _SPLITS = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+_CLASS = "class"  # the column for what a file or folder is named by
 _CARD = "README.md"
 _BESIDE_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -107,14 +108,12 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
 
 
 def by_class(parts: list[Part], name: str | os.PathLike[str]) -> list[Part]:
-    """The parts; where they have one column each, and none is named by a split, with their names as classes."""
-    path = Path(name).expanduser()
-    named = all(len(part.frame.columns) == 1 and not split_in(part.stem) for part in parts)
-    if len(parts) == 1 or not named or not path.is_dir() or _is_saved(path):
+    """The parts; several files of one column, none of which is named by a split, with their names as classes."""
+    if len(parts) == 1 or any(part.split or len(part.frame.columns) > 1 for part in parts):
         return parts
-    if _class_files(path) and any(_is_data(file.name) for file in path.iterdir()):
-        raise InputError(f"{name}: are the classes its files or its folders? leave one kind of them")
-    return [replace(part, frame=part.frame.assign(**{"class": part.stem})) for part in parts]
+    if folders := _class_files(Path(name).expanduser()):
+        raise InputError(f"{name}: are its files the classes, or folders such as {folders[0].parent}? leave one kind")
+    return [replace(part, frame=part.frame.assign(**{_CLASS: part.stem})) for part in parts]
 
 
 def split_in(path: str) -> str | None:
@@ -174,7 +173,7 @@ def _class_parts(path: Path, files: Sequence[Path]) -> list[Part]:
 
     parts = []
     for folder, inside in groupby(files, key=lambda file: file.parent):
-        frame = pd.DataFrame({"text": [read_text(file).strip() for file in inside]}, dtype=object)
+        frame = pd.DataFrame({"text": [read_text(file).strip() for file in inside], _CLASS: folder.name}, dtype=object)
         parts.append(Part(folder.name, split_in(str(folder.relative_to(path).parent)), frame))
     return parts
 
@@ -267,12 +266,19 @@ def _card(path: Path) -> dict[str, Any]:
     import yaml
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+    class Loader(yaml.SafeLoader):
+        aliases = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.aliases += self.check_event(yaml.AliasEvent)
+            if self.aliases > 32:  # of aliases of aliases, ninety stand for a billion values
+                raise yaml.YAMLError("too many aliases")
+            return super().compose_node(parent, index)
+
     try:
         check_readable(path, f"{path}:", 4 * 2**20)
         block = REGEX_YAML_BLOCK.search(path.read_text(encoding="utf-8-sig"))
-        text = block[2] if block else ""
-        aliases = sum(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
-        metadata = yaml.safe_load(text) if aliases <= 32 else None  # ninety of each other stand for a billion values
+        metadata = yaml.load(block[2], Loader) if block else None
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}

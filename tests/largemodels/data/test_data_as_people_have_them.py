@@ -194,7 +194,7 @@ REFUSED = [
     ),
     (a_quote_amid_a_field, "(line 2 has another number of fields or a stray quote)"),
     (a_stray_file, "old stands beside train and is no split; name it validation or test, or take it out"),
-    (files_and_folders_of_classes, "are the classes its files or its folders? leave one kind of them"),
+    (files_and_folders_of_classes, "are its files the classes, or folders such as"),
     (
         one_file_of_texts,
         "a task needs a text and a label: two columns, or a folder with a file or a folder",
