@@ -16,6 +16,7 @@ r"""Which columns of a table are the text and the label, and the rules by which 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from largemodels.base.errors import InputError
@@ -56,7 +57,7 @@ def task_columns(
     label = label or _only(frame, labels, _is_label)
     if label is None:
         which = f"which of {', '.join(labels)} is the label" if labels else "there is no label beside the text"
-        raise InputError(f"{name}: {which}? name it, as in -p label_column={(labels or known)[0]}")
+        raise InputError(f"{name}: {which}? name it, as in -p label_column={quote((labels or known)[0])}")
     columns = {"text_column": text, "label_column": label} | ({"pair_column": pair} if pair else {})
     if len(set(columns.values())) < len(columns):
         raise InputError(f"{name}: one column cannot be two things ({', '.join(columns.values())})")
@@ -76,7 +77,7 @@ def text_column(frame: pd.DataFrame, name: object, advice: str) -> str:
     if chosen := _only(frame, texts, _is_text):
         return chosen
     which = f"which of {', '.join(texts)} is the text" if texts else f"none of {', '.join(columns)} is text"
-    raise InputError(f"{name}: {which}? {advice.format((texts or columns)[0])}")
+    raise InputError(f"{name}: {which}? {advice.format(quote((texts or columns)[0]))}")
 
 
 def _called(columns: Sequence[str], groups: Sequence[Sequence[str]]) -> list[str]:

@@ -35,11 +35,8 @@ class Overlap:
 def known_parts(parts: Sequence[Part], name: object) -> tuple[list[Part], list[str]]:
     """The parts that are learnt from and judged on, and the names of further splits, which are left out."""
     known = {part.split for part in parts} & set(SPLITS)
-    strays = [part.stem for part in parts if part.split is None and "train" in known]
-    if strays:
-        raise InputError(
-            f"{name}: {strays[0]} stands beside train and is no split; name it validation or test, or take it out"
-        )
+    if strays := [part.stem for part in parts if part.split is None and "train" in known]:
+        raise InputError(f"{name}: {strays[0]} is no split beside train; name it validation or test, or take it out")
     further = [str(part.split) for part in parts if known and part.split not in (None, *known)]
     return [part for part in parts if part.split not in further], further
 

@@ -135,6 +135,10 @@ def two_labels(path):
     frame.assign(target=[len(text) % 2 for text in frame["text"]]).to_csv(path / "a.csv", index=False)
 
 
+def two_long_columns(path):
+    table(**{"Our question": 0, "answer": 0, "label": 1}).to_csv(path / "a.csv", index=False)
+
+
 def a_missing_label(path):
     frame = table(text=0)
     frame["label"] = pd.Series([n % 2 if n != 3 else None for n in range(60)], dtype="Int64")
@@ -182,6 +186,7 @@ def one_file_of_texts(path):
 
 
 REFUSED = [
+    (two_long_columns, "which of Our question, answer is the text? name it, as in -p text_column='Our question'"),
     (two_labels, "which of category, target is the label? name it, as in -p label_column=category"),
     (a_missing_label, "1 of 60 rows of a have no label (the first is row 4)"),
     (a_list_for_a_label, "its labels are no classes (such as ['yes']); name another column, as in -p label_column="),
@@ -193,7 +198,7 @@ REFUSED = [
         "put a text that holds a comma, a quote or a line break in double quotes",
     ),
     (a_quote_amid_a_field, "(line 2 has another number of fields or a stray quote)"),
-    (a_stray_file, "old stands beside train and is no split; name it validation or test, or take it out"),
+    (a_stray_file, "old is no split beside train; name it validation or test, or take it out"),
     (files_and_folders_of_classes, "are its files the classes, or folders such as"),
     (
         one_file_of_texts,
