@@ -9,7 +9,7 @@ r"""Which columns of a table are the text and the label, and the rules by which 
 - Classes (`sources`): files of one column, or folders of text files, are named by class where there are several.
 - Labels (`tasks`): stripped, then compared; text stays text; missing ones are counted.
 - Delimited files (`tables`): the suffix's delimiter, or the one that the header has instead. Every row has the
-  header's number of fields, and every quote that opens one closes it; in TSV quotes that do not are text.
+  header's number of fields, and every quote that opens one closes it; in TSV without doubled quotes others are text.
 - JSON lines end at `\n` alone.
 """
 

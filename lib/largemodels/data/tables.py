@@ -71,7 +71,8 @@ def _delimited(path: Path, text: str) -> pd.DataFrame:
     separator = next((each for each in (usual, *_DELIMITERS) if each in header), usual)
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the 128 KiB that is the default
     file = io.StringIO(text, newline="")
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if separator == "\t" else (csv.QUOTE_MINIMAL,):
+    bare = separator == "\t" and '""' not in text  # a doubled quote tells that the table is a quoted one
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if bare else (csv.QUOTE_MINIMAL,):
         file.seek(0)
         rows = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
         try:

@@ -169,6 +169,10 @@ def a_quote_amid_a_field(path):
     (path / "a.csv").write_text('label,text\nyes,"it" rose\nno,it sank\n')
 
 
+def a_quoted_tsv_with_a_damaged_row(path):
+    (path / "a.tsv").write_text('label\ttext\nyes\t"it ""rose"""\nno\t"it" sank\n')
+
+
 def a_stray_file(path):
     csv(path, text=0, label=1)
     (path / "a.csv").rename(path / "train.csv")
@@ -198,6 +202,7 @@ REFUSED = [
         "put a text that holds a comma, a quote or a line break in double quotes",
     ),
     (a_quote_amid_a_field, "(line 2 has another number of fields or a stray quote)"),
+    (a_quoted_tsv_with_a_damaged_row, "not a table of tabs (line 3 has another number of fields or a stray quote)"),
     (a_stray_file, "old is no split beside train; name it validation or test, or take it out"),
     (files_and_folders_of_classes, "are its files the classes, or folders such as"),
     (
