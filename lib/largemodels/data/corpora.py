@@ -19,6 +19,7 @@ from largemodels.base.cache import Progress, cache_folder, kept_digest, kept_tab
 from largemodels.base.errors import InputError, raised_as
 from largemodels.base.files import is_here
 from largemodels.data import sources
+from largemodels.data.columns import text_column
 from largemodels.data.deduplication import keep_first
 from largemodels.data.pydocs import docstrings, prose, sections
 
@@ -55,9 +56,7 @@ class CorpusError(InputError):
     """A corpus that cannot be had: why, and what to do, in one sentence."""
 
 
-def sentences(
-    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
-) -> pd.DataFrame:
+def sentences(source: str | os.PathLike[str] = "pydocs", *, progress: Progress | None = None) -> pd.DataFrame:
     """The sentences of a corpus, one a row, in the order of libraries, documents and positions.
 
     No two of them are duplicates or near duplicates (`keep_first`: Jaccard index of their words below 0.8), so none
@@ -67,9 +66,8 @@ def sentences(
 
     Args:
         source: `"pydocs"`; a UTF-8 text file (`.txt`), where every line is a paragraph; a CSV, TSV, JSON-lines or
-            Parquet file, where every row is a document; a folder of either, or of `save_to_disk`; or a Hub id
-            `organisation/name[:config][@revision]`.
-        text_column: the column that is the text, where a table's own names do not tell.
+            Parquet file, where every row is a document (its text is found as `columns` says); a folder of either, or
+            of `save_to_disk`; or a Hub id `organisation/name[:config][@revision]`.
         progress: called as `progress(done, total, message)` while a corpus is built.
 
     Returns:
@@ -91,21 +89,21 @@ def sentences(
 
     def build() -> pd.DataFrame:
         shipped = source in SHIPPED
-        rows = _docstring_rows(LIBRARIES, progress) if shipped else _source_rows(source, text_column, progress)
+        rows = _docstring_rows(LIBRARIES, progress) if shipped else _source_rows(source, progress)
         return _table(rows, progress)
 
     with raised_as(CorpusError):
-        frame = kept_table(_cache_file(source, stem, text_column), stem, COLUMNS, build, progress)
+        frame = kept_table(_cache_file(source, stem), stem, COLUMNS, build, progress)
     if frame.empty:
         raise CorpusError(f"{source}: holds no sentence; a corpus is UTF-8 text with one paragraph a line")
     return frame
 
 
 def pretraining_sentences(
-    source: str | os.PathLike[str] = "pydocs", *, text_column: str | None = None, progress: Progress | None = None
+    source: str | os.PathLike[str] = "pydocs", *, progress: Progress | None = None
 ) -> pd.DataFrame:
     """The rows of `sentences` that pretraining may read: training documents, no `UNSEEN_LIBRARIES`."""
-    frame = sentences(source, text_column=text_column, progress=progress)
+    frame = sentences(source, progress=progress)
     allowed = frame["split"] == "train"
     if source in SHIPPED:
         allowed &= ~frame["library"].isin(UNSEEN_LIBRARIES)
@@ -249,11 +247,11 @@ def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
 # Other text
 
 
-def _source_rows(source: str | os.PathLike[str], text_column: str | None, progress: Progress | None) -> list[Row]:
+def _source_rows(source: str | os.PathLike[str], progress: Progress | None) -> list[Row]:
     """The sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
     rows: list[Row] = []
     for part in sources.read(source, progress):
-        column = sources.text_column(part.frame, text_column, source)
+        column = text_column(part.frame, source, "rename it to text")
         for text in part.frame[column]:
             paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
             document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
@@ -270,9 +268,9 @@ def is_cached(name: str) -> bool:
     return kept_digest(_cache_file(name, name)) is not None
 
 
-def _cache_file(source: str | os.PathLike[str], stem: str, text_column: str | None = None) -> Path:
+def _cache_file(source: str | os.PathLike[str], stem: str) -> Path:
     """Where a corpus is kept: its name changes with its data and with the code that reads them."""
-    readers = () if source in SHIPPED else ("sources", "tables")
+    readers = () if source in SHIPPED else ("columns", "sources", "tables")
     content = _versions_digest() if source in SHIPPED else fingerprint(source)
-    key = hashlib.sha256(f"{content} {_code_digest(*readers)} {text_column or ''}".encode()).hexdigest()
+    key = hashlib.sha256(f"{content} {_code_digest(*readers)} ".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

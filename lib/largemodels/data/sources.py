@@ -7,12 +7,14 @@ imports stand inside functions, because the command line looks at names and fing
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +22,18 @@ from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError
 from largemodels.base.files import check_readable, is_here, read_object, reading, sha256
 from largemodels.data import hub
-from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, label_names, read_table
+from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, read_table, read_text
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
-TEXT_NAMES = ("text", "sentence", "content", "review", "document")
-"""Columns that are the text, whatever else a table has."""
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
+_CLASS = "class"  # the column for what a file or folder is named by
 _CARD = "README.md"
 _BESIDE_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -41,7 +42,7 @@ _DESCRIBED = ("dataset_info.json", "state.json")  # what describes each split of
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file: its stem, the split that its name tells (or None), and label names by column."""
+    """The rows of one file: its stem, the split that its name or a card tells (or None), and label names by column."""
 
     stem: str
     split: str | None
@@ -94,31 +95,25 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
     if repository := hub_id(name):
         stem = repository.repository.rpartition("/")[2]
         files, names = _downloaded(repository, progress)
-        return [Part(stem, split, read_table(path), {**names, **label_names(path)}) for path, split in files]
+        return [Part(stem, split, read_table(path), {**names, **_label_names(path)}) for path, split in files]
     files, path = local_files(name), Path(name).expanduser()
     if _is_saved(path):
         return _saved_parts(path)
+    if path.is_dir() and files[0].parent != path:
+        return _class_parts(path, files)
     alone = len(files) == 1  # "train.csv" for itself is everything there is
     return [
-        Part(file.stem, None if alone else split_in(file.stem), read_table(file), label_names(file)) for file in files
+        Part(file.stem, None if alone else split_in(file.stem), read_table(file), _label_names(file)) for file in files
     ]
 
 
-def text_column(frame: pd.DataFrame, named: str | None, name: object) -> str:
-    """The column that is the text: the named one, one that is called so, or the only one of texts."""
-    columns = [str(column) for column in frame.columns]
-    if named is not None:
-        if named not in columns:
-            raise InputError(f"{name}: there is no column {named}; there is {', '.join(columns)}")
-        return named
-    called = [known for column in TEXT_NAMES for known in columns if known.lower() == column]
-    texts = called or [
-        column for column in columns if len(frame) and all(isinstance(value, str) for value in frame[column])
-    ]
-    if len(texts) == 1 or called:
-        return texts[0]
-    which = f"which of {', '.join(texts)} is the text" if texts else f"none of {', '.join(columns)} is text"
-    raise InputError(f"{name}: {which}? name it with text_column")
+def by_class(parts: list[Part], name: str | os.PathLike[str]) -> list[Part]:
+    """The parts; several files of one column, none of which is named by a split, with their names as classes."""
+    if len(parts) == 1 or any(part.split or len(part.frame.columns) > 1 for part in parts):
+        return parts
+    if folders := _class_files(Path(name).expanduser()):
+        raise InputError(f"{name}: are its files the classes, or folders such as {folders[0].parent}? leave one kind")
+    return [replace(part, frame=part.frame.assign(**{_CLASS: part.stem})) for part in parts]
 
 
 def split_in(path: str) -> str | None:
@@ -131,7 +126,7 @@ def split_in(path: str) -> str | None:
 
 
 def local_files(name: str | os.PathLike[str]) -> list[Path]:
-    """The files that a local name stands for: itself, those of one kind directly in a folder, or of `save_to_disk`.
+    """The files that a local name stands for: itself, those of a folder or its classes' folders, or of `save_to_disk`.
 
     Raises:
         InputError: for files of no known kind, or one that is no file or may not be read.
@@ -152,14 +147,35 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
 
 
 def _data_files(path: Path) -> list[Path]:
-    """The files of one kind directly in a folder."""
-    files = [file for file in sorted(path.iterdir()) if _is_data(file.name)]
+    """The files of one kind directly in a folder, or else the text files of folders named by class."""
+    files = [file for file in sorted(path.iterdir()) if _is_data(file.name)] or _class_files(path)
     kinds = sorted({file.suffix.lower() for file in files})
     if not files:
         raise InputError(f"{path}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
     if len(kinds) > 1:
         raise InputError(f"{path}: the folder holds files of several kinds ({', '.join(kinds)}); name one of them")
     return files
+
+
+def _class_files(path: Path) -> list[Path]:
+    """The text files of folders named by class, which may stand in folders named by split."""
+    folders = sorted(path.glob("[!.]*/"))
+    if any(split_in(folder.name) for folder in folders):
+        folders = [inner for folder in folders if split_in(folder.name) for inner in sorted(folder.glob("[!.]*/"))]
+    classes = [folder for folder in folders if not folder.name.startswith(("unsup", "unlab"))]
+    files = (file for folder in classes for file in sorted(folder.iterdir()))
+    return [file for file in files if file.suffix == TEXT and _is_data(file.name)]
+
+
+def _class_parts(path: Path, files: Sequence[Path]) -> list[Part]:
+    """A part for each folder of `_class_files`, where every file is a text."""
+    import pandas as pd
+
+    parts = []
+    for folder, inside in groupby(files, key=lambda file: file.parent):
+        frame = pd.DataFrame({"text": [read_text(file).strip() for file in inside], _CLASS: folder.name}, dtype=object)
+        parts.append(Part(folder.name, split_in(str(folder.relative_to(path).parent)), frame))
+    return parts
 
 
 def _is_data(file: str) -> bool:
@@ -207,9 +223,20 @@ def _saved_parts(path: Path) -> list[Part]:
         raise InputError(f"{path}: cannot be read as a folder of save_to_disk ({type(error).__name__})") from None
     splits = loaded if isinstance(loaded, dict) else {"": loaded}
     return [
-        Part(path.name, split_in(split), dataset.to_pandas(), _classes(dataset.features))
+        Part(path.name, split_in(split) or split or None, dataset.to_pandas(), _classes(dataset.features))
         for split, dataset in splits.items()
     ]
+
+
+def _label_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """The names of the classes by column, which `datasets` writes into the Parquet files that it makes."""
+    import datasets
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() == ".parquet":
+        with contextlib.suppress(Exception):  # the description may have been written by something else
+            return _classes(datasets.Features.from_arrow_schema(pq.read_schema(path)))
+    return {}
 
 
 def _classes(features: datasets.Features) -> dict[str, tuple[str, ...]]:
@@ -286,7 +313,7 @@ def _chosen_files(
     if repository.config or len(folders) > 1:
         config = _chosen_config(repository, folders, "default" if "default" in folders else None)
         readable = [name for name in readable if name.startswith(f"{config}/")]
-    return repository.config, [(name, split_in(name)) for name in readable]
+    return repository.config, [(name, split_in(name) or name) for name in readable]
 
 
 def _chosen_config(repository: hub.HubId, configs: Sequence[str], default: str | None) -> str:
@@ -307,7 +334,7 @@ def _card_files(config: dict[str, Any], names: Sequence[str]) -> Iterator[tuple[
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
             for name in names:
                 if fnmatch(name, pattern.removeprefix("./")):
-                    yield name, split_in(split) or split or split_in(name)
+                    yield name, split_in(split) or split or split_in(name) or name
 
 
 def _card_classes(card: dict[str, Any], config: str | None) -> dict[str, tuple[str, ...]]:

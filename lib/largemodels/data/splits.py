@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from largemodels.base.errors import InputError
 from largemodels.data.corpora import split_of
 from largemodels.data.deduplication import resembling
+from largemodels.data.sources import Part
 from largemodels.data.texts import joined_texts
 
 if TYPE_CHECKING:
@@ -29,6 +30,15 @@ class Overlap:
     other: str
     same: int
     alike: int
+
+
+def known_parts(parts: Sequence[Part], name: object) -> tuple[list[Part], list[str]]:
+    """The parts that are learnt from and judged on, and the names of further splits, which are left out."""
+    known = {part.split for part in parts} & set(SPLITS)
+    if strays := [part.stem for part in parts if part.split is None and "train" in known]:
+        raise InputError(f"{name}: {strays[0]} is no split beside train; name it validation or test, or take it out")
+    further = [str(part.split) for part in parts if known and part.split not in (None, *known)]
+    return [part for part in parts if part.split not in further], further
 
 
 def check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: object) -> None:

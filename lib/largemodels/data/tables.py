@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +22,13 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 TEXT = ".txt"
 SUFFIXES = (*TABLES, TEXT)
 FORMS = ", ".join(SUFFIXES)
+_DELIMITERS = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar"}  # a header may have instead of its suffix's
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """The rows of a file, read as its suffix says; a text file has one column, `text`, with a row a line.
 
-    CSV is read with quotes, TSV without them, as the format has it; every value of both is text.
+    Every value of a delimited file is text; `largemodels.data.columns` has the rules.
 
     Raises:
         InputError: for a file that is empty, binary, not UTF-8 or not of its format.
@@ -38,33 +38,17 @@ def read_table(path: Path) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return _parquet(path)
-    text = _text(path)
+    text = read_text(path)
     if suffix == TEXT:
         lines = [line for line in map(str.strip, text.splitlines()) if line]
         return pd.DataFrame({"text": pd.Series(lines, dtype=object)})
     if not text.strip():
         raise InputError(f"{path}: the file is empty")
-    return _comma_separated(path, text) if suffix in (".csv", ".tsv") else _json(path, text)
+    return _delimited(path, text) if suffix in (".csv", ".tsv") else _json(path, text)
 
 
-def label_names(path: Path) -> dict[str, tuple[str, ...]]:
-    """The names of the classes by column, which `datasets` writes into the Parquet files that it makes."""
-    import pyarrow.parquet as pq
-
-    if path.suffix.lower() != ".parquet":
-        return {}
-    with contextlib.suppress(ValueError, RecursionError, AttributeError, TypeError):  # written by something else
-        described = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
-        features = described.get("info", {}).get("features") or {}
-        return {
-            column: tuple(feature["names"])
-            for column, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names")
-        }
-    return {}
-
-
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file; an `InputError` for one that is binary or not UTF-8."""
     with reading(f"{path}:"):
         content = path.read_bytes()
     if b"\0" in content[:4096] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -75,23 +59,36 @@ def _text(path: Path) -> str:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-def _comma_separated(path: Path, text: str) -> pd.DataFrame:
-    """The table of a CSV or TSV file. TSV has no quotes, unless it cannot be read without."""
+def _delimited(path: Path, text: str) -> pd.DataFrame:
+    """The table of a CSV or TSV file, read by pandas once its quotes and numbers of fields are in order."""
     import csv
     import io
 
     import pandas as pd
 
-    tabs = path.suffix.lower() == ".tsv"
-    options: dict[str, Any] = {"sep": "\t" if tabs else ",", "dtype": str, "keep_default_na": False, "index_col": False}
-    for quoting in (csv.QUOTE_NONE, csv.QUOTE_MINIMAL) if tabs else (csv.QUOTE_MINIMAL,):
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    header = text.strip().partition("\n")[0]
+    separator = next((each for each in (usual, *_DELIMITERS) if each in header), usual)
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than the 128 KiB that is the default
+    file = io.StringIO(text, newline="")
+    bare = separator == "\t" and '""' not in text  # a doubled quote tells that the table is a quoted one
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE) if bare else (csv.QUOTE_MINIMAL,):
+        file.seek(0)
+        rows = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
         try:
-            return pd.read_csv(io.StringIO(text, newline=""), quoting=quoting, **options)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            reason = str(error)
-    line = re.search(r"line (\d+)", reason)
-    where = f"line {line[1]} has another number of fields" if line else "its rows cannot be told apart"
-    raise InputError(f"{path}: not a table of {'tabs' if tabs else 'commas'} ({where})") from None
+            width = len(next(filter(None, rows)))
+            uneven = any((len(row) < width or any(row[width:])) and "".join(row).strip() for row in rows)
+        except csv.Error:  # a quote that does not open and close a field
+            continue
+        if not uneven:
+            options: dict[str, Any] = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False}
+            file.seek(0)
+            return pd.read_csv(file, usecols=range(width), index_col=False, **options)
+    kind = _DELIMITERS[separator]
+    raise InputError(
+        f"{path}: not a table of {kind}s (line {rows.line_num} has another number of fields or a stray quote); put a "
+        f"text that holds a {kind}, a quote or a line break in double quotes, and double those inside of it"
+    )
 
 
 def _json(path: Path, text: str) -> pd.DataFrame:
@@ -102,7 +99,7 @@ def _json(path: Path, text: str) -> pd.DataFrame:
     if text.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             rows = json.loads(text)
-    for number, line in enumerate([] if rows else text.splitlines(), start=1):
+    for number, line in enumerate([] if rows else text.split("\n"), start=1):
         try:
             rows += [json.loads(line)] if line.strip() else []
         except (ValueError, RecursionError):

@@ -1,14 +1,13 @@
 """A classification task by name: labelled texts, split once and for all, with the labels' names and counts.
 
 The shipped task `pydocs-sections` asks which section of a docstring a sentence stands in; any table with a text and a
-label is one too. `largemodels.data.sources` reads the files, `largemodels.data.corpora` the documentation, and
-`largemodels.data.splits` completes the splits; here columns are found and labels get their ids.
+label is one too. `largemodels.data.sources` reads the files, `largemodels.data.corpora` the documentation,
+`largemodels.data.columns` has the rules, and `largemodels.data.splits` completes the splits; here labels get their ids.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,17 +18,14 @@ from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError, raised_as
 from largemodels.base.files import is_here
 from largemodels.data import corpora, sources, splits
+from largemodels.data.columns import task_columns
 from largemodels.data.splits import SPLITS, Overlap
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHIPPED = ("pydocs-sections",)
-LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "topic")
-"""Columns that are the label, whatever else a table has; an earlier one wins."""
-PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"))
-"""Columns that are the two texts of a task on pairs."""
-_NO_FEATURE = ("idx", "id", "index", "guid")  # numbers of rows
+_ANOTHER = "name another column, as in -p label_column=NAME"
 _MANY = 20  # so many labels, each on one row, are no classes
 
 
@@ -54,13 +50,13 @@ class Task:
     @property
     def counts(self) -> pd.DataFrame:
         """The number of rows of each label (rows, by name) in each split (columns)."""
+        import numpy as np
         import pandas as pd
 
         counted = {
-            split: frame["label"].value_counts().reindex(range(len(self.labels)), fill_value=0)
-            for split, frame in self.frames.items()
+            split: np.bincount(frame["label"], minlength=len(self.labels)) for split, frame in self.frames.items()
         }
-        return pd.DataFrame(counted).set_axis(list(self.labels))
+        return pd.DataFrame(counted, index=list(self.labels))
 
     @property
     def evaluation_split(self) -> str:
@@ -81,16 +77,15 @@ def load(
 ) -> Task:
     """A task with its splits, labels and counts.
 
-    Splits come with the data where files or cards name them. One table is split 80:10:10 by a hash of its texts
-    (`corpora.split_of`), so that a text stays where it is when others come or go; where only validation is missing,
-    the training rows that the hash puts there become it. Data with a validation split and no labelled test split,
-    as in GLUE, stay as they are.
+    One table is split 80:10:10 by a hash of its texts (`corpora.split_of`), so that a text stays where it is when
+    others come or go; where only validation is missing, the training rows that the hash puts there become it. Data with
+    a validation split and no labelled test split, as in GLUE, stay as they are. `columns` has the other rules.
 
     Args:
         name: `"pydocs-sections"`, a CSV, TSV, JSON-lines or Parquet file, a folder of them or of `save_to_disk`, or a
             Hub id `organisation/name[:config][@revision]`.
-        text_column: the column of the text, where it is not called so and others could be it.
-        label_column: the column of the label, where it is not called so and others could be it.
+        text_column: the column of the text, where names and content leave it in doubt.
+        label_column: the column of the label, where they leave that in doubt.
         pair_column: the column of a second text.
         library: of `pydocs-sections`, only sentences of this library or these (keys of `corpora.LIBRARIES`).
         style: of `pydocs-sections`, only docstrings of this style or these ("numpydoc", "google", "sphinx").
@@ -109,9 +104,11 @@ def load(
         raise TaskError(f"{name}: library and style choose among the sentences of {SHIPPED[0]} only")
     data = fingerprint(name)
     with raised_as(TaskError):
-        parts = sources.read(name, progress)
-        columns = _columns(parts, text_column, label_column, pair_column, name)
+        parts, further = splits.known_parts(sources.by_class(sources.read(name, progress), name), name)
+        training = next((part for part in parts if part.split == "train"), parts[0])
+        columns = task_columns(training.frame, text_column, label_column, pair_column, name)
         frames, labels, notes = _labelled(parts, columns, name)
+        notes |= {"left_out": ", ".join(further)} if further else {}
         splits.check_splits(frames, labels, name)
         frames, made = splits.complete_splits(frames, name)
         overlaps, shared = splits.overlaps(frames)
@@ -146,8 +143,10 @@ def _sections(
         frame = corpora.sentences(progress=progress)
     frame = frame[frame["section"].isin(corpora.LABELS)]
     for column, wanted in (("library", library), ("style", style)):
-        if wanted is not None:
-            frame = frame[frame[column].isin(_known(name, column, wanted, sorted(set(frame[column]))))]
+        chosen, known = [wanted] if isinstance(wanted, str) else list(wanted or ()), sorted(set(frame[column]))
+        if unknown := [value for value in chosen if value not in known]:
+            raise TaskError(f"{name}: there is no {column} {unknown[0]}; there is {', '.join(known)}")
+        frame = frame[frame[column].isin(known if wanted is None else chosen)]
     if frame["section"].nunique() < 2:
         raise TaskError(f"{name}: in this selection fewer than two sections have sentences; choose a larger one")
     ids = {label: place for place, label in enumerate(corpora.LABELS)}
@@ -159,49 +158,6 @@ def _sections(
     return Task(name, frames, corpora.LABELS, overlaps, 0, {"fingerprint": fingerprint(name), "splits": "the corpus's"})
 
 
-def _known(name: str, what: str, wanted: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    chosen = [wanted] if isinstance(wanted, str) else list(wanted)
-    for value in chosen:
-        if value not in known:
-            raise TaskError(f"{name}: there is no {what} {value}; there is {', '.join(known)}")
-    return chosen
-
-
-# Columns
-
-
-def _columns(
-    parts: Sequence[sources.Part], text: str | None, label: str | None, pair: str | None, name: object
-) -> dict[str, str]:
-    """The names of the columns to read, as `text_column`, `label_column` and perhaps `pair_column`."""
-    frame = parts[0].frame
-    known = [str(column) for column in frame.columns]
-    if len(known) == 1 and label is None:
-        raise TaskError(f"{name}: there is one column only, {known[0]}; a task needs a text and a label")
-    for option, column in (("text_column", text), ("label_column", label), ("pair_column", pair)):
-        if column is not None and column not in known:
-            raise TaskError(f"{name}: {option}: there is no column {column}; there is {', '.join(known)}")
-    if text is None and pair is None:
-        text, pair = next(((one, two) for one, two in PAIRS if {one, two} <= set(known)), (None, None))
-    label = label or next((column for wish in LABEL_NAMES for column in known if column.lower() == wish), None)
-    unlabelled = frame.drop(columns=[column for column in (label, pair) if column])
-    if text is None and label is None and len(known) == 2:
-        text = next((column for wish in sources.TEXT_NAMES for column in known if column.lower() == wish), None)
-    text = text or sources.text_column(unlabelled, None, name)
-    left = [column for column in known if column not in (text, pair) and column.lower() not in _NO_FEATURE]
-    if label is None and len(left) != 1:
-        which = f"which of {', '.join(left)} is the label" if left else "there is no label beside the text"
-        raise TaskError(f"{name}: {which}? name it with label_column")
-    columns = {"text_column": text, "label_column": label or left[0]} | ({"pair_column": pair} if pair else {})
-    if len(set(columns.values())) < len(columns):
-        raise TaskError(f"{name}: one column cannot be two things ({', '.join(columns.values())})")
-    for part in parts:
-        for column in columns.values():
-            if column not in part.frame.columns:
-                raise TaskError(f"{name}: {part.stem} has no column {column}, which another file has")
-    return columns
-
-
 # Labels
 
 
@@ -211,6 +167,9 @@ def _labelled(
     """Text and label by split ("" where none is named), the labels' names, and what was left out."""
     import pandas as pd
 
+    for part in parts:
+        if absent := [column for column in columns.values() if column not in part.frame.columns]:
+            raise TaskError(f"{name}: {part.stem} has no column {absent[0]}, which another file has")
     described = [part.label_names.get(columns["label_column"]) for part in parts]
     class_names = next(filter(None, described), None)
     tables: dict[str, list[pd.DataFrame]] = {}
@@ -225,7 +184,7 @@ def _labelled(
         blank = table["text"].str.strip() == ""
         if blank.any():
             notes["rows_without_text"] = str(int(notes.get("rows_without_text", 0)) + int(blank.sum()))
-        tables.setdefault(part.split or "", []).append(table[~blank])
+        tables.setdefault(part.split if part.split in SPLITS else "", []).append(table[~blank])
     frames = {split: pd.concat(pieces, ignore_index=True) for split, pieces in tables.items()}
     values = [value for frame in frames.values() for value in frame["label"]]
     if not values:
@@ -252,9 +211,10 @@ def _texts(part: sources.Part, columns: dict[str, str], name: object) -> pd.Data
 def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | None, name: object) -> list[Any] | None:
     """The labels of a file's rows; None for a split whose labels are kept secret, as GLUE does with its test split."""
     values = [_plain(value) for value in part.frame[column].tolist()]
-    missing = [value is None or (value == -1 and class_names is not None) for value in values]
-    if values and (all(missing) or set(values) == {-1}) and part.split not in (None, "train"):
+    unknown = [value is None or (type(value) is int and value == -1) for value in values]
+    if values and all(unknown) and part.split in ("validation", "test"):
         return None
+    missing = unknown if class_names is not None else [value is None for value in values]
     if any(missing):
         raise TaskError(
             f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
@@ -264,10 +224,14 @@ def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | 
 
 
 def _plain(value: Any) -> Any:
-    """A label as Python has it: None for a missing one, a whole number where missing ones made it a float."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else int(value) if value.is_integer() else value
-    return None if isinstance(value, str) and not value.strip() else value
+    """A label as Python has it: stripped, None for a missing one, a whole number where missing ones made it a float."""
+    import pandas as pd
+
+    if isinstance(value, str):
+        return value.strip() or None
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _ids(
@@ -284,7 +248,7 @@ def _ids(
             f"{name}: its labels are of mixed types ({examples[0][:30]}, {examples[-1][:30]}); give all one kind"
         )
     if kinds & {"float", "list", "dict", "ndarray"}:
-        raise TaskError(f"{name}: its labels are no classes (such as {str(values[0])[:40]}); name another label_column")
+        raise TaskError(f"{name}: its labels are no classes (such as {str(values[0])[:40]}); {_ANOTHER}")
     distinct = set(values)
     if class_names is not None and kinds == {"number"}:
         if not distinct <= set(range(len(class_names))):
@@ -297,5 +261,5 @@ def _ids(
     if len(distinct) < 2:
         raise TaskError(f"{name}: every row has the same label ({str(values[0])[:40]}); a task needs two or more")
     if len(distinct) == len(values) > _MANY:
-        raise TaskError(f"{name}: every row has a label of its own, so this is no label; name another label_column")
+        raise TaskError(f"{name}: every row has a label of its own, so this is no label; {_ANOTHER}")
     return names, {value: place for place, value in enumerate(order)}

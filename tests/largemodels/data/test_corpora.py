@@ -334,7 +334,7 @@ def test_pretraining_on_text_reads_its_training_paragraphs(tmp_path, cache):
         ("latin.txt", "façade".encode("latin-1"), "not UTF-8 text (byte 2)"),
         ("binary.txt", b"\x89PNG\0\0\0", "a binary file and not text"),
         ("empty.csv", b"", "the file is empty"),
-        ("table.csv", b"a,b\nx,y\n", "which of a, b is the text? name it with text_column"),
+        ("table.csv", b"a,b\nx,y\n", "which of a, b is the text? rename it to text"),
         ("picture.png", b"x", "not a file of a known kind"),
     ],
 )
