@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,7 +190,8 @@ def _client(place: Any) -> Any:
 
     try:
         if isinstance(place, str):
-            asyncio.run(_greet(place, _connection_arguments(place)))
+            with ThreadPoolExecutor(1) as thread:  # this one may have a loop that runs, as in a notebook
+                thread.submit(asyncio.run, _greet(place, _connection_arguments(place))).result()
         return Client(place, timeout=_CONNECTED, set_as_default=False)
     except (OSError, ValueError) as error:
         reason = (str(error) or "it says nothing").splitlines()[0]

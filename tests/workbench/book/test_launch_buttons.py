@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jupyter_book.config import validate_yaml
 
-from conftest import ROOT
+from staged_book import ROOT
 from workbench.book.publish import with_repository
 from workbench.core.errors import RequestError
 

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 import yaml
 
-from conftest import ROOT
+from staged_book import ROOT
 from workbench.book.publish import chapters_of_book, read_edition, staged_chapters
 from workbench.cli.commands import app
 from workbench.core.project import Project

@@ -20,7 +20,6 @@ from hostile import NESTED, SPECIAL, seconds, sparse
 from made_runs import forge, make_run, outside_of
 from toy_project import write_chapter
 from workbench.cli import doctor
-from workbench.cli.app import main
 from workbench.cli.commands import app
 from workbench.runs.store import all_runs
 
@@ -156,17 +155,10 @@ def test_every_mistake_gets_its_own_sentence(command):
     ],
 )
 @pytest.mark.parametrize("number", ["inf", "nan", "1e300", str(10**30)])
-def test_a_number_that_overflows_is_a_bad_request(project, monkeypatch, capsys, arguments, number):
-    monkeypatch.chdir(project.root)
-    monkeypatch.setattr(sys, "argv", ["workbench", *arguments, number])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 2
-    (sentence,) = capsys.readouterr().err.splitlines()
+def test_a_number_that_overflows_is_a_bad_request(project, command, arguments, number):
+    result = command(*arguments, number)
+    assert result.returncode == 2
+    (sentence,) = result.stderr.splitlines()
     assert sentence.startswith(f"workbench: Invalid value for '{arguments[-1]}'")
     assert not project.runs.exists()
 
