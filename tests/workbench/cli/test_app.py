@@ -302,7 +302,8 @@ def test_output_that_nobody_reads_is_exit_code_141(project, command, monkeypatch
     os.close(reading)
     with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w", buffering=1) as broken:
         monkeypatch.setattr(sys, "stdout", broken)
-        assert command(*arguments).returncode == 141
+        result = command(*arguments)
+    assert result.returncode == 141
 
 
 def test_a_terminal_without_unicode_shows_what_it_can(project, command, monkeypatch):
