@@ -70,9 +70,11 @@ def redacted_log(path: Path, secrets: Secrets) -> Iterator[int]:
     """A descriptor to print to; what is printed until this is left comes to stand in the file, without secrets.
 
     A thread reads from a pipe and writes the file, so that no secret is on the disk for a moment, not even where this
-    process is killed. A process that outlives this cannot print any more.
+    process is killed. A process that outlives this cannot print any more. What stood at the place of the file, such as
+    a link, is removed and not written to.
     """
-    with path.open("wb", buffering=0) as file:
+    path.unlink(missing_ok=True)
+    with path.open("xb", buffering=0) as file:
         reading, writing = os.pipe()
         end = os.urandom(16)  # not the end of the file: a process that was left behind may hold the pipe open
         copy = threading.Thread(target=_copy, args=(reading, end, file, secrets), daemon=True)
