@@ -100,7 +100,7 @@ def test_a_link_in_the_place_of_a_log_is_removed_and_not_followed(tmp_path):
 def test_a_disk_that_is_full_ends_a_log_and_not_what_prints(tmp_path, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
-    monkeypatch.setattr(Path, "open", lambda *_, **__: open("/dev/full", "wb", buffering=0))  # noqa: PTH123
+    monkeypatch.setattr(Path, "open", lambda *_, **__: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb", buffering=0))
     with redacted_log(tmp_path / "log", SECRETS) as log:
         for _ in range(4):
             os.write(log, b"line\n" * 10_000)
