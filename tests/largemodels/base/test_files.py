@@ -19,8 +19,13 @@ def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
 def test_a_file_that_cannot_be_written_to_its_end_changes_nothing(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
-    with pytest.raises(OSError, match="full"), replacing(path) as partial:
-        partial.write_text("after")
-        raise OSError("full")
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("after")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
