@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,9 +22,9 @@ LARGEST_OBJECT = 32 * 2**20
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; on success it replaces `path`, and in no case it stays.
 
-    Its name has the process's number, so that several processes may write the same file.
+    Its name is a random one, so that several processes and threads may write the same file.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         yield partial
         partial.replace(path)

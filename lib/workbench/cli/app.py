@@ -17,7 +17,6 @@ _UNREAD = 141  # what a shell says of a program whose output nobody reads: 128 a
 def main() -> None:
     """Run the command line, with one sentence on standard error for each thing that is wrong with a request."""
     interrupt_on_signals()
-    redact_output(secrets_of_process())
     try:
         code, sentences = _outcome()
         ignore_signals()  # Python would handle them no more, and the exit code be theirs
@@ -36,6 +35,7 @@ def main() -> None:
 def _outcome() -> tuple[int, Sequence[str]]:
     """The exit code of the command that is on the command line, and what is to be said on standard error."""
     try:
+        redact_output(secrets_of_process())
         from workbench.cli.commands import call  # takes half a second, in which signals are handled already
 
         code = call()

@@ -38,8 +38,16 @@ for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
 
 
 def call() -> Any:
-    """The exit code of the command that is on the command line, or what it returns; 130 for Ctrl-C at a question."""
+    """The exit code of the command that is on the command line, or what it returns; 130 for Ctrl-C at a question.
+
+    Raises:
+        BrokenPipeError: where nobody reads the output; Rich and Click would end the process with the exit code 1.
+    """
     try:
         return app(prog_name="workbench", standalone_mode=False)  # Typer returns the code of an Exit
     except typer.Abort:
         return 130
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise

@@ -173,8 +173,8 @@ def _ask(question: str) -> None:
     """End the command unless the user says yes."""
     try:
         agreed = typer.confirm(question)
-    except typer.Abort:
-        if sys.stdin.isatty():
+    except (typer.Abort, RuntimeError):  # RuntimeError: standard input is closed
+        if sys.stdin and sys.stdin.isatty():
             raise
         raise RequestError("nothing was deleted; where nobody can answer, --yes deletes without asking") from None
     if not agreed:

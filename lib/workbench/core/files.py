@@ -1,17 +1,22 @@
 """Files and folders that appear whole or not at all, temporary ones that do not stay, and files read within bounds.
 
-What is written stands beside its place first, under a hidden name that holds the number of the process. So the next
-process that writes there knows what a killed one has left, and removes it.
+What is written stands beside its place first, under a hidden name that holds the number of the process and says where
+that number is valid. So the next process that writes there knows what a killed one has left, and removes it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import functools
+import glob
+import hashlib
 import os
 import re
 import secrets
 import shutil
+import socket
 import stat
 import sys
 import tempfile
@@ -19,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _TEMPORARY = "workbench-"
-_LEFT = re.compile(rf"{_TEMPORARY}([0-9]+)-\w+|\..+\.([0-9]+)-[0-9a-f]{{8}}\.tmp", re.DOTALL)
+_ASIDE = ".aside.tmp"  # what ends so is the only copy, and never removed
 _ELSEWHERE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}  # this system, or this file system, has no such exchange
 
 
@@ -29,14 +34,19 @@ class Unfit(Exception):
 
 def temporary_prefix() -> str:
     """How the names of this process's temporary folders begin, so that they are known to be its own once it is gone."""
-    return f"{_TEMPORARY}{os.getpid()}-"
+    return f"{_TEMPORARY}{_here()}-{os.getpid()}-"
 
 
 def remove_left_temporaries(folder: Path | None = None) -> None:
-    """Remove what processes that were killed have left in a folder, by default the system's temporary one."""
+    """Remove what processes that were killed have left in a folder, by default the system's temporary one.
+
+    What was left on another machine, or in another container, stays: whether a process of there lives is not known.
+    """
+    process = rf"{_here()}-([0-9]{{1,9}})"  # longer numbers are no process's
+    left = re.compile(rf"{_TEMPORARY}{process}-\w+|\..+\.{process}-[0-9a-f]{{8}}\.tmp", re.DOTALL)
     with contextlib.suppress(OSError), os.scandir(folder or tempfile.gettempdir()) as entries:
         for entry in entries:
-            name = _LEFT.fullmatch(entry.name)
+            name = left.fullmatch(entry.name)
             if name and not entry.is_symlink() and not _is_alive(int(name[1] or name[2])):
                 _delete(Path(entry.path))
 
@@ -91,19 +101,21 @@ def put_in_place(new: Path, target: Path, keeps: Callable[[Path], bool] | None =
         Unfit: where it stays. Of several processes at once, one puts its folder there and the others meet this.
         OSError: where the place cannot be written.
     """
-    try:
-        new.rename(target)  # to nothing, or to an empty folder
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-    else:
-        return
-    if keeps and keeps(target):
-        raise Unfit("is there already")
-    _exchange(new, target)
-    if keeps and keeps(new):  # another process was faster
+    with _alone(target.parent):
+        _put_back(target)
+        try:
+            new.rename(target)  # to nothing, or to an empty folder
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        else:
+            return
+        if keeps and keeps(target):
+            raise Unfit("is there already")
         _exchange(new, target)
-        raise Unfit("is there already")
+        if keeps and keeps(new):  # another process was faster, where none can be held back
+            _exchange(new, target)
+            raise Unfit("is there already")
 
 
 def read_within(path: Path, most: int, *, through_links: bool = True) -> bytes:
@@ -138,7 +150,18 @@ def read_within(path: Path, most: int, *, through_links: bool = True) -> bytes:
 
 def _beside(path: Path) -> Path:
     """A new hidden name in the same folder."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{_here()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+@functools.cache
+def _here() -> str:
+    """A digest of the machine since its start, and of the container: a number is one process's there."""
+    host, container = socket.gethostname(), ""
+    with contextlib.suppress(OSError):
+        host = Path("/proc/sys/kernel/random/boot_id").read_text()
+    with contextlib.suppress(OSError):
+        container = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{host} {container}".encode()).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:
@@ -156,6 +179,18 @@ def _delete(path: Path) -> None:
             path.unlink()
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold back other processes that put something in place in a folder, where its file system knows such locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _exchange(one: Path, other: Path) -> None:
     """Let two paths change their places: in one step, or in three where that cannot be."""
     try:
@@ -163,10 +198,24 @@ def _exchange(one: Path, other: Path) -> None:
     except OSError as error:
         if error.errno not in _ELSEWHERE:
             raise
-        aside = _beside(other)
-        other.rename(aside)
-        one.rename(other)
-        aside.rename(one)
+        aside = other.with_name(f".{other.name}.{secrets.token_hex(4)}{_ASIDE}")
+        try:
+            other.rename(aside)
+            one.rename(other)
+            aside.rename(one)
+        except BaseException:
+            if os.path.lexists(aside) and not os.path.lexists(one):
+                other.rename(one)
+            _put_back(other)
+            raise
+
+
+def _put_back(target: Path) -> None:
+    """Put back what an exchange that did not come to its end has left aside, where the place is still empty."""
+    if not os.path.lexists(target):
+        for aside in target.parent.glob(f".{glob.escape(target.name)}.{'?' * 8}{_ASIDE}"):
+            with contextlib.suppress(OSError):
+                aside.rename(target)
 
 
 def _exchange_at_once(one: Path, other: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import json
 import os
 import sys
@@ -43,12 +44,25 @@ def print_json(value: Any, *, indent: int | None = None, end: str = "\n") -> Non
     stream = sys.stdout
     if isinstance(stream, _Redacted):
         value, stream = stream.secrets.redact(value), stream.stream
-    print(json.dumps(value, indent=indent, ensure_ascii=False), end=end, file=stream)
+    ascii_only = (getattr(stream, "encoding", None) or "utf-8").lower() != "utf-8"
+    print(json.dumps(value, indent=indent, ensure_ascii=ascii_only), end=end, file=stream)
 
 
 def redact_output(secrets: Secrets) -> None:
-    """Show no secret on standard output and standard error from now on, however this process ends."""
-    sys.stdout, sys.stderr = (_Redacted(stream, secrets) for stream in (sys.stdout, sys.stderr))
+    """Show no secret on standard output and standard error from now on, however this process ends.
+
+    A character that the terminal's encoding lacks is replaced, and what goes to a closed stream is dropped.
+    """
+    sys.stdout, sys.stderr = (_Redacted(_lenient(stream), secrets) for stream in (sys.stdout, sys.stderr))
+
+
+def _lenient(stream: TextIO | None) -> TextIO:
+    """A stream that takes every text; for None, which Python has where a stream is closed, one to nowhere."""
+    if stream is None:
+        return Path(os.devnull).open("w")
+    if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
+        stream.reconfigure(errors="replace")
+    return stream
 
 
 @contextlib.contextmanager
@@ -56,9 +70,11 @@ def redacted_log(path: Path, secrets: Secrets) -> Iterator[int]:
     """A descriptor to print to; what is printed until this is left comes to stand in the file, without secrets.
 
     A thread reads from a pipe and writes the file, so that no secret is on the disk for a moment, not even where this
-    process is killed. A process that outlives this cannot print any more.
+    process is killed. A process that outlives this cannot print any more. What stood at the place of the file, such as
+    a link, is removed and not written to.
     """
-    with path.open("wb", buffering=0) as file:
+    path.unlink(missing_ok=True)
+    with path.open("xb", buffering=0) as file:
         reading, writing = os.pipe()
         end = os.urandom(16)  # not the end of the file: a process that was left behind may hold the pipe open
         copy = threading.Thread(target=_copy, args=(reading, end, file, secrets), daemon=True)

@@ -35,8 +35,10 @@ _READ_LATER = {*THREADS, "CUDA_VISIBLE_DEVICES", "HF_TOKEN", "KMP_DUPLICATE_LIB_
 def main() -> None:
     """Serve until the standard input is closed."""
     del sys.path[0]  # the working directory
+    folder = os.getcwd()  # noqa: PTH109
+    multiprocessing.current_process()._config["tempdir"] = folder  # its own would stay, since this process is killed
     kernels: dict[Connection, BaseProcess] = {}
-    threading.Thread(target=_end_with_command, args=[kernels, os.getcwd()], daemon=True).start()  # noqa: PTH109
+    threading.Thread(target=_end_with_command, args=[kernels, folder], daemon=True).start()
     multiprocessing.set_forkserver_preload(["workbench.kernels.forked"])
     multiprocessing.forkserver.ensure_running()
     listener = socket.socket(fileno=int(sys.argv[1]))

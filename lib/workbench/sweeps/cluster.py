@@ -239,15 +239,18 @@ def _connection_arguments(address: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def _local(share: Share) -> Iterator[Any]:
     """A cluster of threads in this process; at its end the runs under way are ended, and their kernels with them."""
+    import dask
     from distributed import LocalCluster
 
     remove_left_temporaries()
-    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True) as scratch,
+        dask.config.set({"temporary-directory": scratch}),  # for the workers, and the scheduler, which has no argument
+    ):
         cluster = LocalCluster(
             n_workers=share.runs,
             threads_per_worker=1,
             processes=False,
-            local_directory=scratch,
             memory_limit=None,  # Dask would count this process, not the kernels
             dashboard_address=_LOOPBACK,
             worker_dashboard_address=_LOOPBACK,

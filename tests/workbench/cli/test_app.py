@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import typer
 import typer.main
 
 from hostile import NESTED, SPECIAL, seconds, sparse
@@ -270,6 +272,41 @@ def test_outside_a_checkout_every_command_says_so(command, tmp_path_factory):
     assert "no workbench here" in result.stderr
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_closed_stream_changes_nothing_else(project, command, monkeypatch, stream):
+    monkeypatch.setattr(sys, stream, None)
+    assert command("--version").returncode == 0
+    assert command("run", "toy").returncode == 0
+    (made,) = all_runs(project)
+    assert made.record["status"] == "completed"
+
+
+def test_trouble_before_the_command_is_imported_is_a_sentence_too(command, monkeypatch):
+    monkeypatch.setattr("workbench.cli.app.secrets_of_process", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = command("--version")
+    assert (result.returncode, result.stderr) == (130, "workbench: interrupted\n")
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["runs", "--json"], ["--version"]])
+def test_output_that_nobody_reads_is_exit_code_141(project, command, monkeypatch, arguments):
+    make_run(project)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "w", buffering=1) as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        result = command(*arguments)
+    assert result.returncode == 141
+
+
+def test_a_terminal_without_unicode_shows_what_it_can(project, command, monkeypatch):
+    make_run(project)
+    for arguments in (["show", "latest"], ["show", "latest", "--json"]):
+        with (project.root / "screen").open("w", encoding="ascii") as screen:
+            monkeypatch.setattr(sys, "stdout", screen)
+            assert command(*arguments).returncode == 0
+    assert "metrics" in json.loads((project.root / "screen").read_text())
+
+
 def test_the_version_is_printed(workbench):
     assert workbench("--version").stdout.startswith("workbench 0.")
 
@@ -390,11 +427,14 @@ def test_compare_shows_what_differs_and_all_with_all(project, command):
     assert "It learns" in whole
 
 
-def test_rm_asks_and_deletes_nothing_without_a_yes(project, command):
+def test_rm_asks_and_deletes_nothing_without_a_yes(project, command, monkeypatch):
     folder = make_run(project)
     unanswered = command("rm", folder.name)
     assert unanswered.returncode == 2
     assert "--yes deletes without asking" in unanswered.stderr
+    with monkeypatch.context() as closed:
+        closed.setattr(typer, "confirm", lambda _: (_ for _ in ()).throw(RuntimeError("input(): lost sys.stdin")))
+        assert command("rm", folder.name).stderr == unanswered.stderr
     assert folder.exists()
     assert command("rm", folder.name, "--yes").stdout == "1 run deleted\n"
     assert not folder.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -9,11 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from workbench.core import files
-from workbench.core.files import Unfit, folder_beside, put_in_place, read_within, write_atomically
+from workbench.core.files import (
+    Unfit,
+    folder_beside,
+    put_in_place,
+    read_within,
+    remove_left_temporaries,
+    write_atomically,
+)
 
 DEAD = 2**22 + 1
 """No process has this number: it is above the largest that Linux gives."""
@@ -68,6 +77,7 @@ def test_a_folder_of_another_process_that_was_faster_is_put_back(tmp_path, monke
         exchange(new, target)
 
     monkeypatch.setattr(files, "_exchange", late)
+    monkeypatch.setattr(files, "_alone", contextlib.nullcontext)  # as on a file system without locks
     with pytest.raises(Unfit):
         filled(target, "mine", has_text)
     assert (target / "text").read_text() == "of the other process"
@@ -83,6 +93,61 @@ def test_where_there_is_no_exchange_folders_change_places_by_renames(tmp_path, m
     filled(tmp_path / "kept", "second")
     assert (tmp_path / "kept" / "text").read_text() == "second"
     assert list(tmp_path.iterdir()) == [tmp_path / "kept"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_exchange_by_renames_that_is_cut_short_is_undone(tmp_path, monkeypatch, step, killed):
+    def missing(*_):
+        raise OSError(errno.ENOSYS, "no such call")
+
+    target, steps, rename = tmp_path / "kept", [], Path.rename
+
+    def interrupted(path, to):
+        if {path, to} <= set(tmp_path.iterdir()):  # a try that finds the place occupied is none of the three steps
+            return rename(path, to)
+        steps.append(path)
+        if len(steps) == step:
+            raise KeyboardInterrupt
+        return rename(path, to)
+
+    filled(target, "first")
+    monkeypatch.setattr(files, "_exchange_at_once", missing)
+    with monkeypatch.context() as cut:
+        cut.setattr(Path, "rename", interrupted)
+        if killed:
+            cut.setattr(files, "_put_back", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            filled(target, "second")
+    assert target.exists() == (not killed or step == 1)
+    remove_left_temporaries(tmp_path)
+    with contextlib.suppress(Unfit):
+        filled(target, "third", has_text)
+    assert (target / "text").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_of_many_that_replace_the_rest_of_a_killed_process_at_once_one_wins(tmp_path):
+    target, won = tmp_path / "kept", []
+    target.mkdir()
+    (target / "rest").touch()
+
+    def has_text_slowly(folder):
+        there = has_text(folder)
+        time.sleep(0.02)
+        return there
+
+    def fill(number):
+        with contextlib.suppress(Unfit):
+            filled(target, str(number), has_text_slowly)
+            won.append(str(number))
+
+    threads = [threading.Thread(target=fill, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(target / "text").read_text()] == won
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="there is no such call elsewhere")
@@ -123,15 +188,37 @@ def test_what_killed_processes_have_left_goes_with_the_next_write_and_what_other
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert killed.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
-    folder = tmp_path / f".kept.{DEAD}-0123abcd.tmp"
+    folder = tmp_path / f".kept.{files._here()}-{DEAD}-0123abcd.tmp"
     folder.mkdir()
     (folder / "run.json").touch()
-    under_way, foreign = tmp_path / f".kept.{os.getpid()}-0123abcd.tmp", tmp_path / f".of-a-user.{DEAD}.tmp"
+    under_way, foreign = files._beside(tmp_path / "kept"), tmp_path / f".of-a-user.{files._here()}-{DEAD}.tmp"
     under_way.mkdir()
     foreign.touch()
     write_atomically(tmp_path / "b", "text")
     assert not left.exists()
     assert set(tmp_path.iterdir()) == {tmp_path / "b", under_way, foreign}
+
+
+@pytest.mark.parametrize("name", ["workbench-{}-x", "workbench-{here}-{}-x", ".a.{here}-{}-0123abcd.tmp"])
+def test_a_number_that_no_process_can_have_is_nobody_s(tmp_path, name):
+    path = tmp_path / name.format("9" * 23, here=files._here())
+    path.mkdir()
+    remove_left_temporaries(tmp_path)
+    assert path.exists()
+
+
+def test_what_was_left_in_another_container_or_on_another_machine_stays(tmp_path, monkeypatch):
+    with monkeypatch.context() as there:
+        there.setattr(Path, "readlink", lambda _: Path("pid:[1]"))
+        there.setattr(os, "getpid", lambda: DEAD)
+        files._here.cache_clear()
+        folder, file = tmp_path / f"{files.temporary_prefix()}x", files._beside(tmp_path / "kept")
+    files._here.cache_clear()
+    for path in (folder, file):
+        path.mkdir()
+    remove_left_temporaries(tmp_path)
+    assert folder.exists()
+    assert file.exists()
 
 
 def test_put_in_place_leaves_the_old_folder_where_the_new_one_was(tmp_path):

@@ -88,10 +88,19 @@ def test_a_log_ends_although_a_process_that_was_left_behind_holds_it_open(tmp_pa
     left.wait()
 
 
-def test_a_disk_that_is_full_ends_a_log_and_not_what_prints(tmp_path):
+def test_a_link_in_the_place_of_a_log_is_removed_and_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "log").symlink_to("precious")
+    with redacted_log(tmp_path / "log", SECRETS) as log:
+        os.write(log, b"line\n")
+    assert (tmp_path / "log").read_text() == "line\n"
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_disk_that_is_full_ends_a_log_and_not_what_prints(tmp_path, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
-    (tmp_path / "log").symlink_to("/dev/full")
+    monkeypatch.setattr(Path, "open", lambda *_, **__: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb", buffering=0))
     with redacted_log(tmp_path / "log", SECRETS) as log:
         for _ in range(4):
             os.write(log, b"line\n" * 10_000)

@@ -341,6 +341,13 @@ def test_where_the_server_has_ended_ordinary_kernels_are_started():
     assert not folder.exists()
 
 
+def test_the_socket_of_the_fork_server_is_in_the_folder_that_goes():
+    with cold(), warm_kernels():
+        folder = Path(os.environ[ADDRESS]).parent
+        until(lambda: list(folder.glob("listener-*")), seconds=15)
+    assert not folder.exists()
+
+
 def test_secrets_of_the_command_reach_no_kernel(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_averysecretone")
     with cold(), warm_kernels() as server, contextlib.closing(Kernel()) as started:

@@ -55,7 +55,9 @@ def test_temporary_folders_of_processes_that_are_gone_are_removed_and_others_sta
     monkeypatch.setattr(files.tempfile, "gettempdir", lambda: str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
-    gone, ours, another = (tmp_path / f"workbench-{name}-x" for name in (ended.pid, os.getpid(), "book"))
+    gone, ours, another = (
+        tmp_path / f"workbench-{files._here()}-{name}-x" for name in (ended.pid, os.getpid(), "book")
+    )
     for folder in (gone, ours, another):
         folder.mkdir()
     remove_left_temporaries()

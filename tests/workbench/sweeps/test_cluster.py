@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from types import SimpleNamespace
@@ -156,6 +157,13 @@ def test_a_cluster_in_this_process_opens_no_port_beyond_this_machine(project):
     mend(project)
     assert finish(process)[0] == 0
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}, listening
+
+
+def test_a_cluster_in_this_process_leaves_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_cluster(None, Share(1, 1)):
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_log_of_dask_stays_off_the_terminal():
