@@ -51,6 +51,14 @@ def kernel_of(project, size: int) -> int:
     return next(line[2] for line in trace(project) if line[0] == size)
 
 
+@pytest.fixture
+def temporary_folder(monkeypatch):
+    """The temporary folder of the processes of a test; its name is short, for there are sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="wt-") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
 def hanging_sweep(project):
     """A sweep whose third point hangs while the others are done, and all its processes."""
     write_traced_chapter(project, hanging(project, 3))
@@ -107,7 +115,7 @@ def test_a_killed_kernel_is_a_failed_point(project):
 
 
 @pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
+def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, temporary_folder, sent):
     process, family = hanging_sweep(project)
     process.send_signal(getattr(signal, sent))
     code, _, err = finish(process)
@@ -115,7 +123,7 @@ def test_an_interrupted_sweep_records_it_and_leaves_no_process(project, sent):
     assert err.splitlines()[-1] == "workbench: interrupted"
     assert "Traceback" not in err
     assert all(is_gone(child.pid) for child in family)
-    assert not list(Path(tempfile.gettempdir()).glob(f"workbench-{process.pid}-*"))
+    assert not list(temporary_folder.glob("workbench-*"))
     records = {run.record["status"] for run in all_runs(project)}
     assert records == {"completed", "interrupted"}, "the record itself says so"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
@@ -137,16 +145,15 @@ def test_an_interrupt_before_a_chapter_has_begun_leaves_no_process(project, mome
     assert {run.record["status"] for run in all_runs(project)} == {"interrupted"}
 
 
-def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(project):
+def test_a_killed_sweep_leaves_no_process_and_its_points_read_as_interrupted(project, temporary_folder):
     process, family = hanging_sweep(project)
     process.kill()
     finish(process)
     wait_until(lambda: all(is_gone(child.pid) for child in family), 5)
     assert statuses(project) == ["completed"] * 3 + ["interrupted"]
-    left = list(Path(tempfile.gettempdir()).glob(f"workbench-{process.pid}-*"))
-    assert left, "a killed process cannot clean up"
+    assert list(temporary_folder.glob("workbench-*")), "a killed process cannot clean up"
     assert_the_same_line_does_the_rest(project, {1, 2, 4})
-    assert not any(folder.exists() for folder in left)
+    assert not list(temporary_folder.glob("workbench-*"))
 
 
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(project, monkeypatch):
