@@ -40,7 +40,7 @@ def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ())
     """
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_limit}", "-q", "-p", __name__]
     options += ["-p", "no:cacheprovider"]  # a check leaves nothing behind
-    code = "import pytest; raise SystemExit(pytest.console_main())"
+    code = "import pytest; raise SystemExit(pytest.main())"
     remove_left_temporaries()
     with warm_kernels(libraries), tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         return run_python(code, *options, *map(str, notebooks), environment={"TMPDIR": folder})
