@@ -30,7 +30,7 @@ from workbench.core.printed import redacted_log
 from workbench.core.processes import run_python
 from workbench.core.project import Project
 from workbench.core.secrets import secrets_of_process
-from workbench.core.text import nearest, nearest_or_all, shown
+from workbench.core.text import COLOURS, nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.yaml_files import read_mapping
 from workbench.runs.notebooks import staged, without_secrets
@@ -242,7 +242,7 @@ def _build(source: Path, log: Path) -> Path:
 
 def _complaints(log: Path, source: Path) -> list[str]:
     """The lines of a build's log that say what is wrong, without colours and with paths inside the book."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8"))
+    text = COLOURS.sub("", log.read_text(encoding="utf-8"))
     lines = text.replace(f"{source}/", "").splitlines()
     complaints = [line for line in lines if re.search(r"WARNING|ERROR|Error:", line)]
     return complaints[:20] or lines[-10:]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.core.secrets import Secrets
+from workbench.core.secrets import secrets_of_process
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TIDYING = 10.0  # seconds that an interrupted command has for tidying up; kernels end within them
@@ -79,7 +79,7 @@ def run_python(code: str, *arguments: str, environment: Mapping[str, str] | None
     """
     child = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import be_child; be_child({os.getpid()}, {code!r})", *arguments],
-        env={**Secrets().kernel_environment(), **(environment or {})},
+        env={**secrets_of_process().kernel_environment(), **(environment or {})},
         start_new_session=True,  # Ctrl-C is for this process, which passes it on once
         **options,
     )

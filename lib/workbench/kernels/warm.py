@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
-from workbench.core.secrets import Secrets
+from workbench.core.secrets import secrets_of_process
 
 NAME = "workbench-warm"
 CHOICE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
@@ -57,7 +57,7 @@ def _start(folder: str, libraries: Iterable[str]) -> subprocess.Popen:
         return subprocess.Popen(
             # Not `-m`: multiprocessing imports a main module into every process that it starts.
             [sys.executable, "-c", "from workbench.kernels.server import main; main()", str(listener.fileno())],
-            env={**Secrets().kernel_environment(), LIBRARIES: ",".join(sorted(set(libraries)))},
+            env={**secrets_of_process().kernel_environment(), LIBRARIES: ",".join(sorted(set(libraries)))},
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

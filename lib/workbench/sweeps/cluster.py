@@ -22,7 +22,7 @@ from typing import Any
 from workbench.core.errors import RunError
 from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.machine import machine
-from workbench.core.secrets import Secrets
+from workbench.core.secrets import secrets_of_process
 from workbench.sweeps.worker import run_point
 
 _LOOPBACK = "127.0.0.1:0"
@@ -150,10 +150,11 @@ class Cluster:
             return {"killed": "every worker that it was given to was killed"}
         except (CancelledError, OSError) as error:
             if isinstance(error, OSError) and self.is_connected():
-                return RunError(Secrets().redact(f"a worker failed: {error}"))
+                return RunError(secrets_of_process().redact(f"a worker failed: {error}"))
             return RunError(f"the connection to {self.name} was lost; the same line does the rest")
         except Exception as error:
-            return RunError(Secrets().redact(f"the workers cannot run a point: {type(error).__name__}: {error}"))
+            reason = secrets_of_process().redact(f"{type(error).__name__}: {error}")
+            return RunError(f"the workers cannot run a point: {reason}")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from typing import Any
 from workbench.core.errors import RunError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
-from workbench.core.secrets import Secrets
+from workbench.core.secrets import secrets_of_process
 from workbench.core.text import few
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import plain
@@ -370,7 +370,7 @@ def _final(flight: _Flight, reply: dict[str, Any]) -> dict[str, Any]:
     kept["ended"] = iso(datetime.now(UTC))
     if "record" in reply:
         return {**reply["record"], **kept}
-    sentences = Secrets().redact([reply["killed"]] if "killed" in reply else reply["refused"])
+    sentences = secrets_of_process().redact([reply["killed"]] if "killed" in reply else reply["refused"])
     error = {
         "cell": None,
         "number": 0,

@@ -17,7 +17,7 @@ from typing import Any
 
 from workbench.core.errors import Refusal
 from workbench.core.project import Project
-from workbench.core.secrets import Secrets
+from workbench.core.secrets import secrets_of_process
 from workbench.kernels.server import THREADS
 
 LARGEST = 256 * 2**20
@@ -112,9 +112,9 @@ def answer(request: dict[str, Any], environment: dict[str, str], scratch: str) -
         with tempfile.TemporaryDirectory(prefix="workbench-sweep-", dir=scratch, ignore_cleanup_errors=True) as folder:
             return _run(_Elsewhere(Path(folder)), request, environment)
     except Refusal as refusal:
-        return {"refused": Secrets().redact(list(refusal.sentences))}
+        return {"refused": secrets_of_process().redact(list(refusal.sentences))}
     except Exception as error:
-        return {"refused": [Secrets().redact(f"{type(error).__name__}: {error}")]}
+        return {"refused": [secrets_of_process().redact(f"{type(error).__name__}: {error}")]}
 
 
 class _Elsewhere(Project):
