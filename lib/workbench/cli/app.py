@@ -45,7 +45,6 @@ def _outcome() -> tuple[int, Sequence[str]]:
     except RunError as error:
         return 1, error.sentences
     except KeyboardInterrupt:
-        exec("")  # where it was raised in another `exec`, CPython would take it for unhandled at the end of `python -m`
         code = 130
     except BrokenPipeError:
         return _UNREAD, []
@@ -55,8 +54,10 @@ def _outcome() -> tuple[int, Sequence[str]]:
         if not hasattr(error, "format_message"):
             raise
         return getattr(error, "exit_code", 1), [error.format_message()]  # Click's own usage errors
-    code = code if isinstance(code, int) else 0
-    return code, ["interrupted"] if code == 130 else []
+    if code == 130:
+        exec("")  # where Ctrl-C came in another `exec`, CPython would take it for unhandled, and end by SIGINT
+        return code, ["interrupted"]
+    return code if isinstance(code, int) else 0, []
 
 
 if __name__ == "__main__":

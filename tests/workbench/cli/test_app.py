@@ -258,10 +258,11 @@ def test_every_signal_ends_a_run_alike_and_leaves_nothing(project, tmp_path_fact
     assert left.record["status"] == "interrupted"
 
 
-def test_an_interruption_while_the_commands_are_imported_is_one_like_any_other(project, workbench):
+@pytest.mark.parametrize("module", ["typer", "yaml"])  # with the commands, and by the command
+def test_an_interruption_while_something_is_imported_is_one_like_any_other(project, workbench, module):
     spy = project.root / "spy"
     spy.mkdir()
-    (spy / "typer.py").write_text("exec('raise KeyboardInterrupt')")  # as where Ctrl-C comes in a dataclass
+    (spy / f"{module}.py").write_text("exec('raise KeyboardInterrupt')")  # as where Ctrl-C comes in a dataclass
     result = workbench("show", "toy", PYTHONPATH=os.pathsep.join([str(spy), os.environ.get("PYTHONPATH", "")]))
     assert (result.returncode, result.stderr) == (130, "workbench: interrupted\n")
 
