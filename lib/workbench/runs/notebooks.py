@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 from typing import Any
 
 from workbench.core.errors import RequestError
@@ -23,6 +24,8 @@ QUOTES = "quotes-corpus"
 INSTALLED = "site-packages"
 """What the path of an installed file holds, on every machine."""
 _INJECTED = "injected-parameters"
+_GLUED = re.compile(r"\{glue:text\}`([^`:]+)[^`]*`")
+_NOT_COMPUTED = "*not computed in this run*"
 
 
 def without_secrets(notebook: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
@@ -85,9 +88,17 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
 
 
 def staged(contract: Contract, run: Run) -> dict[str, Any]:
-    """The notebook as the book shows it, with the facts of its run."""
+    """The notebook as the book shows it, with the facts of its run.
+
+    A number in the prose that the committed outputs have and this run, whose parameters are others, has not, reads "not
+    computed in this run". One that neither has stays, and Sphinx complains of it.
+    """
     notebook = with_outputs_of(contract, run)
     record = run.record
+    absent = _glued(contract.notebook) - _glued(notebook)
+    for cell in notebook["cells"]:
+        if absent and cell["cell_type"] == "markdown":
+            cell["source"] = _GLUED.sub(lambda role: _NOT_COMPUTED if role[1] in absent else role[0], source(cell))
     notebook["metadata"]["workbench"] = {
         "run": run.id,
         "started": record["started"],
@@ -98,6 +109,12 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
         "commit": commit_in_words(record["git"]),
     }
     return notebook
+
+
+def _glued(notebook: dict[str, Any]) -> set[str]:
+    """The names of the values that a notebook's outputs glue."""
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    return {output["metadata"]["scrapbook"]["name"] for output in outputs if "scrapbook" in output.get("metadata", {})}
 
 
 def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:

@@ -87,3 +87,15 @@ def test_a_staged_notebook_joins_corrected_prose_with_the_runs_outputs(project, 
     assert facts["run"] == done.id
     assert facts["parameters"]["size"] == 5
     assert "cores" in facts["machine"] or "core," in facts["machine"]
+
+
+def test_a_number_that_only_the_default_run_computes_reads_so_and_an_unknown_one_stays(project, run):
+    path = write_chapter(project.root, BEGIN, "chapter.record('size', size)", "if flag: chapter.record('more', size)")
+    notebook = json.loads(path.read_text())
+    notebook["cells"][0]["source"] = "# {glue:text}`size` or {glue:text}`more:.1f`, never {glue:text}`mroe`"
+    path.write_text(json.dumps(notebook))
+    run()
+    accept_run(project, load_contract(project, "toy"))
+    done, _ = run(flag="false")
+    prose = "".join(staged(load_contract(project, "toy"), done)["cells"][0]["source"])
+    assert prose == "# {glue:text}`size` or *not computed in this run*, never {glue:text}`mroe`"
