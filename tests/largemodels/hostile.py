@@ -15,7 +15,7 @@ NESTED = "[" * 100_000 + "]" * 100_000
 
 
 @contextlib.contextmanager
-def seconds(most: int = 5) -> Iterator[None]:
+def seconds(most: int = 30) -> Iterator[None]:
     """Fail where the block takes longer."""
 
     def fail(*_: object) -> None:
