@@ -103,7 +103,10 @@ def _reference(text: str, target: str, **attributes: Any) -> addnodes.pending_xr
 
 
 def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
-    """Number the claims of a chapter's page, so that the ledger can lead there, and end it with its run."""
+    """Number the claims of a chapter's page, so that the ledger can lead there, and end it with its run.
+
+    It begins with what the run changed of the parameters, since the text was written for the defaults.
+    """
     env = app.env
     path = Path(env.doc2path(env.docname))
     if path.suffix != ".ipynb":
@@ -116,6 +119,18 @@ def note_chapter(app: Sphinx, doctree: nodes.document) -> None:
     if executed.run:
         section = next(doctree.findall(nodes.section), doctree)
         section += provenance(executed.run)
+        if changed := executed.run.get("changed"):
+            section.insert(1, _changed(changed, executed.run["parameters"]))
+
+
+def _changed(names: list[str], parameters: dict[str, Any]) -> nodes.note:
+    """The note that opens a page of other parameters than the defaults; the heading stands before it."""
+    values = ", ".join(f"`{name} = {parameters[name]!r}`" for name in names)
+    said = (
+        f"This page was run with {values}. The numbers and claims are this run's. The sentences around them were "
+        "written for the default parameters: where one says how something came out, go by the number."
+    )
+    return nodes.note("", paragraph(said))
 
 
 def _shown_claims(doctree: nodes.document, claims: list[dict[str, Any]]) -> Iterator[tuple[int, nodes.raw]]:

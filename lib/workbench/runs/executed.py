@@ -67,6 +67,7 @@ class _Run(Part):
     started: Moment | None = None
     seconds: Number = 0
     parameters: dict[str, Any] | None = None
+    changed: list[str] | None = None
 
 
 _SHAPES = {"run": _Run, "record": Metric, "claim": Claim}

@@ -10,6 +10,8 @@ import copy
 import itertools
 import json
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import RequestError
@@ -91,7 +93,8 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
     """The notebook as the book shows it, with the facts of its run.
 
     A number in the prose that the committed outputs have and this run, whose parameters are others, has not, reads "not
-    computed in this run". One that neither has stays, and Sphinx complains of it.
+    computed in this run". One that neither has stays, and Sphinx complains of it. Of a local path the page has the
+    last part alone.
     """
     notebook = with_outputs_of(contract, run)
     record = run.record
@@ -99,16 +102,28 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if absent and cell["cell_type"] == "markdown":
             cell["source"] = _GLUED.sub(lambda role: _NOT_COMPUTED if role[1] in absent else role[0], source(cell))
+    values = record["parameters"]["resolved"]
     notebook["metadata"]["workbench"] = {
         "run": run.id,
         "started": record["started"],
         "seconds": record["seconds"],
-        "parameters": record["parameters"]["resolved"],
+        "parameters": values,
+        "changed": [name for name, value in values.items() if value != contract.defaults.get(name)],
         "machine": in_words(record["machine"]),
         "python": record["python"],
         "commit": commit_in_words(record["git"]),
     }
-    return notebook
+    return _without_paths(notebook, values.values())
+
+
+def _without_paths(notebook: dict[str, Any], values: Iterable[Any]) -> dict[str, Any]:
+    """A copy of a notebook in which each absolute path among a run's values is its last part."""
+    texts = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    paths = [Path(text) for text in texts if isinstance(text, str) and Path(text).is_absolute() and Path(text).name]
+    content = json.dumps(notebook)
+    for path in sorted(paths, key=lambda path: -len(path.parts)):  # one may be inside another
+        content = content.replace(json.dumps(str(path))[1:-1], json.dumps(path.name)[1:-1])
+    return json.loads(content)
 
 
 def _glued(notebook: dict[str, Any]) -> set[str]:

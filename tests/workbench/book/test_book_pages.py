@@ -157,9 +157,10 @@ def test_the_ledger_lists_every_claim_and_leads_to_it(reader):
     assert page.locator("#claim-2").inner_text().startswith("✗ A fair coin")
 
 
-def test_a_chapter_ends_with_the_run_it_comes_from(reader):
-    box = reader.open("notebooks/toy").locator(".workbench-provenance")
-    text = box.inner_text()
+def test_a_chapter_begins_with_what_was_changed_and_ends_with_the_run_it_comes_from(reader):
+    page = reader.open("notebooks/toy")
+    assert "This page was run with d_k = 64." in page.locator(".admonition.note").first.inner_text()
+    text = page.locator(".workbench-provenance").inner_text()
     for fact in (
         "20260102T030405Z-0badcafe",
         "2 January 2026, 03:04 UTC",

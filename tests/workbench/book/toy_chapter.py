@@ -18,6 +18,7 @@ RUN = {
     "started": "2026-01-02T03:04:05Z",
     "seconds": 83.4,
     "parameters": {"d_k": 64, "source": "pydocs", "seed": 0, "learning_rate": 0.0005},
+    "changed": ["d_k"],
     "machine": "Linux x86_64, 2 cores, no GPU",
     "python": "3.11.7",
     "commit": "abc1234",

@@ -99,3 +99,25 @@ def test_a_number_that_only_the_default_run_computes_reads_so_and_an_unknown_one
     done, _ = run(flag="false")
     prose = "".join(staged(load_contract(project, "toy"), done)["cells"][0]["source"])
     assert prose == "# {glue:text}`size` or *not computed in this run*, never {glue:text}`mroe`"
+
+
+def test_a_page_says_what_was_changed_and_names_no_folder_of_this_machine(project, run, tmp_path):
+    data = tmp_path / "private" / "reviews.csv"
+    data.parent.mkdir()
+    data.write_text("text,label\ngood,1\nbad,0\n")
+    write_chapter(
+        project.root,
+        BEGIN,
+        "print(data, size)",
+        parameters="from workbench.types import Count, Dataset\n"
+        "data: Dataset = 'pydocs'  # text\n"
+        "size: Count = 3  # rows\n",
+        read=False,
+    )
+    done, _ = run(data=str(data))
+    notebook = staged(load_contract(project, "toy"), done)
+    facts = notebook["metadata"]["workbench"]
+    assert facts["changed"] == ["data"]
+    assert facts["parameters"] == {"data": "reviews.csv", "size": 3}
+    assert "private" not in json.dumps(notebook)
+    assert notebook["cells"][-1]["outputs"][0]["text"] == ["reviews.csv 3\n"]
