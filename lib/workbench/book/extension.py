@@ -151,7 +151,7 @@ def _shown_claims(doctree: nodes.document, claims: list[dict[str, Any]]) -> Iter
 def provenance(run: dict[str, Any]) -> nodes.admonition:
     """The box that ends a chapter: when, where and with which parameters its outputs were made."""
     title = "How this page was made"
-    if not run.keys() - {"run", "started"}:
+    if _is_committed(run):
         origin = _origin(run)
         return box(title, paragraph(f"{origin[0].upper()}{origin[1:]}."))
     facts = {
@@ -175,7 +175,12 @@ def _origin(run: dict[str, Any]) -> str:
     origin = f"run {run['run']}"
     if run.get("started"):
         origin += f" of {when(run['started'])}"
-    return origin if run.keys() - {"run", "started"} else f"outputs as committed, from {origin}"
+    return f"outputs as committed, from {origin}" if _is_committed(run) else origin
+
+
+def _is_committed(run: dict[str, Any]) -> bool:
+    """Whether outputs are those of a commit, which keeps of their run the name and when and how long it ran."""
+    return not run.keys() - {"run", "started", "seconds"}
 
 
 def _label(docname: str, place: int) -> str:

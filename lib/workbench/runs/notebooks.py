@@ -163,7 +163,7 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
             cell["outputs"] = []
         elif "outputs" in cell:
             cell["outputs"] = [output for output in cell["outputs"] if not _warns_of_a_file(output)]
-    notebook["metadata"]["workbench"] = {"run": run.id, "started": run.record["started"]}
+    notebook["metadata"]["workbench"] = {"run": run.id, **{name: run.record[name] for name in ("started", "seconds")}}
     write_atomically(contract.path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return run
 

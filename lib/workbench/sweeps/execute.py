@@ -29,6 +29,7 @@ from workbench.core.secrets import secrets_of_process
 from workbench.core.text import few
 from workbench.parameters.contract import Contract
 from workbench.parameters.types import plain
+from workbench.runs.executed import parse_executed
 from workbench.runs.keys import libraries
 from workbench.runs.runner import (
     Reporter,
@@ -111,12 +112,17 @@ def run_chapters(
         for sweep in stale:
             prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
     if stale:
-        longest_first = sorted(stale, key=lambda sweep: -(sweep.ledger.usual_seconds() or math.inf))
-        known = [seconds for sweep in stale if (seconds := sweep.ledger.usual_seconds())]
+        longest_first = sorted(stale, key=lambda sweep: -(_expected_seconds(sweep) or math.inf))
+        known = [seconds for sweep in stale if (seconds := _expected_seconds(sweep))]
         with SweepView(len(stale), statistics.mean(known) if known else None) as view:
             run_sweeps(longest_first, view, workers=workers)
     ended = [run or find_run(project, sweep.outcome(0).run) for sweep, run in zip(sweeps, reused, strict=True)]
     return [(run, earlier is not None) for run, earlier in zip(ended, reused, strict=True)]
+
+
+def _expected_seconds(sweep: Sweep) -> float | None:
+    """How long a chapter takes: as its runs here did, or else the run of its committed outputs."""
+    return sweep.ledger.usual_seconds() or parse_executed(sweep.contract.notebook).run.get("seconds")
 
 
 def _of_one_point(project: Project, contract: Contract, request: dict[str, Any]) -> Sweep:

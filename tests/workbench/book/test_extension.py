@@ -99,7 +99,7 @@ def test_facts_that_a_run_does_not_have_are_left_out():
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.42, "0.4 s"), (41.2, "41.2 s"), (125, "2 min 5 s")])
 def test_a_duration_is_given_as_a_person_would(seconds, shown):
-    assert shown in provenance({**COMMITTED, "seconds": seconds}).astext()
+    assert shown in provenance({**COMMITTED, "machine": "a laptop", "seconds": seconds}).astext()
 
 
 def small_book(folder, notebook) -> subprocess.CompletedProcess:

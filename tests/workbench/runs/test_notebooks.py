@@ -30,7 +30,11 @@ def test_an_accepted_notebook_has_outputs_and_nothing_volatile(project, run, quo
     done, _ = run()
     accept_run(project, load_contract(project, "toy"))
     notebook = json.loads(quoting.read_text())
-    assert notebook["metadata"]["workbench"] == {"run": done.id, "started": done.record["started"]}
+    assert notebook["metadata"]["workbench"] == {
+        "run": done.id,
+        "started": done.record["started"],
+        "seconds": done.record["seconds"],
+    }
     assert "papermill" not in quoting.read_text()
     assert "somebody wrote this" not in json.dumps([cell.get("outputs") for cell in notebook["cells"]])
     assert notebook["cells"][-1]["outputs"][0]["data"]["text/plain"] == ["✓ Size: size above 0"]

@@ -16,6 +16,7 @@ from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
 from workbench.sweeps.execute import run_chapters
 
+COMMITTED = {"run": "20260102T030405Z-0badcafe", "started": "2026-01-02T03:04:05Z"}
 PARAMETERS = "from workbench.types import Count\n\nsize: Count = 3  # how many"
 
 
@@ -51,11 +52,13 @@ def test_two_stale_chapters_run_at_the_same_time_and_are_reused_then(project, ch
     assert len(list(all_runs(project))) == 2
 
 
-def test_with_one_worker_they_follow_each_other(project, chapters):
-    runs = [run for run, _ in run_chapters(project, chapters(), RichReporter, workers=1)]
-    assert [run.status for run in runs] == ["completed"] * 2
-    first, second = sorted((run.record for run in runs), key=lambda record: record["started"])
-    assert first["ended"] <= second["started"]
+def test_with_one_worker_they_follow_each_other_the_longest_first(project, chapters):
+    staged = chapters()
+    for (contract, _), seconds in zip(staged, (1.5, 60), strict=True):  # as where their committed outputs come from
+        contract.notebook["metadata"]["workbench"] = {**COMMITTED, "seconds": seconds}
+    one, two = (run for run, _ in run_chapters(project, staged, RichReporter, workers=1))
+    assert [run.status for run in (one, two)] == ["completed"] * 2
+    assert two.record["ended"] <= one.record["started"]
 
 
 def test_a_run_of_the_book_is_the_run_of_the_command(project, chapters):
