@@ -8,6 +8,7 @@ softmax is that of `largemodels.models.losses`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -124,17 +125,26 @@ def _positions(length: int) -> tuple[Tensor, Tensor]:
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each in its projection of the tokens (Vaswani et al. 2017, section 3.2.2).
 
-    Tokens have `embed_dim` components, and each head works in `embed_dim / num_heads` dimensions.
+    Tokens have `embed_dim` components, and each head works in `embed_dim / num_heads` dimensions. `rotate`, such as
+    `rotary`, is applied to the queries and keys of each head, `(batch, num_heads, length, d)`.
 
     Raises:
         ValueError: when `embed_dim` is not a multiple of `num_heads`.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, *, bias: bool = True) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        *,
+        bias: bool = True,
+        rotate: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         if num_heads < 1 or embed_dim % num_heads:
             raise ValueError(f"embed_dim: {embed_dim} is not a multiple of num_heads, {num_heads}")
         self.num_heads = num_heads
+        self.rotate = rotate
         self.query = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.key = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.value = nn.Linear(embed_dim, embed_dim, bias=bias)
@@ -157,6 +167,8 @@ class MultiHeadAttention(nn.Module):
         q = split_heads(self.query(query), self.num_heads)  # (batch, num_heads, queries, d)
         k = split_heads(self.key(key), self.num_heads)  # (batch, num_heads, keys, d)
         v = split_heads(self.value(value), self.num_heads)  # (batch, num_heads, keys, d)
+        if self.rotate is not None:
+            q, k = self.rotate(q), self.rotate(k)
         if mask is not None and mask.ndim == 3:
             mask = mask.unsqueeze(1)  # the same for every head
         mixed, weights = attention(q, k, v, mask)  # (batch, num_heads, queries, d)
