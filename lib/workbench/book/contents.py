@@ -13,7 +13,7 @@ from workbench.parameters.contract import Contract, load_contract
 from workbench.parameters.yaml_files import read_mapping
 
 _CHAPTERS = PurePosixPath("notebooks")
-_ENTRY = re.compile(r"(?P<indent>[ ]*)- file: *[\"']?notebooks/[^/\s]+\s*")
+_ENTRY = re.compile(r"(?P<indent> *)- file: *[\"']?notebooks/")
 
 
 def chapters_of_book(project: Project) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,32 @@ def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
 def test_what_is_wrong_with_a_committed_chapter_is_named(project, accepted, edit, sentence):
     change(accepted, lambda notebook: edit(notebook["cells"]))
     assert sentence in problems(project)
+
+
+def test_a_chapter_without_committed_outputs_is_red_and_so_is_a_claim(project, accepted):
+    def unaccepted(cell):
+        cell.update(outputs=[], execution_count=None)
+
+    how = "`workbench run toy`, then `workbench accept toy`"
+    change(accepted, lambda notebook: unaccepted(notebook["cells"][-1]))
+    assert problems(project) == f"toy.ipynb: the claims of cell cell-3 were never accepted: {how}"
+    change(accepted, lambda notebook: [unaccepted(cell) for cell in notebook["cells"][1:]])
+    assert problems(project) == f"toy.ipynb: never accepted: {how}"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os\nos.kill(os.getpid(), 9)", "Cell 2: its kernel was killed"),
+        ("import os\nos._exit(3)", "Cell 2: its kernel ended"),
+    ],
+)
+def test_a_kernel_that_ends_is_noticed_within_seconds_and_the_cells_behind_are_left_out(
+    project, accepted, capfd, code, said
+):
+    change(accepted, lambda notebook: notebook["cells"][3].update(source=code))
+    assert nbval([accepted], cell_limit=60) == 1
+    output = capfd.readouterr().out
+    assert said in output
+    assert "1 failed, 2 passed, 2 skipped" in output
+    assert float(re.search(r"in ([\d.]+)s", output)[1]) < 25, "not the cell's limit"
