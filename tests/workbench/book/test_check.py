@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import time
 from pathlib import Path
 
 import pytest
@@ -151,19 +151,11 @@ def test_a_chapter_without_committed_outputs_is_red_and_so_is_a_claim(project, a
     assert problems(project) == f"toy.ipynb: never accepted: {how}"
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("import os\nos.kill(os.getpid(), 9)", "Cell 2: its kernel was killed"),
-        ("import os\nos._exit(3)", "Cell 2: its kernel ended"),
-    ],
-)
-def test_a_kernel_that_ends_is_noticed_within_seconds_and_the_cells_behind_are_left_out(
-    project, accepted, capfd, code, said
-):
-    change(accepted, lambda notebook: notebook["cells"][3].update(source=code))
-    assert nbval([accepted], cell_limit=60) == 1
+def test_a_check_ends_within_seconds_of_the_end_of_a_kernel_and_says_it(project, accepted, capfd):
+    died = "import os, time\nopen('died', 'w').write(str(time.time()))\nos.kill(os.getpid(), 9)"
+    change(accepted, lambda notebook: notebook["cells"][3].update(source=died))
+    assert nbval([accepted], cell_limit=600) == 1
+    assert time.time() - float((project.notebooks / "died").read_text()) < 10
     output = capfd.readouterr().out
-    assert said in output
+    assert "Cell 2: its kernel was killed (SIGKILL" in output
     assert "1 failed, 2 passed, 2 skipped" in output
-    assert float(re.search(r"in ([\d.]+)s", output)[1]) < 25, "not the cell's limit"

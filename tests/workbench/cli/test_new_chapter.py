@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from toy_project import Silent
-from workbench.book.check import problems_of
 from workbench.book.contents import chapters_in_order
 from workbench.cli import new_chapter
 from workbench.core.errors import RequestError
-from workbench.runs.executed import parse_executed
-from workbench.runs.notebooks import accept_run
-from workbench.runs.runner import run_chapter
+from workbench.runs.executed import read_executed
 
 CONTENTS = """\
 # What the book has, in its order
@@ -54,19 +51,23 @@ def test_a_new_chapter_stands_behind_the_others_and_the_next_commands_are_printe
     assert sorted(path.name for path in project.notebooks.iterdir()) == ["long-contexts.ipynb", "toy.ipynb"]
 
 
-def test_a_new_chapter_keeps_every_rule_runs_and_is_in_order_once_it_is_accepted(project, command):
-    assert command("new-chapter", "long-contexts").returncode == 0
+def test_the_commands_of_the_guide_lead_to_a_chapter_that_is_in_order(project, root, command):
+    guide = (root / "book" / "write-a-chapter.md").read_text(encoding="utf-8")
+    lines = [shlex.split(line) for line in guide.partition("```bash\n")[2].partition("```")[0].splitlines()]
+    commands = [line[1:] for line in lines if line[0] == "workbench"]
+    assert [words[0] for words in commands] == ["new-chapter", "run", "accept", "check"]
+    assert {words[1] for words in commands} == {"long-contexts"}
+    assert command(*commands[0]).returncode == 0
     (contract,) = chapters_in_order(project, ["long-contexts"])
     assert contract.parameters["seed"].type_text == "Seed"
-    (problem,) = problems_of(contract)
-    assert problem == (
-        "long-contexts.ipynb: never accepted: `workbench run long-contexts`, then `workbench accept long-contexts`"
+    assert command("check", "long-contexts").stderr == (
+        "workbench: long-contexts.ipynb: never accepted: `workbench run long-contexts`, "
+        "then `workbench accept long-contexts`\n"
     )
-    done, _ = run_chapter(project, contract, {}, Silent())
-    accept_run(project, contract, done.id)
-    (contract,) = chapters_in_order(project, ["long-contexts"])
-    assert problems_of(contract) == []
-    executed = parse_executed(contract.notebook)
+    for words in commands[1:]:
+        done = command(*words)
+        assert done.returncode == 0, done.stderr
+    executed = read_executed(contract.path)
     assert [claim["holds"] for claim in executed.claims] == [True]
     prose = " ".join("".join(cell["source"]) for cell in contract.notebook["cells"] if cell["cell_type"] == "markdown")
     glued = {f"{metric['name']}{end}" for metric in executed.metrics for end in (":.2f", "_interval")}
