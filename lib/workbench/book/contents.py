@@ -51,7 +51,7 @@ def chapters_in_order(project: Project, names: list[str]) -> list[Contract]:
     contracts, mistakes = [], []
     for name in names:
         try:
-            contracts.append(load_contract(project, name))
+            contracts.append(load_contract(project, name, every_rule=True))
         except RequestError as error:
             mistakes += error.sentences
         if name in known and name not in listed:

@@ -26,7 +26,7 @@ from workbench.core.secrets import refuse_secret
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
 from workbench.parameters.cells import PARAMETERS, code_cells, source, tags
-from workbench.parameters.rules import broken_rules
+from workbench.parameters.rules import broken_rules, misused
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
 LARGEST = 2**20
@@ -95,25 +95,32 @@ class Contract:
         return {name: plain(parameter.default) for name, parameter in self.parameters.items()}
 
 
-def load_contract(project: Project, chapter: str) -> Contract:
+def load_contract(project: Project, chapter: str, *, every_rule: bool = False) -> Contract:
     """The contract of a chapter by name.
 
+    Args:
+        project: where it is looked for.
+        chapter: its name.
+        every_rule: refuse it for rules, too, without which it could run (`workbench.parameters.rules`).
+
     Raises:
-        RequestError: for an unknown chapter, a damaged notebook, or a chapter that breaks the contract's rules.
+        RequestError: for an unknown chapter, a damaged notebook, or a chapter that breaks rules, a sentence for each.
     """
     if chapter not in project.chapters():
         raise RequestError(f"no chapter {shown(chapter)}{nearest_or_all(Path(chapter).stem, project.chapters())}")
-    return read_contract(project.notebooks / f"{chapter}.ipynb")
+    return read_contract(project.notebooks / f"{chapter}.ipynb", every_rule=every_rule)
 
 
-def read_contract(path: Path) -> Contract:
+def read_contract(path: Path, *, every_rule: bool = False) -> Contract:
     """The contract of a notebook file; see `load_contract`."""
     try:
         notebook = _read_notebook(path)
     except ValueError as mistake:
         raise RequestError(f"{path.name}: {mistake}") from None
     parameters, mistakes = _parameters(notebook)
-    mistakes += broken_rules(notebook, parameters)
+    mistakes += misused(notebook, parameters)
+    if every_rule:
+        mistakes += broken_rules(notebook, parameters)
     if mistakes:
         raise RequestError(*(f"{path.name}: {mistake}" for mistake in mistakes))
     return Contract(path.stem, path, notebook, parameters)

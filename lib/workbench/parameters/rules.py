@@ -1,13 +1,14 @@
 """The rules that a chapter's notebook keeps, beside those of its parameters cell; one sentence for each breach.
 
-`workbench run`, `check` and every other command that reads a chapter refuse it with all of these sentences at once. The
-page "Write a chapter" of the book has the rules as a table.
+No command reads a chapter that breaks those which a run rests upon (`misused`). `workbench run` and `check` refuse one
+that breaks any, with all sentences at once. The page "Write a chapter" of the book has the rules as a table.
 """
 
 from __future__ import annotations
 
 import ast
 import collections
+import contextlib
 import symtable
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,28 +26,45 @@ from workbench.parameters.cells import (
     tags,
 )
 
-KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+KERNEL = "python3"
+"""The kernel of every chapter, by the name that this environment gives it."""
 CAPTION = '"mystnb": {"figure": {"caption": "…", "name": "fig-…"}, "image": {"alt": "…"}}'
 """What a figure's cell has in its metadata."""
 
 
+def misused(notebook: dict[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each thing for which a chapter with these parameters could not run, or not as it reads."""
+    kernel = notebook.get("metadata", {}).get("kernelspec", {}).get("name")
+    if kernel != KERNEL:
+        instead = f"its kernel is {kernel}" if kernel else "it names no kernel"
+        yield f"{instead}; choose Python 3 (`{KERNEL}`) in JupyterLab, and save it"
+    for name, parameter in parameters.items():
+        if (name == "seed" or name.endswith("_seed")) and parameter.type_text != "Seed":
+            yield f"declare {name} as `Seed`, so that a sweep over it has means and intervals"
+    cells, tables = _other_cells(notebook), []
+    for cell in cells:
+        try:
+            tables.append(symtable.symtable(python_of(cell), "", "exec"))
+        except SyntaxError as error:
+            yield f"{named(cell)} is not Python (line {error.lineno}: {error.msg})"
+    if len(tables) == len(cells):  # else it is not known what the rest does
+        yield from _bound_or_unread(tables, parameters)
+
+
 def broken_rules(notebook: dict[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each rule that a chapter with these parameters breaks outside of its parameters cell."""
-    yield from _of_the_file(notebook)
+    """A sentence for each further rule that it breaks: what outputs, claims, figures and readers rest upon."""
+    ids = collections.Counter(cell["id"] for cell in notebook["cells"] if cell.get("id"))
+    if ids.total() < len(notebook["cells"]):
+        yield "it has cells without an id; JupyterLab gives them theirs where you open it and save it"
+    for name in (name for name, times in ids.items() if times > 1):
+        yield f"{ids[name]} cells have the id {name}; give each one its own"
     for name, parameter in parameters.items():
         if not parameter.comment:
             yield f"the parameter {name} has no comment; write behind it what it is: `# …`"
-        if _is_called_seed(name) and parameter.type_text != "Seed":
-            yield f"declare {name} as `Seed`, so that a sweep over it has means and intervals"
-    cells = [cell for cell in code_cells(notebook) if PARAMETERS not in tags(cell)]
-    yield from _of_the_use(cells, parameters)
-    for cell in cells:
-        try:
+    for cell in _other_cells(notebook):
+        with contextlib.suppress(SyntaxError):  # of which `misused` speaks
             code = parse(python_of(cell))
-        except SyntaxError as error:
-            yield f"{named(cell)} is not Python (line {error.lineno}: {error.msg})"
-            continue
-        yield from (f"{named(cell)}: {problem}" for problem in _of_the_cell(cell, code))
+            yield from (f"{named(cell)}: {problem}" for problem in _of_the_cell(cell, code))
 
 
 def caption_missing(cell: dict[str, Any]) -> str | None:
@@ -57,36 +75,20 @@ def caption_missing(cell: dict[str, Any]) -> str | None:
     return f"its figure has no caption or no text alternative; the cell's metadata takes {CAPTION}"
 
 
-def _is_called_seed(name: str) -> bool:
-    return name == "seed" or name.endswith("_seed")
+def _other_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cell for cell in code_cells(notebook) if PARAMETERS not in tags(cell)]
 
 
-def _of_the_file(notebook: dict[str, Any]) -> Iterator[str]:
-    """What the notebook as a whole lacks: its kernel, and the ids by which outputs find their cells."""
-    kernel = notebook.get("metadata", {}).get("kernelspec", {}).get("name")
-    if kernel != KERNELSPEC["name"]:
-        instead = f"its kernel is {kernel}" if kernel else "it names no kernel"
-        yield f"{instead}; choose Python 3 (`{KERNELSPEC['name']}`) in JupyterLab, and save it"
-    ids = collections.Counter(cell["id"] for cell in notebook["cells"] if cell.get("id"))
-    if ids.total() < len(notebook["cells"]):
-        yield "it has cells without an id; JupyterLab gives them theirs where you open it and save it"
-    for name in (name for name, times in ids.items() if times > 1):
-        yield f"{ids[name]} cells have the id {name}; give each one its own"
-
-
-def _of_the_use(cells: list[dict[str, Any]], parameters: Mapping[str, Any]) -> Iterator[str]:
-    """What a chapter's other cells do wrong with its parameters."""
+def _bound_or_unread(tables: list[symtable.SymbolTable], parameters: Mapping[str, Any]) -> Iterator[str]:
+    """What the other cells of a chapter, by their symbols, do wrong with its parameters."""
     bound, read = set(), set()
-    try:
-        for symbol in (symbol for cell in cells for symbol in _globals(symtable.symtable(python_of(cell), "", "exec"))):
-            if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
-                bound.add(symbol.get_name())
-            if symbol.is_referenced():
-                read.add(symbol.get_name())
-    except SyntaxError:
-        return  # it is said elsewhere, and what that cell reads is not known
+    for symbol in (symbol for table in tables for symbol in _globals(table)):
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+            bound.add(symbol.get_name())
+        if symbol.is_referenced():
+            read.add(symbol.get_name())
     if "begin" in read:
-        read.add("seed")  # `begin` seeds Python, NumPy and PyTorch with it
+        read.add("seed")  # with which it seeds Python, NumPy and PyTorch
     for name in parameters:
         if name in bound:
             yield f"a later cell binds the parameter {name} again, so the setup cell could not run twice"

@@ -46,7 +46,7 @@ def change(path: Path, edit) -> None:
 
 def problems(project) -> str:
     try:
-        return "\n".join(problems_of(load_contract(project, "toy")))
+        return "\n".join(problems_of(load_contract(project, "toy", every_rule=True)))
     except RequestError as refusal:
         return str(refusal)
 

@@ -14,8 +14,8 @@ def test_a_chapter_is_refused_with_every_rule_that_it_breaks_and_nothing_is_writ
     done = command(name, "other")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "workbench: other.ipynb: the parameter size has no comment; write behind it what it is: `# …`",
         "workbench: other.ipynb: the parameter size is declared and never read",
+        "workbench: other.ipynb: the parameter size has no comment; write behind it what it is: `# …`",
         "workbench: other.ipynb: it is not in _toc.yml; add the line `- file: notebooks/other`",
     ]
     assert not project.runs.exists()

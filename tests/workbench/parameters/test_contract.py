@@ -125,7 +125,7 @@ def test_a_chapter_that_breaks_the_contract_is_refused(project, parameters, code
     ],
 )
 def test_a_local_name_and_a_magic_are_no_breach(project, code):
-    path = write_chapter(project.root, code, parameters="size: Count = 1  # how many", read=False)
+    path = write_chapter(project.root, code, parameters="size: Count = 1", read=False)
     assert list(read_contract(path).parameters) == ["size"]
 
 
