@@ -122,7 +122,7 @@ def _of_the_cell(cell: dict[str, Any], code: ast.Module) -> Iterator[str]:
 
 
 def _is_claim(statement: ast.stmt) -> bool:
-    """Whether a statement is a claim, or a condition on which some are made."""
-    if isinstance(statement, ast.If):
+    """Whether a statement is a claim, or a condition or a loop in which some are made."""
+    if isinstance(statement, ast.If | ast.For):
         return all(map(_is_claim, [*statement.body, *statement.orelse]))
     return isinstance(statement, ast.Expr) and recording_calls([statement.value]) == ["claim"]
