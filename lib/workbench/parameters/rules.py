@@ -57,7 +57,7 @@ def broken_rules(notebook: dict[str, Any], parameters: Mapping[str, Any]) -> Ite
     if ids.total() < len(notebook["cells"]):
         yield "it has cells without an id; JupyterLab gives them theirs where you open it and save it"
     for name in (name for name, times in ids.items() if times > 1):
-        yield f"{ids[name]} cells have the id {name}; give each one its own"
+        yield f"{ids[name]} cells have the id {name}, and each needs another"
     for name, parameter in parameters.items():
         if not parameter.comment:
             yield f"the parameter {name} has no comment; write behind it what it is: `# …`"
