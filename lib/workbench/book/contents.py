@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-import yaml
-
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import Contract, load_contract
-from workbench.parameters.yaml_files import read_mapping
 
 _CHAPTERS = PurePosixPath("notebooks")
 _ENTRY = re.compile(r"(?P<indent> *)- file: *[\"']?notebooks/")
@@ -23,7 +20,10 @@ def chapters_of_book(project: Project) -> list[str]:
         RequestError: for a table of contents that cannot be read, or that names chapters in a folder of `notebooks/`
             or by a pattern.
     """
+    import yaml  # here, so that a command line starts without YAML
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
+
+    from workbench.parameters.yaml_files import read_mapping
 
     path = project.root / "_toc.yml"
     read_mapping(path)
