@@ -67,13 +67,11 @@ def makes_figure(code: ast.Module) -> bool:
     that closes its figure shows none.
     """
     calls = {(node.func.value.id, node.func.attr) for node in _executed(code) if _is_method_of_name(node)}
-    opens = any(module == "style" and name == "panels" for module, name in calls) or any(
-        module == "plt" and name in _DRAWS for module, name in calls
-    )
-    return opens and ("plt", "close") not in calls
+    return bool(calls & _DRAWS) and ("plt", "close") not in calls
 
 
-_DRAWS = {"subplots", "subplot", "figure", "subplot_mosaic", "plot", "hist", "bar", "barh", "scatter", "imshow", "show"}
+_PLOTS = ("subplots", "subplot", "figure", "subplot_mosaic", "plot", "hist", "bar", "barh", "scatter", "imshow", "show")
+_DRAWS = {("style", "panels"), *(("plt", name) for name in _PLOTS)}
 
 
 def _is_method_of_name(node: ast.AST) -> bool:
