@@ -1,5 +1,5 @@
 # make book and make test need nothing but this folder, Python 3.11 to 3.13 with venv, and a package index.
-# The environment is made once, in .venv, and made again when the lock changes.
+# The environment is made once, in .venv, and made again when what the lock says has changed, whatever the files' times.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -7,38 +7,40 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.ready
+# What the environment was made of: the lock, and of pyproject.toml all above the tools' settings. POSIX has cksum everywhere.
+MADE_OF = $$(cksum < requirements.lock) $$(sed '/^\[tool\.ruff/,$$d' pyproject.toml | cksum)
 EDITION ?= offline
 # Notebooks run in this environment's kernel, whatever kernels the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help book test lab lint bench faults recorded clean lock
+.PHONY: help book test lab lint bench faults recorded clean lock environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-book: $(READY) ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
+book: environment ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
 	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
 
-test: $(READY) ## Run every test, and the chapters under nbval
+test: environment ## Run every test, and the chapters under nbval
 	$(BIN)/python -m pytest -n auto --dist loadscope tests
 	$(BIN)/workbench check
 
-lab: $(READY) ## Open the chapters in JupyterLab
+lab: environment ## Open the chapters in JupyterLab
 	@$(BIN)/workbench lab
 
-lint: $(READY) ## Check style and the direction of imports
+lint: environment ## Check style and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY) ## Measure speed beside the alternatives
+bench: environment ## Measure speed beside the alternatives
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 TRIES ?= 500
-faults: $(READY) ## Kill, stop, starve and race the commands TRIES times (500), and see that they keep their promises
+faults: environment ## Kill, stop, starve and race the commands TRIES times (500), and see that they keep their promises
 	@$(BIN)/python tests/faults/bench.py --tries $(TRIES)
 
-recorded: $(READY) ## Compute the recorded results that are stale again: hours, and the same line goes on
+recorded: environment ## Compute the recorded results that are stale again: hours, and the same line goes on
 	@$(BIN)/workbench recorded --again
 
 clean: ## Remove what builds and tests leave; runs and the environment stay
@@ -47,8 +49,9 @@ clean: ## Remove what builds and tests leave; runs and the environment stay
 	find lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A Python that fits is looked for under its usual names; PYTHON=… names another.
-$(READY): requirements.lock pyproject.toml
-	@python=; \
+environment: ## Make the environment in .venv, unless it is there and is what the lock says
+	@if [ "$$(cat $(READY) 2>/dev/null)" = "$(MADE_OF)" ]; then exit 0; fi; \
+	python=; \
 	for name in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
 	  if $$name -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
 	  then python=$$name; break; fi; \
@@ -61,9 +64,9 @@ $(READY): requirements.lock pyproject.toml
 	rm -rf .venv && $$python -m venv .venv && \
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock && \
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e . || { \
-	  echo "make: the environment could not be made; see above what pip lacked (a package index must be reachable)" >&2; exit 1; }
-	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name 'Python 3 (workbench)' >/dev/null
-	@touch $@
+	  echo "make: the environment could not be made; see above what pip lacked (a package index must be reachable)" >&2; exit 1; }; \
+	$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name 'Python 3 (workbench)' >/dev/null && \
+	echo "$(MADE_OF)" > $(READY)
 
 # One version of every package for Python 3.11 to 3.13, so that the corpus, which is their documentation, is one text. Left out
 # are torch's companions for GPUs: torch asks for its own.

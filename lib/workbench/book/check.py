@@ -1,8 +1,7 @@
-"""Checks of the committed chapters: their contract, their claims, their outputs; then nbval, which runs them."""
+"""Checks of the committed chapters: their claims and outputs; then nbval, which runs them."""
 
 from __future__ import annotations
 
-import ast
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from workbench.chapter import claim_line
-from workbench.core.code import parse
 from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.processes import run_python
 from workbench.kernels.warm import warm_kernels
-from workbench.parameters.contract import Contract, python_of, tags
+from workbench.parameters.cells import COMPARED, QUOTES, named, tags
+from workbench.parameters.contract import Contract
+from workbench.parameters.rules import caption_missing
 from workbench.runs.executed import parse_executed, problem_of, recorded_in
-from workbench.runs.notebooks import INSTALLED, QUOTES
-
-COMPARED = "nbval-check-output"
+from workbench.runs.notebooks import INSTALLED
 
 
 def problems_of(contract: Contract) -> list[str]:
-    """What is wrong with a committed chapter, one sentence each, without running it."""
-    problems = [f"{name}: it has no comment" for name, each in contract.parameters.items() if not each.comment]
-    for cell in contract.code_cells:
-        problems += [f"cell {cell.get('id')}: {problem}" for problem in (*_of_the_source(cell), *_of_the_outputs(cell))]
+    """What is wrong with what a chapter has committed, one sentence each, without running it."""
+    problems = list(_never_accepted(contract))
+    problems += [f"{named(cell)}: {problem}" for cell in contract.code_cells for problem in _of_the_outputs(cell)]
     executed = parse_executed(contract.notebook)
     failing = [claim for claim in executed.claims if not claim["holds"]]
     problems += executed.problems
@@ -33,53 +30,29 @@ def problems_of(contract: Contract) -> list[str]:
     return [f"{contract.path.name}: {problem}" for problem in problems]
 
 
+def _never_accepted(contract: Contract) -> Iterator[str]:
+    """What to do about a chapter, or about claims in it, without a committed outcome. nbval would pass over them."""
+    without = [cell for cell in contract.code_cells if cell.get("execution_count") is None and not cell.get("outputs")]
+    claims = [named(cell) for cell in without if COMPARED in tags(cell)]
+    how = f"`workbench run {contract.chapter}`, then `workbench accept {contract.chapter}`"
+    if len(without) == len(contract.code_cells):
+        yield f"never accepted: {how}"
+    elif claims:
+        yield f"the claims of {', '.join(claims)} were never accepted: {how}"
+
+
 def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ()) -> int:
     """Run notebooks under nbval in this environment, in warm kernels, and return pytest's exit code.
 
     Every cell must run; outputs are compared in cells tagged `nbval-check-output`. The kernels will import `libraries`.
     """
-    options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_limit}", "-q", "-p", __name__]
+    options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_limit}", "-q"]
+    options += ["-p", "workbench.book.nbval_plugin"]
     options += ["-p", "no:cacheprovider"]  # a check leaves nothing behind
     code = "import pytest; raise SystemExit(pytest.main())"
     remove_left_temporaries()
     with warm_kernels(libraries), tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         return run_python(code, *options, *map(str, notebooks), environment={"TMPDIR": folder})
-
-
-def pytest_itemcollected(item: Any) -> None:
-    """As a plugin of that pytest, leave standard error out of what nbval compares in the file of a collected cell.
-
-    Warnings of libraries differ between machines and say nothing about a result.
-    """
-    item.parent.skip_compare = (*getattr(item.parent, "skip_compare", ()), "stderr")
-
-
-def _of_the_source(cell: dict[str, Any]) -> Iterator[str]:
-    """Where a cell's tags and what it calls do not fit."""
-    code = parse(python_of(cell))
-    calls = [name for node in ast.walk(code) if (name := _method(node))]
-    only_claims = bool(code.body) and all(map(_is_claim, code.body))
-    if COMPARED in tags(cell) and not only_claims:
-        yield f"it is tagged {COMPARED} and holds something else than claims"
-    if "claim" in calls and COMPARED not in tags(cell):
-        yield f"it makes a claim and is not tagged {COMPARED}"
-    if QUOTES in tags(cell) and calls:
-        yield f"it is tagged {QUOTES}, so its outputs are not kept, and it records or claims"
-
-
-def _is_claim(statement: ast.stmt) -> bool:
-    """Whether a statement is a claim, or a condition on which some are made."""
-    if isinstance(statement, ast.If):
-        return all(map(_is_claim, [*statement.body, *statement.orelse]))
-    return isinstance(statement, ast.Expr) and _method(statement.value) == "claim"
-
-
-def _method(node: ast.AST) -> str | None:
-    """`record`, `record_share` and so on, or `claim`, where a node calls that on `chapter`."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="chapter"), attr=name)):
-            return name if name.partition("_")[0] in ("record", "claim") else None
-    return None
 
 
 def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
@@ -98,10 +71,8 @@ def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:
         yield "its output names the home folder"
     if INSTALLED in text:
         yield "its output names a file of the installation; `workbench accept` leaves such warnings out"
-    if any("image/png" in output.get("data", {}) for output in outputs):
-        shown = cell["metadata"].get("mystnb", {})
-        if not shown.get("figure", {}).get("caption") or not shown.get("image", {}).get("alt"):
-            yield "its figure has no caption or no text alternative"
+    if any("image/png" in output.get("data", {}) for output in outputs) and (problem := caption_missing(cell)):
+        yield problem
     for output in outputs:
         claim = recorded_in(output).get("claim")
         if not problem_of("claim", claim) and "".join(output["data"]["text/plain"]) != claim_line(claim):

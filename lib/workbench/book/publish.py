@@ -17,12 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import filelock
 import yaml
 
+from workbench.book.contents import chapters_of_book
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
@@ -37,7 +38,6 @@ from workbench.runs.notebooks import staged, without_secrets
 from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
-_CHAPTERS = PurePosixPath("notebooks")
 _STAGE = ".stage-"
 _ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
@@ -66,31 +66,6 @@ def read_edition(project: Project, name: str) -> Edition:
     for chapter in chapters.keys() - set(chapters_of_book(project)):
         raise RequestError(f"{path}: {shown(chapter)} is not in _toc.yml{nearest(chapter, chapters_of_book(project))}")
     return Edition(name, chapters)
-
-
-def chapters_of_book(project: Project) -> list[str]:
-    """The chapters that the table of contents names, in its order.
-
-    Raises:
-        RequestError: for a table of contents that cannot be read, or that names chapters in a folder of `notebooks/`
-            or by a pattern.
-    """
-    from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
-
-    path = project.root / "_toc.yml"
-    read_mapping(path)
-    try:
-        contents = parse_toc_yaml(path)
-    except (MalformedError, yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
-        raise RequestError(f"{path}: it is not a table of contents: {error}") from None
-    chapters = [page for page in map(PurePosixPath, contents) if _CHAPTERS in page.parents]
-    patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
-    nested = [page for page in chapters if page.parent != _CHAPTERS]
-    mistakes = [f"{page} is not in {_CHAPTERS}/ itself, where chapters are" for page in nested]
-    mistakes += [f"{each} is a pattern; name each chapter" for each in patterns if _CHAPTERS in each.parents]
-    if mistakes:
-        raise RequestError(*(f"_toc.yml: {mistake}" for mistake in mistakes))
-    return [page.name.removesuffix(".ipynb") for page in chapters]
 
 
 def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.book.contents import chapters_in_order
 from workbench.cli.lab import become_jupyterlab
 from workbench.cli.shared import (
     CellLimit,
@@ -49,7 +50,7 @@ def run(
     from workbench.parameters.request import given_parameters
 
     project = find_project()
-    contract = load_contract(project, chapter)
+    (contract,) = chapters_in_order(project, [chapter])
     given = given_parameters(parameter or [], file or [])
     contract.resolve(given)  # a bad value is refused before the heavy imports
     from workbench.cli.console import RichReporter, print_outcome
@@ -115,7 +116,7 @@ def check(
     from workbench.runs.keys import libraries
 
     project = find_project()
-    contracts = [load_contract(project, name) for name in chapter or project.chapters()]
+    contracts = chapters_in_order(project, chapter or project.chapters())
     if problems := [problem for contract in contracts for problem in problems_of(contract)]:
         raise RunError(*problems)
     needed = {name for contract in contracts for name in libraries(contract)}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import chapters, doctor, recorded, runs, sweeps
+from workbench.cli import chapters, doctor, new_chapter, recorded, runs, sweeps
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -33,6 +33,7 @@ for command in (
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, doctor.doctor),
 ):
     app.command()(command)
+app.command("new-chapter")(new_chapter.new_chapter)
 for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
     app.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 

@@ -203,7 +203,8 @@ def status(
     project = find_project()
     given: dict[str, dict[str, Any]] = {name: {} for name in project.chapters()}
     if edition is not None:
-        from workbench.book.publish import chapters_of_book, read_edition
+        from workbench.book.contents import chapters_of_book
+        from workbench.book.publish import read_edition
 
         changed = read_edition(project, edition).chapters
         given = {name: changed.get(name, {}) for name in chapters_of_book(project)}

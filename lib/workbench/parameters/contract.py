@@ -1,12 +1,12 @@
 """The contract of a chapter: what its parameters cell declares, and whether a request keeps to it.
 
-The notebook is read as JSON and its cells with `ast` and `symtable`; nothing of it is executed. A chapter that breaks
-the rules below is refused like any bad request:
+The notebook is read as JSON and its cells with `ast`; nothing of it is executed. A chapter that breaks a rule is
+refused like any bad request, with a sentence for each breach:
 
 - exactly one cell is tagged `parameters`;
 - that cell imports types from `workbench.types`, `typing` or the subject's library (`workbench.parameters.annotations`)
   and annotates literals, each of which fits its annotation;
-- no other cell binds a parameter's name again, and some other cell reads it.
+- the rest of the notebook keeps the rules of `workbench.parameters.rules`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from __future__ import annotations
 import ast
 import io
 import json
-import symtable
 import tokenize
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,8 @@ from workbench.core.project import Project
 from workbench.core.secrets import refuse_secret
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
+from workbench.parameters.cells import PARAMETERS, code_cells, source, tags
+from workbench.parameters.rules import broken_rules, misused
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
 LARGEST = 2**20
@@ -87,8 +87,7 @@ class Contract:
     @property
     def code_cells(self) -> list[dict[str, Any]]:
         """The cells that run, in order, without what Papermill injected into a notebook that was executed."""
-        cells = [cell for cell in self.notebook["cells"] if cell["cell_type"] == "code"]
-        return [cell for cell in cells if "injected-parameters" not in tags(cell)]
+        return code_cells(self.notebook)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -96,46 +95,35 @@ class Contract:
         return {name: plain(parameter.default) for name, parameter in self.parameters.items()}
 
 
-def load_contract(project: Project, chapter: str) -> Contract:
+def load_contract(project: Project, chapter: str, *, every_rule: bool = False) -> Contract:
     """The contract of a chapter by name.
 
+    Args:
+        project: where it is looked for.
+        chapter: its name.
+        every_rule: refuse it for rules, too, without which it could run (`workbench.parameters.rules`).
+
     Raises:
-        RequestError: for an unknown chapter, a damaged notebook, or a chapter that breaks the contract's rules.
+        RequestError: for an unknown chapter, a damaged notebook, or a chapter that breaks rules, a sentence for each.
     """
     if chapter not in project.chapters():
         raise RequestError(f"no chapter {shown(chapter)}{nearest_or_all(Path(chapter).stem, project.chapters())}")
-    return read_contract(project.notebooks / f"{chapter}.ipynb")
+    return read_contract(project.notebooks / f"{chapter}.ipynb", every_rule=every_rule)
 
 
-def read_contract(path: Path) -> Contract:
+def read_contract(path: Path, *, every_rule: bool = False) -> Contract:
     """The contract of a notebook file; see `load_contract`."""
     try:
         notebook = _read_notebook(path)
-        contract = Contract(path.stem, path, notebook, _parameters(notebook))
-        mistakes = list(_misuse(contract))
     except ValueError as mistake:
-        mistakes = [str(mistake)]
+        raise RequestError(f"{path.name}: {mistake}") from None
+    parameters, mistakes = _parameters(notebook)
+    mistakes += misused(notebook, parameters)
+    if every_rule:
+        mistakes += broken_rules(notebook, parameters)
     if mistakes:
         raise RequestError(*(f"{path.name}: {mistake}" for mistake in mistakes))
-    return contract
-
-
-def tags(cell: dict[str, Any]) -> list[str]:
-    """A cell's tags."""
-    return cell.get("metadata", {}).get("tags", [])
-
-
-def source(cell: dict[str, Any]) -> str:
-    """A cell's text; the file format allows a list of lines."""
-    return cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
-
-
-def python_of(cell: dict[str, Any]) -> str:
-    """A cell's code as plain Python: lines of IPython magic and shell are blanked, a cell magic blanks the cell."""
-    text = source(cell)
-    if text.lstrip().startswith("%%"):
-        return ""
-    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in text.splitlines())
+    return Contract(path.stem, path, notebook, parameters)
 
 
 def _is_empty(value: Any) -> bool:
@@ -152,47 +140,57 @@ def _read_notebook(path: Path) -> dict[str, Any]:
     raise ValueError("this is not a notebook that can be read")
 
 
-def _parameters(notebook: dict[str, Any]) -> dict[str, Parameter]:
-    """The parameters that a notebook declares, by name."""
-    tagged = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "parameters" in tags(cell)]
+def _parameters(notebook: dict[str, Any]) -> tuple[dict[str, Parameter], list[str]]:
+    """The parameters that a notebook declares, by name, and a sentence for each line of their cell that is wrong."""
+    tagged = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and PARAMETERS in tags(cell)]
     if len(tagged) != 1:
         count = f"{len(tagged)} cells are" if tagged else "no cell is"
-        raise ValueError(f"{count} tagged `parameters`, and a chapter has exactly one")
+        return {}, [f"{count} tagged `{PARAMETERS}`, and a chapter has exactly one"]
     code = source(tagged[0])
     try:
         statements = parse(code).body
     except SyntaxError as error:
-        raise ValueError(f"the parameters cell is not Python (line {error.lineno}: {error.msg})") from None
+        return {}, [f"the parameters cell is not Python (line {error.lineno}: {error.msg})"]
     comments = _comments(code)
-    named: dict[str, ast.expr] = {}
+    types: dict[str, ast.expr] = {}
     parameters: dict[str, Parameter] = {}
+    mistakes = []
     for statement in statements:
-        if isinstance(statement, ast.ImportFrom) and statement.module in ("workbench.types", "typing"):
-            continue
-        if isinstance(statement, ast.ImportFrom) and not statement.level and statement.module.startswith(f"{SUBJECT}."):
-            named |= _imported(statement)
-            continue
-        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
-            text = ast.unparse(statement).splitlines()[0]
-            raise ValueError(f"`{text}` is not a parameter; write `name: Type = literal  # what it is`")
-        name = statement.target.id
-        if name in parameters:
-            raise ValueError(f"{name} is declared twice")
-        lines = range(statement.lineno, statement.end_lineno + 1)
-        comment = next((comments[line] for line in lines if line in comments), "")
-        parameters[name] = _parameter(name, with_named_types(statement.annotation, named), statement.value, comment)
-    return parameters
+        try:
+            if isinstance(statement, ast.ImportFrom) and not statement.level:
+                types |= _imported(statement)
+                continue
+            parameter = _parameter(statement, types, comments)
+            if parameter.name in parameters:
+                raise ValueError(f"{parameter.name} is declared twice")
+            parameters[parameter.name] = parameter
+        except ValueError as mistake:
+            mistakes.append(str(mistake))
+    return parameters, mistakes
 
 
 def _imported(statement: ast.ImportFrom) -> dict[str, ast.expr]:
-    """The types that a parameters cell imports by name."""
+    """The types that a parameters cell imports by name from the subject's library."""
+    if statement.module in ("workbench.types", "typing"):
+        return {}
+    if not statement.module.startswith(f"{SUBJECT}."):
+        raise _no_parameter(statement)
     try:
         return {each.asname or each.name: named_type(statement.module, each.name) for each in statement.names}
     except ValueError as mistake:
         raise ValueError(f"`{ast.unparse(statement)}`: {mistake}") from None
 
 
-def _parameter(name: str, kind: ast.expr, value: ast.expr, comment: str) -> Parameter:
+def _no_parameter(statement: ast.stmt) -> ValueError:
+    text = ast.unparse(statement).splitlines()[0]
+    return ValueError(f"`{text}` is not a parameter; write `name: Type = literal  # what it is`")
+
+
+def _parameter(statement: ast.stmt, types: dict[str, ast.expr], comments: dict[int, str]) -> Parameter:
+    """What a line of a parameters cell declares."""
+    if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
+        raise _no_parameter(statement)
+    name, kind = statement.target.id, with_named_types(statement.annotation, types)
     type_text = ast.unparse(kind)
     try:
         annotation = eval(type_text, {"__builtins__": {}}, VOCABULARY) if is_type(kind) else None
@@ -201,11 +199,13 @@ def _parameter(name: str, kind: ast.expr, value: ast.expr, comment: str) -> Para
     if annotation is None:
         raise ValueError(f"{name}: `{type_text}` is not a type that a parameter can have ({', '.join(VOCABULARY)})")
     try:
-        default = ast.literal_eval(value)
+        default = ast.literal_eval(statement.value)
     except ValueError:
         raise ValueError(
-            f"{name}: its default `{ast.unparse(value)}` is computed, and a default is a literal"
+            f"{name}: its default `{ast.unparse(statement.value)}` is computed, and a default is a literal"
         ) from None
+    lines = range(statement.lineno, statement.end_lineno + 1)
+    comment = next((comments[line] for line in lines if line in comments), "")
     try:
         return Parameter(name, type_text, annotation, coerce(annotation, default), comment)
     except ValueError as mistake:
@@ -216,34 +216,3 @@ def _comments(code: str) -> dict[int, str]:
     """The comment behind each line of code, by line number."""
     tokens = tokenize.generate_tokens(io.StringIO(code).readline)
     return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-
-
-def _misuse(contract: Contract) -> Iterator[str]:
-    """What a chapter's other cells do wrong with its parameters."""
-    bound, read = set(), set()
-    for cell in contract.code_cells:
-        if "parameters" in tags(cell):
-            continue
-        try:
-            module = symtable.symtable(python_of(cell), contract.path.name, "exec")
-        except SyntaxError as error:
-            raise ValueError(f"cell {cell.get('id')} is not Python (line {error.lineno}: {error.msg})") from None
-        for symbol in _globals(module):
-            if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
-                bound.add(symbol.get_name())
-            if symbol.is_referenced():
-                read.add(symbol.get_name())
-    for name in contract.parameters:
-        if name in bound:
-            yield f"a later cell binds the parameter {name} again, so the setup cell could not run twice"
-        if name not in read:
-            yield f"the parameter {name} is declared and never read"
-
-
-def _globals(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:
-    """The module-level names that a piece of code uses, in each of its scopes."""
-    for symbol in table.get_symbols():
-        if table.get_type() == "module" or symbol.is_global():
-            yield symbol
-    for child in table.get_children():
-        yield from _globals(child)

@@ -20,7 +20,8 @@ from packaging.utils import canonicalize_name
 from workbench.core.code import parse
 from workbench.core.errors import RunError
 from workbench.core.packages import distributions, state_of_files
-from workbench.parameters.contract import Contract, python_of, source, tags
+from workbench.parameters.cells import python_of, source, tags
+from workbench.parameters.contract import Contract
 from workbench.parameters.types import Model, named_sources, plain
 from workbench.runs.definitions import Reached, reached_by
 from workbench.runs.syntax import digest

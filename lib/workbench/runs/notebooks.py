@@ -19,13 +19,12 @@ from workbench.core.files import write_atomically
 from workbench.core.machine import commit_in_words, in_words
 from workbench.core.project import Project
 from workbench.core.secrets import Secrets
-from workbench.parameters.contract import Contract, source, tags
+from workbench.parameters.cells import INJECTED, QUOTES, source, tags
+from workbench.parameters.contract import Contract
 from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
-QUOTES = "quotes-corpus"
 INSTALLED = "site-packages"
 """What the path of an installed file holds, on every machine."""
-_INJECTED = "injected-parameters"
 _GLUED = re.compile(r"\{glue:text\}`([^`:]+)[^`]*`")
 _NOT_COMPUTED = "*not computed in this run*"
 
@@ -71,7 +70,7 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
     notebook = copy.deepcopy(contract.notebook)
     cells = []
     for cell in notebook["cells"]:
-        if _INJECTED in tags(cell):
+        if INJECTED in tags(cell):
             continue  # of an earlier run
         cells.append(cell)
         if cell["cell_type"] == "code":
@@ -82,7 +81,7 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
                 )
             cell["outputs"], cell["execution_count"] = ran["outputs"], ran["execution_count"]
             if "parameters" in tags(cell):
-                cells += [injected for injected in executed["cells"] if _INJECTED in tags(injected)]
+                cells += [injected for injected in executed["cells"] if INJECTED in tags(injected)]
     notebook["cells"] = [_clean(cell) for cell in cells]
     kernelspec = notebook["metadata"].get("kernelspec")
     notebook["metadata"] = {"kernelspec": kernelspec, "language_info": {"name": "python"}}
@@ -157,7 +156,7 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
                 f"{run.id} had other parameters than the chapter's defaults, which the committed outputs show"
             )
     notebook = with_outputs_of(contract, run)
-    notebook["cells"] = [cell for cell in notebook["cells"] if _INJECTED not in tags(cell)]
+    notebook["cells"] = [cell for cell in notebook["cells"] if INJECTED not in tags(cell)]
     for cell in notebook["cells"]:
         if QUOTES in tags(cell):
             cell["outputs"] = []

@@ -12,7 +12,7 @@ import nbformat
 import yaml
 
 import toy_chapter
-from workbench.book.publish import chapters_of_book
+from workbench.book.contents import chapters_of_book
 from workbench.core.project import Project
 
 ROOT = Path(__file__).parents[3]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from toy_project import Silent, write_chapter
 from workbench.book.check import nbval, problems_of
+from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.runs.notebooks import accept_run
@@ -43,7 +45,10 @@ def change(path: Path, edit) -> None:
 
 
 def problems(project) -> str:
-    return "\n".join(problems_of(load_contract(project, "toy")))
+    try:
+        return "\n".join(problems_of(load_contract(project, "toy", every_rule=True)))
+    except RequestError as refusal:
+        return str(refusal)
 
 
 def test_an_accepted_chapter_is_in_order_and_runs_under_nbval(project, accepted):
@@ -96,7 +101,7 @@ def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (lambda cells: cells[-1]["metadata"].update(tags=[]), "makes a claim and is not tagged"),
+        (lambda cells: cells[-1]["metadata"].update(tags=[]), "makes a claim and is not tagged nbval-check-output"),
         (lambda cells: cells[4]["metadata"].update(tags=["nbval-check-output"]), "holds something else than claims"),
         (lambda cells: cells[-1]["metadata"]["tags"].append("quotes-corpus"), "it records or claims"),
         (lambda cells: cells[4]["metadata"].update(tags=["quotes-corpus"]), "tagged quotes-corpus and has outputs"),
@@ -126,10 +131,31 @@ def test_a_cell_that_raises_is_red_under_nbval(project, accepted):
         ),
         (
             lambda cells: cells[1].update(source="".join(cells[1]["source"]).replace("# how many", "")),
-            "size: it has no comment",
+            "the parameter size has no comment",
         ),
     ],
 )
 def test_what_is_wrong_with_a_committed_chapter_is_named(project, accepted, edit, sentence):
     change(accepted, lambda notebook: edit(notebook["cells"]))
     assert sentence in problems(project)
+
+
+def test_a_chapter_without_committed_outputs_is_red_and_so_is_a_claim(project, accepted):
+    def unaccepted(cell):
+        cell.update(outputs=[], execution_count=None)
+
+    how = "`workbench run toy`, then `workbench accept toy`"
+    change(accepted, lambda notebook: unaccepted(notebook["cells"][-1]))
+    assert problems(project) == f"toy.ipynb: the claims of cell cell-3 were never accepted: {how}"
+    change(accepted, lambda notebook: [unaccepted(cell) for cell in notebook["cells"][1:]])
+    assert problems(project) == f"toy.ipynb: never accepted: {how}"
+
+
+def test_a_check_ends_within_seconds_of_the_end_of_a_kernel_and_says_it(project, accepted, capfd):
+    died = "import os, time\nopen('died', 'w').write(str(time.time()))\nos.kill(os.getpid(), 9)"
+    change(accepted, lambda notebook: notebook["cells"][3].update(source=died))
+    assert nbval([accepted], cell_limit=600) == 1
+    assert time.time() - float((project.notebooks / "died").read_text()) < 10
+    output = capfd.readouterr().out
+    assert "Cell 2: its kernel was killed (SIGKILL" in output
+    assert "1 failed, 2 passed, 2 skipped" in output

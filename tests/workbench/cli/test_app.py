@@ -106,7 +106,10 @@ CONFIGURATIONS = {
 @pytest.mark.parametrize("kind", CONFIGURATIONS)
 def test_what_is_no_model_is_refused_before_a_kernel_starts(project, command, kind):
     write_chapter(
-        project.root, "model", parameters="from workbench.types import Model\n\nmodel: Model = 'org/name'", read=False
+        project.root,
+        "model",
+        parameters="from workbench.types import Model\n\nmodel: Model = 'org/name'  # which",
+        read=False,
     )
     (project.root / "mine").mkdir()
     (project.root / "mine" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
@@ -123,7 +126,10 @@ def test_what_is_no_model_is_refused_before_a_kernel_starts(project, command, ki
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_data_is_refused_before_a_kernel_starts(project, command, kind):
     write_chapter(
-        project.root, "data", parameters="from workbench.types import Dataset\n\ndata: Dataset = 'o/n'", read=False
+        project.root,
+        "data",
+        parameters="from workbench.types import Dataset\n\ndata: Dataset = 'o/n'  # which",
+        read=False,
     )
     (project.root / "data").mkdir()
     SPECIAL[kind](project.root / "data" / "a.csv")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -59,7 +61,60 @@ def test_the_corpus_libraries_have_one_version_on_every_python(lock):
         assert lock[name][0].marker is None
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+PYTHON = """\
+#!/bin/sh
+echo "$0 $*" >> calls
+case "$*" in *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;; esac
+"""
+
+
+@needs_make
+def test_make_makes_the_environment_where_the_lock_says_something_else_and_not_where_files_are_newer(root, tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / "python").write_text(PYTHON)
+    (tmp_path / "python").chmod(0o755)
+
+    def installs() -> bool:
+        """Whether `make` calls pip; what it would call writes down its arguments and does nothing."""
+        (tmp_path / "calls").write_text("")
+        subprocess.run(["make", "environment", "PYTHON=./python"], cwd=tmp_path, check=True, capture_output=True)
+        return "-m pip install" in (tmp_path / "calls").read_text()
+
+    assert installs(), "on a bare machine"
+    assert not installs()
+    later = time.time() + 3600
+    for name in ("requirements.lock", "pyproject.toml"):
+        os.utime(tmp_path / name, (later, later))
+    assert not installs(), "another branch with the same lock has newer files"
+    settings = (tmp_path / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(settings.replace("line-length = 120", "line-length = 100"))
+    assert not installs(), "the tools' settings install nothing"
+    (tmp_path / "pyproject.toml").write_text(settings.replace("workbench.cli.app:main", "workbench.cli.app:other"))
+    assert installs(), "another command of the package"
+    lock = (tmp_path / "requirements.lock").read_text()
+    (tmp_path / "requirements.lock").write_text(f"{lock}one-more==1.0\n")
+    os.utime(tmp_path / "requirements.lock", (0, 0))
+    assert installs(), "another lock, though its file is old"
+    (tmp_path / "requirements.lock").write_text(lock)
+    assert installs(), "the first lock again is not what is installed"
+
+
+@needs_make
+def test_an_environment_that_could_not_be_made_is_made_by_the_next_call(root, tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+    (tmp_path / "python").write_text(f'{PYTHON}case "$*" in *"-m pip"*) exit 1 ;; esac\n')
+    (tmp_path / "python").chmod(0o755)
+    for _ in range(2):
+        done = subprocess.run(["make", "lint", "PYTHON=./python"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert done.stderr.startswith("make: the environment could not be made")
+    assert (tmp_path / "calls").read_text().count("-m venv") == 2
+
+
+@needs_make
 @pytest.mark.parametrize("target", ["book", "test", "lab", "lint", "recorded"])
 def test_make_says_in_one_sentence_that_no_python_fits(root, tmp_path, target):
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):

@@ -10,9 +10,11 @@ from types import ModuleType
 import pytest
 
 from largemodels.base.errors import InputError
+from workbench.book.contents import with_chapter
 from workbench.chapter import ParameterError
 from workbench.core.project import Project
-from workbench.parameters.contract import load_contract, source, tags
+from workbench.parameters.cells import source, tags
+from workbench.parameters.contract import load_contract
 from workbench.parameters.types import plain
 
 
@@ -57,6 +59,8 @@ def refused_run(project, workbench, root):
         for name in recorded:
             shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
         shutil.copy(root / "notebooks" / f"{chapter}.ipynb", project.root / "notebooks")
+        contents = project.root / "_toc.yml"
+        contents.write_text(with_chapter(contents.read_text(), chapter))
         given = [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
         done = workbench("run", chapter, *given)
         (path,) = project.runs.glob(f"{chapter}/*/{chapter}.ipynb")
