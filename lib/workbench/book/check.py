@@ -11,12 +11,14 @@ from typing import Any
 from workbench.chapter import claim_line
 from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.processes import run_python
+from workbench.kernels.server import THREADS
 from workbench.kernels.warm import warm_kernels
 from workbench.parameters.cells import COMPARED, QUOTES, named, tags
 from workbench.parameters.contract import Contract
 from workbench.parameters.rules import caption_missing
 from workbench.runs.executed import parse_executed, problem_of, recorded_in
 from workbench.runs.notebooks import INSTALLED
+from workbench.sweeps.cluster import Share
 
 
 def problems_of(contract: Contract) -> list[str]:
@@ -45,14 +47,19 @@ def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ())
     """Run notebooks under nbval in this environment, in warm kernels, and return pytest's exit code.
 
     Every cell must run; outputs are compared in cells tagged `nbval-check-output`. The kernels will import `libraries`.
+    As many notebooks run at a time as a sweep would run points, and share the threads as its points do.
     """
     options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={cell_limit}", "-q"]
     options += ["-p", "workbench.book.nbval_plugin"]
     options += ["-p", "no:cacheprovider"]  # a check leaves nothing behind
+    share = Share.of_machine(len(notebooks))
+    if share.runs > 1:
+        options += ["-n", str(share.runs), "--dist", "loadfile"]
     code = "import pytest; raise SystemExit(pytest.main())"
     remove_left_temporaries()
     with warm_kernels(libraries), tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
-        return run_python(code, *options, *map(str, notebooks), environment={"TMPDIR": folder})
+        environment = {"TMPDIR": folder, **dict.fromkeys(THREADS, str(share.threads))}
+        return run_python(code, *options, *map(str, notebooks), environment=environment)
 
 
 def _of_the_outputs(cell: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import time
@@ -10,6 +11,8 @@ from typing import Any
 
 import nbval.plugin
 import pytest
+
+from workbench.core.processes import end_with_parent
 
 _LOOK = 1.0  # seconds between two looks at whether the kernel lives
 
@@ -51,9 +54,11 @@ class WatchedKernel(nbval.plugin.RunningKernel):
         return "its kernel ended"
 
 
-def pytest_configure() -> None:
-    """Have nbval start kernels that are watched."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Have nbval start kernels that are watched, and a process of pytest-xdist end with the one that started it."""
     nbval.plugin.RunningKernel = WatchedKernel
+    if hasattr(config, "workerinput"):
+        end_with_parent(os.getppid())
 
 
 def pytest_itemcollected(item: Any) -> None:

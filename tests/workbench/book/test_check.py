@@ -159,3 +159,17 @@ def test_a_check_ends_within_seconds_of_the_end_of_a_kernel_and_says_it(project,
     output = capfd.readouterr().out
     assert "Cell 2: its kernel was killed (SIGKILL" in output
     assert "1 failed, 2 passed, 2 skipped" in output
+
+
+def test_two_chapters_are_checked_at_the_same_time(project, monkeypatch):
+    monkeypatch.setattr("workbench.sweeps.cluster.machine", lambda: {"cores": 2, "gpus": []})
+
+    def meeting(mine, theirs):
+        return (
+            f"import os, time\nopen('{mine}', 'w').close()\ndeadline = time.time() + 60\n"
+            f"while not os.path.exists('{theirs}'):\n    assert time.time() < deadline, 'alone'\n    time.sleep(0.05)"
+        )
+
+    pairs = (("one", "two"), ("two", "one"))
+    chapters = [write_chapter(project.root, meeting(mine, theirs), name=mine) for mine, theirs in pairs]
+    assert nbval(chapters, cell_limit=90) == 0
