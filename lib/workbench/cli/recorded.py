@@ -50,7 +50,8 @@ def record(
         workbench record latest attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     """
     from workbench.parameters.request import named_once
-    from workbench.recorded.recording import find_sweep, record_result
+    from workbench.recorded.recording import record_result
+    from workbench.sweeps.ended import find_sweep
 
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")
