@@ -75,7 +75,7 @@ def call() -> Any:
         return 130
     except typer.TyperException as error:
         if hint := _hint(sys.argv[1:]):
-            raise RequestError(f"{error.format_message().rstrip('.')}; {hint}") from None
+            raise RequestError(f"{error.message.rstrip('.')}; {hint}") from None
         raise
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):

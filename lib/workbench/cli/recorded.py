@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import Json, Workers, print_json, result_names
+from workbench.cli.shared import Json, Workers, print_json, result_names, run_names
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
@@ -27,7 +27,11 @@ LocalFiles = Annotated[
 def record(
     result: Annotated[
         str,
-        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, by the start of its name; or `latest`."),
+        typer.Argument(
+            metavar="RUN|SWEEP",
+            help="A completed run or sweep, by the start of its name; or `latest`.",
+            autocompletion=run_names,
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[

@@ -42,12 +42,13 @@ result_names = _offered(lambda project: sorted({path.parent.name for path in pro
 
 @_offered
 def run_names(project: Project) -> list[str]:
-    """The runs, newest first, and `latest`."""
-    names: set[str] = set()
+    """The runs, newest first, `latest`, and the latest of each chapter."""
+    names: dict[str, set[str]] = {}
     for chapter in project.chapters():
         with contextlib.suppress(OSError), os.scandir(project.runs / chapter) as entries:
-            names |= {entry.name for entry in entries if entry.name[8:9] == "T" and entry.name[16:17] == "-"}
-    return [*sorted(names, reverse=True), *(["latest"] if names else [])]
+            names[chapter] = {entry.name for entry in entries if entry.name[8:9] == "T" and entry.name[16:17] == "-"}
+    latest = [f"{chapter}/latest" for chapter, runs in names.items() if runs]
+    return [*sorted(set().union(*names.values()), reverse=True), *(["latest"] if latest else []), *latest]
 
 
 def names_to_show() -> list[str]:

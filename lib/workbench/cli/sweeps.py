@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import CellLimit, ChapterName, Json, Parameters, RunLimit, Workers, print_json
+from workbench.cli.shared import (
+    CellLimit,
+    ChapterName,
+    Json,
+    Parameters,
+    RunLimit,
+    Workers,
+    parameter_names,
+    print_json,
+)
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
 from workbench.core.secrets import secrets_of_process
@@ -29,7 +38,14 @@ Metrics = Annotated[list[str] | None, typer.Option("--metric", metavar="NAME", h
 def sweep(
     chapter: ChapterName,
     grid: Annotated[
-        list[str] | None, typer.Option("-g", "--grid", metavar="NAME=VALUES", help="A parameter's values; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "-g",
+            "--grid",
+            metavar="NAME=VALUES",
+            help="A parameter's values; repeatable.",
+            autocompletion=parameter_names,
+        ),
     ] = None,
     parameter: Parameters = None,
     file: Annotated[

@@ -54,6 +54,7 @@ def metric_cells(metric: dict[str, Any]) -> tuple[str, str, str, str]:
 def measured(metric: dict[str, Any], interval: str = "") -> str:
     """A recorded metric on one line, such as `0.72 (158/219; 0.66 to 0.78)`; `interval` stands before the interval."""
     _, value, ends, sample = metric_cells(metric)
+    sample = f"n = {sample}" if sample and metric["count"] is None else sample
     around = "; ".join(part for part in (sample, ends and interval + ends) if part)
     return f"{value} ({around})" if around else value
 

@@ -67,7 +67,7 @@ RECORD = "from workbench.chapter import begin\nchapter = begin(globals(){})\n" +
         (
             ', headline=["gain", "gone", "accuracy"]',
             [
-                "  gain      0.0917 (219; 95% interval 0.04 to 0.14)",
+                "  gain      0.0917 (n = 219; 95% interval 0.04 to 0.14)",
                 "  accuracy  0.7215 (158/219; 95% interval 0.6585 to 0.7767)",
             ],
         ),
