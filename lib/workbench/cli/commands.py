@@ -46,7 +46,7 @@ for name, command in (("lab", chapters.lab), ("open", runs.open_run)):
     app.command(name, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 
 
-def _hint(words: list[str]) -> str:
+def _hint(error: typer.TyperException, words: list[str]) -> str:
     """What a line that the commands do not take may have meant; nothing where that is not known."""
     if words[:1] == ["list"]:
         return "`workbench runs` lists the runs, and `workbench show CHAPTER` the parameters of a chapter"
@@ -55,7 +55,7 @@ def _hint(words: list[str]) -> str:
         name, _, value = word.lstrip("-").partition("=")
         if word in ("-p", "--parameter"):  # Papermill takes the value as a word of its own
             name, value = (*words[place + 1 : place + 3], "", "")[:2]
-        elif not word.startswith("--"):
+        elif word.partition("=")[0] != getattr(error, "option_name", None):
             continue
         if name.replace("-", "_") in known:
             value = value or (*words[place + 1 : place + 2], "VALUE")[0]
@@ -74,7 +74,7 @@ def call() -> Any:
     except typer.Abort:
         return 130
     except typer.TyperException as error:
-        if hint := _hint(sys.argv[1:]):
+        if hint := _hint(error, sys.argv[1:]):
             raise RequestError(f"{error.message.rstrip('.')}; {hint}") from None
         raise
     except SystemExit as end:

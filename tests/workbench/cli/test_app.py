@@ -61,7 +61,7 @@ BAD_REQUESTS = [
         "sweep toy -p size 128 -g seed=1,2",
         "Got unexpected extra argument(s) (128); a parameter is given as -p size=128",
     ),
-    ("run toy --sise 128", "No such option: --sise"),
+    ("sweep toy --seed 3 --sise 128", "No such option: --sise"),
     ("show nothing", "no run nothing; `workbench runs` lists them"),
     ("show ../../etc", "no run ../../etc"),
     ("runs nothing-like-it", "no chapter nothing-like-it"),
