@@ -158,12 +158,8 @@ def _show_ended(project: Project, chosen: list[Ended], wanted: list[str], as_jso
     every = [mean for each in means for mean in each]
     _refuse_unknown(chosen[0].chapter, wanted, metric_names(every))
     if as_json:
-        print_json(
-            [
-                sweep.as_json() | {"summary": [asdict(mean) for mean in each]}
-                for sweep, each in zip(chosen, means, strict=True)
-            ]
-        )
+        summaries = [[asdict(mean) for mean in each] for each in means]
+        print_json([one.as_json() | {"summary": each} for one, each in zip(chosen, summaries, strict=True)])
         return
     names = chosen_metrics(every, wanted, named_headline(project, chosen[0].chapter))
     for place, sweep in enumerate(chosen, start=1):
@@ -175,7 +171,7 @@ def _show_ended(project: Project, chosen: list[Ended], wanted: list[str], as_jso
         pairs = [pair for pair in side_by_side(*means) if (pair[0] or pair[1]).metric in names]
         print_side_by_side(axes, pairs)
     for sweep in chosen:
-        print(sweep.folder)
+        print(visible(str(sweep.folder)))
 
 
 def _known_metrics(sweep: Sweep) -> list[str]:
