@@ -11,6 +11,7 @@ import math
 import random
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.parameters.types import coerce
@@ -26,7 +27,7 @@ class ParameterError(ValueError):
         return [f"Parameter error: {self}"]
 
 
-def begin(namespace: dict[str, Any] | None = None) -> Chapter:
+def begin(namespace: dict[str, Any] | None = None, *, headline: Sequence[str] = ()) -> Chapter:
     """The chapter, after its parameters are checked and coerced and every random generator is seeded.
 
     The values of the annotated names in `__main__` (or in `namespace`) are replaced by what their types make of them:
@@ -34,9 +35,19 @@ def begin(namespace: dict[str, Any] | None = None) -> Chapter:
     seeds Python, NumPy and PyTorch. Running the cell again is harmless: the new chapter has claimed nothing yet, and
     names that were first annotated after the first call are left alone.
 
+    Args:
+        namespace: where the parameters stand, by default `__main__`.
+        headline: the metrics that a run, a sweep and a recorded result are shown by, as a literal list of names: the
+            command line reads it in the notebook.
+
     Raises:
         ParameterError: one sentence for each value that does not fit its annotation.
+        ValueError: for a headline that is no list of names that `record` takes.
     """
+    if isinstance(headline, str):
+        raise ValueError(f"headline: {headline!r} is one text; write a list of names")
+    for name in headline:
+        _check_name("headline", name)
     namespace = sys.modules["__main__"].__dict__ if namespace is None else namespace
     annotations = namespace.get("__annotations__", {})
     names = namespace.get(_FROZEN, tuple(name for name in annotations if name in namespace))
@@ -100,8 +111,7 @@ class Chapter:
         Raises:
             ValueError: for a name that cannot be glued, or an interval with one end or that does not contain the value.
         """
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ValueError(f"record name: {name!r} is not lower-case letters, digits and underscores")
+        _check_name("record name", name)
         if (low is None) != (high is None):
             raise ValueError(f"{name}: an interval has two ends; give both low and high")
         value = value if isinstance(value, str) else _number(value)
@@ -213,6 +223,11 @@ def _bound(value: float, above: Any, below: Any, between: Any, about: Any, withi
     if between is not None:
         return f"between {between[0]:g} and {between[1]:g}", between[0] <= value <= between[1]
     return f"about {about:g}, within {within:g}", abs(value - about) <= within
+
+
+def _check_name(what: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{what}: {name!r} is not lower-case letters, digits and underscores")
 
 
 def _number(value: Any) -> int | float:

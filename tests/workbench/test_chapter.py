@@ -50,6 +50,14 @@ def test_begin_refuses_every_bad_value_in_one_error_without_a_traceback():
     assert caught.value._render_traceback_() == [f"Parameter error: {caught.value}"]
 
 
+@pytest.mark.parametrize(
+    ("headline", "said"), [("accuracy", "is one text"), (["Accuracy"], "'Accuracy' is not lower-")]
+)
+def test_begin_refuses_a_headline_that_names_no_metrics(headline, said):
+    with pytest.raises(ValueError, match=said):
+        begin(namespace(), headline=headline)
+
+
 def test_begin_refuses_a_name_that_no_file_can_have_like_any_other_bad_value():
     with pytest.raises(ParameterError, match=r"^data: a{60}… (cannot be looked up|is neither).*; size: 0 is not"):
         begin({"__annotations__": {"data": Dataset, "size": Count}, "data": "a" * 5000, "size": 0})

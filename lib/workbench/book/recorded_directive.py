@@ -31,8 +31,10 @@ from workbench.recorded.result import (
     recorded_counts,
     recorded_summaries,
 )
-from workbench.sweeps.plot import PANELS, picture
+from workbench.runs.headline import headline_of, named_headline
+from workbench.sweeps.plot import chosen_metrics, picture
 from workbench.sweeps.plot import table as settings_table
+from workbench.sweeps.summary import metric_names
 
 FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 
@@ -40,7 +42,7 @@ FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
 class RecordedResult(SphinxDirective):
     """What was recorded as a table, for a sweep also as a figure, and under it what is needed to judge and repeat it.
 
-    `:metrics:` names those to show, in order; without it, a run shows all and a sweep the first few.
+    `:metrics:` names those to show, in order; without it, they are those of the chapter's headline, or a few that vary.
     `:no-figure:` leaves the figure out.
     """
 
@@ -53,7 +55,9 @@ class RecordedResult(SphinxDirective):
         try:
             recorded = read_recorded(project, self.arguments[0])
             wanted = self.options.get("metrics", "").split()
-            shown = self._sweep(recorded, wanted) if recorded.is_sweep else [_of_run(recorded, wanted)]
+            headline = named_headline(project, recorded.chapter)
+            of = self._sweep if recorded.is_sweep else _of_run
+            shown = of(recorded, wanted, headline)
             if problem := misfit(project, recorded):
                 raise RequestError(problem)
         except RequestError as error:
@@ -63,9 +67,10 @@ class RecordedResult(SphinxDirective):
         outdated = bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
         return [*shown, provenance(recorded, changes, outdated)]
 
-    def _sweep(self, recorded: Recorded, wanted: list[str]) -> list[nodes.Node]:
+    def _sweep(self, recorded: Recorded, wanted: list[str], headline: Sequence[str]) -> list[nodes.Node]:
         axes, means = recorded_axes(recorded), recorded_summaries(recorded)
-        metrics = _chosen(recorded, list(dict.fromkeys(mean.metric for mean in means)), wanted, PANELS)
+        _refuse_unknown(recorded, metric_names(means), wanted)
+        metrics = chosen_metrics(means, wanted, headline)
         shown: list[nodes.Node] = [_table(*settings_table(axes, means, metrics))]
         if not axes and recorded.points <= FEW:  # a mean of a few runs says less than the runs
             counts = recorded_counts(recorded)
@@ -86,16 +91,16 @@ class RecordedResult(SphinxDirective):
         return Path(os.path.relpath(file, page)).as_posix()
 
 
-def _chosen(recorded: Recorded, known: list[str], wanted: list[str], most: int | None = None) -> list[str]:
+def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[str]) -> None:
     if unknown := [name for name in wanted if name not in known]:
         raise RequestError(f"{recorded.name} has no metric {', '.join(unknown)}; it has {', '.join(known)}")
-    return wanted or known[:most]
 
 
-def _of_run(recorded: Recorded, wanted: list[str]) -> nodes.table:
-    metrics = {metric["name"]: metric for metric in recorded.record["metrics"]}
-    names = _chosen(recorded, list(metrics), wanted)
-    return _table(("Metric", "Value", "95% interval", "n"), [metric_cells(metrics[name]) for name in names])
+def _of_run(recorded: Recorded, wanted: list[str], headline: Sequence[str]) -> list[nodes.Node]:
+    metrics = recorded.record["metrics"]
+    _refuse_unknown(recorded, [metric["name"] for metric in metrics], wanted)
+    rows = map(metric_cells, headline_of(wanted or headline, metrics))
+    return [_table(("Metric", "Value", "95% interval", "n"), rows)]
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> nodes.table:

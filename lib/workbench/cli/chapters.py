@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that a bad request is refused before
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from workbench.cli.shared import (
     Parameters,
     RunLimit,
     Workers,
+    chapter_of,
     print_json,
 )
 from workbench.core.errors import RunError
@@ -56,12 +58,16 @@ def run(
     from workbench.cli.console import RichReporter, print_outcome
     from workbench.runs.runner import Limits, run_chapter
 
-    with RichReporter() as reporter:
-        limits = Limits(cell=cell_limit, run=run_limit)
-        done, reused = run_chapter(project, contract, given, reporter, force=force, limits=limits)
+    limits = Limits(cell=cell_limit, run=run_limit)
+    try:
+        with RichReporter() as reporter:
+            done, reused = run_chapter(project, contract, given, reporter, force=force, limits=limits)
+    except KeyboardInterrupt:
+        print("the same line starts the chapter from its first cell again", file=sys.stderr)
+        raise
     if as_json:
         print_json(done.as_json())
-    print_outcome(done, reused, quiet=as_json)
+    print_outcome(done, reused, headline=contract.headline, quiet=as_json)
     raise typer.Exit(0 if done.status == "completed" else 1)
 
 
@@ -100,7 +106,9 @@ def book(
 
 
 def check(
-    chapter: Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Only these chapters.")] = None,
+    chapter: Annotated[
+        list[str] | None, typer.Argument(metavar="CHAPTER", help="Only these chapters.", callback=chapter_of)
+    ] = None,
     cell_limit: CellLimit = 600,
 ) -> None:
     """Run the chapters under nbval: every cell must run, and the claims shown must be the committed ones.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from rich.filesize import decimal
@@ -12,9 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.core.console import can_redraw, err, out
-from workbench.core.text import duration, number
+from workbench.core.text import duration, measured, number, visible
+from workbench.runs.headline import headline_of
 from workbench.runs.store import Run
 
+_MINUTE = 60.0
 _SLOW = 1.0  # seconds; faster cells are not worth a line in a log
 
 
@@ -33,6 +37,7 @@ class RichReporter(Progress):
             transient=True,
             disable=not can_redraw(err),
         )
+        self._ended = threading.Event()  # the cell that runs
         self._current: Any = None
         self._what = ""
 
@@ -47,8 +52,19 @@ class RichReporter(Progress):
     def cell(self, number: int, title: str, seconds: float | None) -> None:
         """Show the cell that runs, or log one that took long."""
         self.update(self._current, completed=number - (seconds is None), title=escape(title))
-        if seconds is not None and seconds >= _SLOW and not can_redraw(err):
+        self._ended.set()
+        if can_redraw(err):
+            return
+        if seconds is None:
+            self._ended = threading.Event()
+            threading.Thread(target=_say_that_it_runs, args=(number, title, self._ended), daemon=True).start()
+        elif seconds >= _SLOW:
             err.print(f"  cell {number}: {seconds:.1f} s  {escape(title)}")
+
+    def stop(self) -> None:
+        """End the live bar, and what is said of a cell that an interruption has ended."""
+        self._ended.set()
+        super().stop()
 
     @contextlib.contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -70,8 +86,26 @@ class RichReporter(Progress):
         self.update(self._current, completed=done, total=total)
 
 
-def print_outcome(run: Run, reused: bool, *, quiet: bool = False) -> None:
-    """What became of a run, in a few lines; with `quiet`, only what went wrong."""
+def _say_that_it_runs(number: int, title: str, ended: threading.Event) -> None:
+    """Say each minute that a cell still runs, until it has ended."""
+    for minutes in itertools.count(1):
+        if ended.wait(_MINUTE):
+            return
+        err.print(f"  cell {number} still runs, {minutes} min  {escape(title)}")
+
+
+def print_headline(metrics: Iterable[dict[str, Any]]) -> None:
+    """A line for each of these metrics of a run's record."""
+    lines = {visible(metric["name"]): visible(measured(metric, "95% interval ")) for metric in metrics}
+    for name, value in lines.items():
+        out.print(f"  {name:<{max(map(len, lines))}}  {value}", markup=False, soft_wrap=True)
+
+
+def print_outcome(run: Run, reused: bool, *, headline: Sequence[str] | None = None, quiet: bool = False) -> None:
+    """What became of a run, in a few lines; with `quiet`, only what went wrong.
+
+    Where the chapter's `headline` is told, an empty one too, the metrics that it chooses are among them.
+    """
     record = run.record
     if error := record["error"]:
         err.print(f"[red]{run.chapter} failed[/] in cell {error['number']} ({error['cell']}):")
@@ -89,4 +123,6 @@ def print_outcome(run: Run, reused: bool, *, quiet: bool = False) -> None:
         for claim in unsupported:
             text = f"{claim['statement']} {claim['bound']}: {number(claim['value'])}"
             out.print(f"  [red]✗[/] {escape(text)}", soft_wrap=True)
+        if headline is not None:
+            print_headline(headline_of(headline, record["metrics"]))
     out.print(str(run.notebook), style="dim", soft_wrap=True)

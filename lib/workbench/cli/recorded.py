@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.shared import Json, Workers, print_json, result_names
+from workbench.cli.shared import Json, Workers, print_json, result_names, run_names
 from workbench.cli.sweeps import build_shipped_data, refuse_failed, run_missing
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project, find_project
@@ -27,7 +27,11 @@ LocalFiles = Annotated[
 def record(
     result: Annotated[
         str,
-        typer.Argument(metavar="RUN|SWEEP", help="A completed run or sweep, by the start of its name; or `latest`."),
+        typer.Argument(
+            metavar="RUN|SWEEP",
+            help="A completed run or sweep, by the start of its name; or `latest`.",
+            autocompletion=run_names,
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name in the book, such as `attention-wide`.")],
     public: Annotated[
@@ -50,7 +54,8 @@ def record(
         workbench record latest attention-reviews --public corpus="the reviews of Hu and Liu, 2004"
     """
     from workbench.parameters.request import named_once
-    from workbench.recorded.recording import find_sweep, record_result
+    from workbench.recorded.recording import record_result
+    from workbench.sweeps.ended import find_sweep
 
     project = find_project()
     names = named_once("--public", public or [], "a public name is given as parameter=name")

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import typer
 
 from workbench.cli import shared
 from workbench.cli.lab import become_jupyterlab
-from workbench.cli.shared import EditionName, Json, OneChapter, print_json, print_json_list
+from workbench.cli.shared import EditionName, Json, OneChapter, Parameters, print_json, print_json_list
 from workbench.core.errors import RequestError
-from workbench.core.project import find_project
+from workbench.core.project import Project, find_project
 from workbench.core.text import counted, visible
 from workbench.parameters.contract import load_contract
-from workbench.runs.store import all_runs, find_run
+from workbench.parameters.request import NAME_VALUE, named_once
+from workbench.parameters.types import plain
+from workbench.runs.headline import named_headline
+from workbench.runs.store import Run, all_runs, find_run, iso
 
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 SeveralRuns = typer.Argument(metavar="RUN…", help="Runs, by names or starts of names.", autocompletion=shared.run_names)
 
 
-def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
-    """List the runs, newest first.
+def runs(
+    chapter: OneChapter = None,
+    parameter: Parameters = None,
+    status: Annotated[
+        Literal["completed", "failed", "interrupted", "running", "damaged"] | None, typer.Option(help="Only these.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(metavar="DATE", help="Only those that started then (UTC) or later.", formats=_DATES),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the runs, newest first; with `-p name=value`, those that had this value.
 
     A folder that does not hold what a run leaves is listed as damaged, with the reason; every other command passes over
     it, and `workbench rm` deletes it.
@@ -28,6 +44,7 @@ def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
     **Examples**
 
         workbench runs attention --json
+        workbench runs attention -p d_k=128 --status completed --since 2026-11-23
     """
     from workbench.cli.tables import print_runs
 
@@ -35,33 +52,68 @@ def runs(chapter: OneChapter = None, as_json: Json = False) -> None:
     if chapter is not None:
         load_contract(project, chapter)  # refuses an unknown one
     listed = all_runs(project, chapter, damaged=True)
+    if parameter:
+        wanted = _wanted(project, chapter, parameter)
+        listed = (run for run in listed if run.problem is None and _has(run, wanted.get(run.chapter)))
+    if status:
+        listed = (run for run in listed if run.status == status)
+    if since:
+        start = iso(since.replace(tzinfo=UTC))
+        listed = (run for run in listed if run.record.get("started", "") >= start)
     if as_json:
         print_json_list(run.as_json() | {"id": visible(run.id)} for run in listed)
     else:
         print_runs(listed, project.chapters())
 
 
+def _wanted(project: Project, chapter: str | None, options: list[str]) -> dict[str, dict[str, Any]]:
+    """The values of `-p` options as each chapter that takes them reads them."""
+    texts = named_once("-p", options, NAME_VALUE)
+    wanted: dict[str, dict[str, Any]] = {}
+    refused: list[str] = []
+    for each in [chapter] if chapter else project.chapters():
+        try:
+            values = load_contract(project, each).resolve(texts)
+            wanted[each] = {name: plain(values[name]) for name in texts}
+        except RequestError as error:
+            refused += error.sentences
+    if not wanted:
+        raise RequestError(*refused)
+    return wanted
+
+
+def _has(run: Run, values: dict[str, Any] | None) -> bool:
+    return values is not None and values.items() <= run.record["parameters"]["resolved"].items()
+
+
 def show(
-    name: Annotated[
-        str,
+    names: Annotated[
+        list[str] | None,
         typer.Argument(metavar="RUN|CHAPTER", help="A run or a chapter.", autocompletion=shared.names_to_show),
-    ],
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a run or a chapter.
+    """Print a run, by default the newest, or a chapter.
 
-    Of a run these are its parameters and results, of a chapter the parameters that it takes. A run goes by its name,
-    the start of it, or `latest`.
+    Of a run these are its results and parameters, of a chapter the parameters that it takes. A run goes by its name,
+    the start of it, or the start of the digits behind its dash; or by `latest`, `latest~1` (the one before), and so
+    on, also of one chapter, as `attention/latest`.
 
     **Examples**
 
         workbench show attention
+        workbench show attention/latest
         workbench show 20261123T184500Z --json
     """
     from workbench.cli.tables import print_parameters, print_run
-    from workbench.parameters.types import plain
 
     project = find_project()
+    name, *more = shared.chapter_of(names) or ["latest"]
+    if more:
+        chapter = next((each for each in names if each in project.chapters()), None)
+        run = next((each for each in names if each != chapter), name)
+        one = f"write `workbench show {chapter}/{run}`" if chapter else "`workbench compare` takes several"
+        raise RequestError(f"show takes one run or chapter; {one}")
     if name in project.chapters():
         contract = load_contract(project, name)
         facts = [
@@ -76,7 +128,7 @@ def show(
     elif contract:
         print_parameters(contract)
     else:
-        print_run(run)
+        print_run(run, named_headline(project, run.chapter))
 
 
 def compare(
@@ -88,21 +140,39 @@ def compare(
 
     Shown are the parameters that differ, every metric with its difference to the first run, and the claims that
     changed. A difference has an interval where both values have one. Where both runs have kept what their models
-    answered, each model is also compared with its counterpart on the examples that both were asked about.
+    answered, each model is also compared with its counterpart on the examples that both were asked about. A run that is
+    named alone is compared with the newest one of its chapter's default parameters.
 
     **Examples**
 
         workbench compare 20261123T184500Z latest --all
+        workbench compare attention/latest
     """
     from workbench.cli.tables import print_comparison
     from workbench.runs.compare import compare as compare_runs
 
     project = find_project()
-    comparison = compare_runs([find_run(project, name) for name in names])
+    compared = [find_run(project, name) for name in names]
+    if len(compared) == 1:
+        compared.insert(0, _default_beside(project, compared[0]))
+    comparison = compare_runs(compared)
     if as_json:
         print_json(comparison.as_json())
     else:
         print_comparison(comparison, everything)
+
+
+def _default_beside(project: Project, run: Run) -> Run:
+    """The newest run of the default parameters of a run's chapter, other than this run."""
+    from workbench.runs.notebooks import newest_default
+
+    default = newest_default(project, load_contract(project, run.chapter), but=run)
+    if default is None:
+        raise RequestError(
+            f"{run.chapter} has no other completed run of its default parameters to compare {run.id} with;"
+            f" `workbench run {run.chapter}` makes one, or name a second run"
+        )
+    return default
 
 
 def open_run(

@@ -12,7 +12,9 @@ import ast
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -40,12 +42,13 @@ result_names = _offered(lambda project: sorted({path.parent.name for path in pro
 
 @_offered
 def run_names(project: Project) -> list[str]:
-    """The runs, newest first, and `latest`."""
-    names: set[str] = set()
+    """The runs, newest first, `latest`, and the latest of each chapter."""
+    names: dict[str, set[str]] = {}
     for chapter in project.chapters():
         with contextlib.suppress(OSError), os.scandir(project.runs / chapter) as entries:
-            names |= {entry.name for entry in entries if entry.name[8:9] == "T" and entry.name[16:17] == "-"}
-    return [*sorted(names, reverse=True), *(["latest"] if names else [])]
+            names[chapter] = {entry.name for entry in entries if entry.name[8:9] == "T" and entry.name[16:17] == "-"}
+    latest = [f"{chapter}/latest" for chapter, runs in names.items() if runs]
+    return [*sorted(set().union(*names.values()), reverse=True), *(["latest"] if latest else []), *latest]
 
 
 def names_to_show() -> list[str]:
@@ -54,27 +57,59 @@ def names_to_show() -> list[str]:
 
 
 def parameter_names(ctx: Any) -> list[str]:
-    """`name=` for each parameter of the chapter that is on the line."""
+    """`name=` for each parameter of the chapter that is on the line, and `name=default` where that is one word.
+
+    Where a shell has both it adds no space behind the `=` that they share.
+    """
     known = chapter_names()
     # With the name still missing behind -p, what stands before it counts as not understood yet.
     chapter = next((word for word in [ctx.params.get("chapter"), *ctx.args] if word in known), None)
-    if chapter is None:
-        return []
+    parameters = _parameters_of(chapter) if chapter else {}
+    words = {name: _as_word(default) for name, default in parameters.items()}
+    return [f"{name}={text}" for name, word in words.items() for text in dict.fromkeys(("", word))]
+
+
+def _parameters_of(chapter: str) -> dict[str, Any]:
+    """The parameters that a chapter declares and their defaults, without a look at anything else of it."""
     try:
         notebook = json.loads((find_project().notebooks / f"{chapter}.ipynb").read_text(encoding="utf-8"))
         cells = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
         statements = ast.parse("".join(cells[0]["source"])).body
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError):
-        return []
-    names = [line.target.id for line in statements if isinstance(line, ast.AnnAssign) and hasattr(line.target, "id")]
-    return [f"{name}=" for name in names]
+        lines = [line for line in statements if isinstance(line, ast.AnnAssign) and hasattr(line.target, "id")]
+        return {line.target.id: ast.literal_eval(line.value) for line in lines if line.value}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, RequestError):
+        return {}
+
+
+def _as_word(default: Any) -> str:
+    """A default as it stands behind `-p name=`; nothing for one that a shell would not leave as it is."""
+    items = default if isinstance(default, list) else [default]
+    text = ",".join(str(item).lower() if isinstance(item, bool) else str(item) for item in items)
+    return text if re.fullmatch(r"[\w./,+-]+", text) else ""
+
+
+def parameters_of_chapters() -> set[str]:
+    """The names of all chapters' parameters."""
+    return {name for chapter in chapter_names() for name in _parameters_of(chapter)}
+
+
+def chapter_of(value: Any) -> Any:
+    """The chapter, or each of several, that is named as such or by its file, as the shell completes it."""
+    if isinstance(value, list):
+        return [chapter_of(each) for each in value]
+    path = Path(value or "")
+    return path.stem if path.suffix == ".ipynb" and path.parent.name in ("", "notebooks") else value
 
 
 ChapterName = Annotated[
-    str, typer.Argument(metavar="CHAPTER", help="A chapter, such as `attention`.", autocompletion=chapter_names)
+    str,
+    typer.Argument(
+        metavar="CHAPTER", help="A chapter, such as `attention`.", callback=chapter_of, autocompletion=chapter_names
+    ),
 ]
 OneChapter = Annotated[
-    str | None, typer.Argument(metavar="CHAPTER", help="Only this chapter.", autocompletion=chapter_names)
+    str | None,
+    typer.Argument(metavar="CHAPTER", help="Only this chapter.", callback=chapter_of, autocompletion=chapter_names),
 ]
 Parameters = Annotated[
     list[str] | None,

@@ -12,13 +12,14 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from workbench.cli.console import out
+from workbench.cli.console import out, print_headline
 from workbench.cli.doctor import Check
 from workbench.core.machine import commit_in_words, in_words
-from workbench.core.text import counted, duration, few, metric_cells, number, roughly, visible
+from workbench.core.text import counted, duration, few, measured, metric_cells, number, roughly, visible
 from workbench.parameters.contract import Contract
 from workbench.recorded.confirm import agrees, named
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
+from workbench.runs.headline import headline_of, is_same
 from workbench.runs.staleness import CURRENT, State
 from workbench.runs.store import Run
 
@@ -51,10 +52,11 @@ def print_runs(runs: Iterable[Run], chapters: Sequence[str]) -> None:
         out.print("No runs yet; `workbench run CHAPTER` makes one.")
 
 
-def print_run(run: Run) -> None:
-    """One run: its facts, parameters, metrics and claims."""
+def print_run(run: Run, headline: Sequence[str]) -> None:
+    """One run: the metrics of its chapter's headline, then its facts, parameters, metrics and claims."""
     record = run.record
     out.print(f"[bold]{_text(run.chapter)}[/] {run.id}  {_status(run)}")
+    print_headline(headline_of(headline, record["metrics"]))
     facts = {
         "started": record["started"],
         "took": None if record["seconds"] is None else duration(record["seconds"]),
@@ -193,19 +195,13 @@ def print_checks(checks: Iterable[Check]) -> None:
 
 
 def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str | None, ...]:
-    cells = [row.name, _measured(row.values[0])]
+    first = row.values[0]
+    cells = [row.name, first and measured(first)]
     for metric, difference in zip(row.values[1:], differences[1:], strict=True):
-        # Two estimates that agree to the last digit are one computation, of which an interval would say nothing.
-        cells += [_measured(metric), "=" if metric == row.values[0] else _difference(difference)]
+        # Estimates that agree but for rounding are one computation, of which an interval would say nothing.
+        is_one = bool(first and metric) and all(is_same(first[part], metric.get(part)) for part in first)
+        cells += [metric and measured(metric), "=" if is_one else _difference(difference)]
     return tuple(cells)
-
-
-def _measured(metric: dict[str, Any] | None) -> str | None:
-    if metric is None:
-        return None
-    _, value, interval, sample = metric_cells(metric)
-    around = "; ".join(part for part in (sample, interval) if part)
-    return f"{value} ({around})" if around else value
 
 
 def _difference(difference: Difference | None) -> str | None:

@@ -53,4 +53,7 @@ def find_project(*places: Path) -> Project:
             if (folder / "notebooks").is_dir() and (folder / "_toc.yml").is_file():
                 return Project(folder)
     start = places[0].absolute()
-    raise RequestError(f"no workbench here: neither {start} nor a folder above it holds notebooks/ and _toc.yml")
+    raise RequestError(
+        f"no workbench here: neither {start} nor a folder above it holds notebooks/ and _toc.yml;"
+        " WORKBENCH_ROOT can name a folder that does"
+    )

@@ -15,7 +15,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?` where a known name is near, otherwise nothing."""
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -49,6 +49,14 @@ def metric_cells(metric: dict[str, Any]) -> tuple[str, str, str, str]:
     interval = "" if metric["low"] is None else f"{number(metric['low'])} to {number(metric['high'])}"
     sample = metric["n"] if metric["count"] is None else f"{metric['count']}/{metric['n']}"
     return metric["name"], number(metric["value"]), interval, "" if metric["n"] is None else str(sample)
+
+
+def measured(metric: dict[str, Any], interval: str = "") -> str:
+    """A recorded metric on one line, such as `0.72 (158/219; 0.66 to 0.78)`; `interval` stands before the interval."""
+    _, value, ends, sample = metric_cells(metric)
+    sample = f"n = {sample}" if sample and metric["count"] is None else sample
+    around = "; ".join(part for part in (sample, ends and interval + ends) if part)
+    return f"{value} ({around})" if around else value
 
 
 def duration(seconds: float) -> str:

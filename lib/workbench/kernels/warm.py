@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
+from workbench.core.files import remove_left_temporaries, temporary_prefix
 from workbench.core.secrets import secrets_of_process
 
 NAME = "workbench-warm"
@@ -39,7 +40,9 @@ def warm_kernels(libraries: Iterable[str] = ()) -> Iterator[subprocess.Popen | N
         known = entry_points(group="jupyter_client.kernel_provisioners", name=NAME)
         if sys.platform == "linux" and known and CHOICE not in os.environ:
             try:
-                folder = ends.enter_context(tempfile.TemporaryDirectory(prefix=f"{NAME}-", ignore_cleanup_errors=True))
+                remove_left_temporaries()
+                folder = tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True)
+                folder = ends.enter_context(folder)
                 server = ends.enter_context(_start(folder, libraries))
             except OSError as error:
                 log.debug("kernels are ordinary ones: %s", error)

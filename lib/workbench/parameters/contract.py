@@ -12,6 +12,7 @@ refused like any bad request, with a sentence for each breach:
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import tokenize
@@ -93,6 +94,17 @@ class Contract:
     def defaults(self) -> dict[str, Any]:
         """The parameters' defaults, as JSON has them."""
         return {name: plain(parameter.default) for name, parameter in self.parameters.items()}
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The metrics that the chapter names as `begin(headline=["accuracy"])`; none where that is no literal list."""
+        cells = [python_of(cell) for cell in self.code_cells if "headline" in source(cell)]
+        calls = [node for code in cells for node in ast.walk(parse(code)) if isinstance(node, ast.Call)]
+        begins = [call for call in calls if ast.unparse(call.func).split(".")[-1] == "begin"]
+        named = [keyword.value for call in begins for keyword in call.keywords if keyword.arg == "headline"]
+        with contextlib.suppress(IndexError, TypeError, ValueError):
+            return tuple(map(str, ast.literal_eval(named[0])))
+        return ()
 
 
 def load_contract(project: Project, chapter: str, *, every_rule: bool = False) -> Contract:

@@ -8,6 +8,8 @@ from typing import Any
 from workbench.core.errors import RequestError
 from workbench.core.text import shown
 
+NAME_VALUE = "a parameter is given as name=value"
+
 
 def given_parameters(options: list[str], files: list[Path]) -> dict[str, Any]:
     """The parameters of a request, name to text or list of texts.
@@ -22,7 +24,7 @@ def given_parameters(options: list[str], files: list[Path]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for file in files:
         parameters |= read_mapping(file)
-    return parameters | named_once("-p", options, "a parameter is given as name=value")
+    return parameters | named_once("-p", options, NAME_VALUE)
 
 
 def named_once(flag: str, options: list[str], form: str) -> dict[str, str]:

@@ -94,23 +94,6 @@ def record_result(
     return _write(folder, RUN if of_a_run else SWEEP, record | {"command": shlex.join(words)}, others, replace)
 
 
-def find_sweep(project: Project, name: str) -> Path | None:
-    """The folder of the sweep of this name, or whose name alone starts so, or that this path leads to; None if none is.
-
-    Raises:
-        RequestError: where several names start so.
-    """
-    if name in ("", "latest"):
-        return None
-    folders = [path.parent for path in project.runs.glob("*/sweeps/*/sweep.json")]
-    folders = [folder for folder in folders if not any(path.is_symlink() for path in (folder, *folder.parents[:2]))]
-    exact = [folder for folder in folders if name == folder.name or Path(name).absolute() == folder]
-    fitting = exact or [folder for folder in folders if folder.name.startswith(name)]
-    if len(fitting) > 1:
-        raise RequestError(f"{shown(name)} fits {len(fitting)} sweeps; give more of the name")
-    return fitting[0] if fitting else None
-
-
 def _folder(project: Project, name: str, replace: bool) -> Path:
     """The folder of a result of this name; a RequestError where the name cannot be used or is taken."""
     if not _NAME.fullmatch(name):

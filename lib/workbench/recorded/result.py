@@ -29,8 +29,9 @@ from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.staleness import changes
 from workbench.runs.store import LARGEST_RECORD
+from workbench.sweeps.ended import runs_in
 from workbench.sweeps.grid import Points, points_of
-from workbench.sweeps.summary import Summary, column, summarised
+from workbench.sweeps.summary import Summary, summarised
 from workbench.sweeps.sweep import Metric, metrics_of
 
 RUN, SWEEP, CONFIRMED = "run.json", "sweep.json", "confirmed.json"
@@ -210,19 +211,10 @@ def recorded_runs(recorded: Recorded) -> dict[str, tuple[dict[str, Any], Sequenc
     """
     if not recorded.is_sweep:
         return {recorded.record["run"]: ({}, metrics_of(recorded.record))}
-    import pyarrow.parquet as pq
-
-    runs: dict[str, tuple[dict[str, Any], list[Metric]]] = {}
     try:
-        for row in pq.read_table(recorded.folder / TABLE).to_pylist():
-            values = {name: row[column(name)] for name in recorded.varied}
-            _, metrics = runs.setdefault(row["run"], (values, []))
-            if row["metric"] is not None:
-                value = row["value"] if row["text"] is None else row["text"]
-                metrics.append(Metric(row["metric"], value, *(row[part] for part in Metric._fields[2:])))
+        return runs_in(recorded.folder / TABLE, recorded.varied)
     except (OSError, ValueError, LookupError):
         raise RequestError(f"{recorded.name}: its {TABLE} cannot be read") from None
-    return runs
 
 
 def recorded_summaries(recorded: Recorded) -> list[Summary]:

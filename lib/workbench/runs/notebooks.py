@@ -142,7 +142,7 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
         RequestError: where there is no completed run of the chapter's default parameters and present code.
     """
     if name is None:
-        run = next((run for run in all_runs(project, contract.chapter) if _is_default(contract, run)), None)
+        run = newest_default(project, contract)
         if run is None:
             raise RequestError(
                 f"{contract.chapter} has no completed run of its default parameters; `workbench run` makes one"
@@ -165,6 +165,12 @@ def accept_run(project: Project, contract: Contract, name: str | None = None) ->
     notebook["metadata"]["workbench"] = {"run": run.id, **{name: run.record[name] for name in ("started", "seconds")}}
     write_atomically(contract.path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return run
+
+
+def newest_default(project: Project, contract: Contract, but: Run | None = None) -> Run | None:
+    """The newest completed run of a chapter's default parameters, `but` aside; None where there is none."""
+    runs = (run for run in all_runs(project, contract.chapter) if but is None or run.folder != but.folder)
+    return next((run for run in runs if _is_default(contract, run)), None)
 
 
 def _is_default(contract: Contract, run: Run) -> bool:

@@ -32,10 +32,11 @@ import filelock
 from workbench.core.errors import RequestError
 from workbench.core.files import Unfit, folder_beside, read_within, write_atomically
 from workbench.core.project import Project
-from workbench.core.text import shown, visible
+from workbench.core.text import nearest_or_all, shown, visible
 from workbench.runs.record import FORMAT, Record, Unreadable, read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]+)?")
+_LATEST = re.compile(r"latest(?:~([0-9]{1,6}))?")
 PATIENCE = 0.5
 """Seconds to wait for a lock that another process may only be looking at, which takes less than a millisecond."""
 LARGEST_RECORD = 16 * 2**20
@@ -177,20 +178,24 @@ def all_runs(project: Project, chapter: str | None = None, *, damaged: bool = Fa
 
 
 def find_run(project: Project, name: str, chapter: str | None = None, *, damaged: bool = False) -> Run:
-    """The run of this name, or the one run whose name starts so, or the newest one for `latest`.
+    """The run that a name means: its whole name or a start of it, or a start of the digits of its key.
 
-    Damaged runs are passed over without `damaged`. Only records of runs whose name fits are read.
+    `latest` is the newest run, `latest~1` the one before it. `attention/latest` is that of a chapter; any other name
+    may have its chapter in front as well, as in the path of its folder. Damaged runs are passed over without `damaged`.
+    Only records of runs whose name fits are read.
 
     Raises:
         RequestError: where there is none, or more than one, or the only one is damaged.
     """
-    if name == "latest":
-        run = next(all_runs(project, chapter), None)
-        if run is None:
-            raise RequestError("there are no runs yet; `workbench run CHAPTER` makes one")
-        return run
-    folders = _folders(project, chapter, lambda known: bool(name) and known.startswith(name))
-    folders = [folder for folder in folders if folder.name == name] or folders
+    in_name, rest = chapter_and_name(name)
+    if chapter and in_name not in (None, chapter):
+        raise RequestError(f"{shown(name)} is no run of {chapter}")
+    chapter = in_name or chapter
+    if latest := _LATEST.fullmatch(rest):
+        return _latest(project, chapter, int(latest[1] or 0))
+    folders = _folders(project, chapter, lambda known: bool(rest) and known.startswith(rest))
+    folders = folders or _folders(project, chapter, lambda known: bool(rest) and known[17:].startswith(rest))
+    folders = [folder for folder in folders if folder.name == rest] or folders
     runs = (_run(folder, damaged or len(folders) == 1) for folder in folders)
     fitting = list(itertools.islice(filter(None, runs), 2))
     if not fitting:
@@ -201,6 +206,25 @@ def find_run(project: Project, name: str, chapter: str | None = None, *, damaged
     if run.problem is not None and not damaged:
         raise RequestError(f"{visible(run.id)} is damaged: {run.problem}")
     return run
+
+
+def chapter_and_name(name: str) -> tuple[str | None, str]:
+    """The chapter, where there is one in front, and the rest of a name such as `attention/latest`."""
+    parts = [None, *filter(None, name.split("/"))]
+    return (parts[-2], parts[-1]) if len(parts) > 1 else (None, "")
+
+
+def _latest(project: Project, chapter: str | None, before: int) -> Run:
+    """The run, of a chapter or of any, that so many are newer than."""
+    runs = list(itertools.islice(all_runs(project, chapter), before + 1))
+    if len(runs) > before:
+        return runs[before]
+    if chapter is not None and not runs and chapter not in project.chapters():
+        raise RequestError(f"no chapter {shown(chapter)}{nearest_or_all(chapter, project.chapters())}")
+    of = f" of {chapter}" if chapter else ""
+    if runs:
+        raise RequestError(f"there is no run{of} before the last {len(runs)}; `workbench runs` lists them")
+    raise RequestError(f"there are no runs{of} yet; `workbench run {chapter or 'CHAPTER'}` makes one")
 
 
 def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import write_atomically
 from workbench.core.text import is_number
 from workbench.parameters import content
+from workbench.runs.headline import headline_metrics
 from workbench.sweeps.summary import Summary, axes_of, markdown_table, metric_names, shown_mean
 
 if TYPE_CHECKING:
     from workbench.sweeps.sweep import Sweep
-
-PANELS = 4
-"""Metrics in one figure."""
 
 _MOST_AXES = 3  # parameters with a column each in a table
 _MOST_COLUMNS = 5  # metrics, or settings, side by side in a table
@@ -162,6 +161,17 @@ def table(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[li
     ]
 
 
-def chosen_metrics(means: list[Summary], wanted: list[str]) -> list[str]:
-    """The metrics to show: the wanted ones, or the first few."""
-    return [name for name in wanted if name in metric_names(means)] or metric_names(means)[:PANELS]
+def chosen_metrics(means: list[Summary], wanted: Sequence[str], headline: Sequence[str]) -> list[str]:
+    """The metrics to show: the wanted ones, or those that the chapter's headline or what varies decides.
+
+    Where there is one setting, a metric varies whose interval over the seeds has a width.
+    """
+    names = metric_names(means)
+    if shown := [name for name in wanted if name in names]:
+        return shown
+    by_metric = {name: [summary for summary in means if summary.metric == name] for name in names}
+    if len({str(summary.setting) for summary in means}) > 1:
+        values = {name: [summary.mean for summary in each] for name, each in by_metric.items()}
+    else:
+        values = {name: [each[0].low, each[0].high] for name, each in by_metric.items()}
+    return headline_metrics(headline, values)

@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import write_atomically
 from workbench.parameters import content
-from workbench.sweeps.sweep import Metric
+from workbench.sweeps.sweep import Metric, seed_names
 
 if TYPE_CHECKING:
-    from workbench.parameters.contract import Contract
     from workbench.sweeps.sweep import Outcome, Sweep
 
 
@@ -52,13 +51,6 @@ class Summary:
         """The interval to show: over runs, or else the one that a single run recorded."""
         low, high = (self.own_low, self.own_high) if self.runs == 1 else (self.low, self.high)
         return None if low is None or high is None else (low, high)
-
-
-def seed_names(contract: Contract) -> tuple[str, ...]:
-    """The parameters that are seeds: runs that differ in nothing else are repetitions."""
-    return tuple(
-        name for name, parameter in contract.parameters.items() if parameter.type_text.split(".")[-1] == "Seed"
-    )
 
 
 def axes_of(sweep: Sweep) -> list[str]:
@@ -118,6 +110,7 @@ def write_results(sweep: Sweep, means: list[Summary], command: str) -> Path:
         "name": sweep.name,
         "command": command,
         "varied": list(sweep.varied),
+        "seeds": [name for name in seed_names(sweep.contract) if name in sweep.varied],
         "fixed": {name: value for name, value in sweep.points[0].values.items() if name not in sweep.varied},
         "points": len(sweep.points),
         "completed": statuses.count("completed"),

@@ -27,6 +27,13 @@ from workbench.runs.store import Run, all_runs, made_folder
 from workbench.sweeps.grid import Point, Points
 
 
+def seed_names(contract: Contract) -> tuple[str, ...]:
+    """The parameters that are seeds: runs that differ in nothing else are repetitions."""
+    return tuple(
+        name for name, parameter in contract.parameters.items() if parameter.type_text.split(".")[-1] == "Seed"
+    )
+
+
 class Metric(NamedTuple):
     """One recorded value of a run."""
 
@@ -87,12 +94,18 @@ class Keys:
 
 
 class Ledger:
-    """The outcomes of the points with these keys, from the runs of one chapter."""
+    """The outcomes of the points with these keys, from the runs of one chapter, and how long its runs took.
 
-    def __init__(self, project: Project, chapter: str, keys: Iterable[str]) -> None:
-        self._wanted = set(keys)
+    Runs are alike that have the `fixed` parameters, which say best how long the points will take.
+    """
+
+    def __init__(
+        self, project: Project, chapter: str, keys: Iterable[str], fixed: dict[str, Any] | None = None
+    ) -> None:
+        self._wanted, self._fixed = set(keys), fixed or {}
         self.outcomes: dict[str, Outcome] = {}
-        self._seconds: list[float] = []
+        self._alike: list[tuple[float, float]] = []
+        self._others: list[tuple[float, float]] = []
         self._peaks: list[int] = []
         for run in all_runs(project, chapter):
             self.take(run)
@@ -101,7 +114,9 @@ class Ledger:
         """Keep a run's outcome, unless there is a better one: a completed run, else the newest."""
         record, key, status = run.record, run.record["key"], run.status
         if status == "completed":
-            self._seconds += filter(None, [record["seconds"]])
+            is_alike = self._fixed.items() <= record["parameters"]["resolved"].items()
+            if record["seconds"]:
+                (self._alike if is_alike else self._others).append((record["seconds"], record["cpu_seconds"] or 0))
             self._peaks += filter(None, [record["peak_memory_bytes"]])
         if key not in self._wanted or status == "running" or (status == "completed" and not run.notebook.is_file()):
             return
@@ -109,9 +124,17 @@ class Ledger:
         if before is None or (before.status != "completed" and (newest or status == "completed")):
             self.outcomes[key] = Outcome.of(run)
 
+    def times(self) -> tuple[list[tuple[float, float]], bool]:
+        """Seconds and processor seconds of the chapter's completed runs, shortest first, and whether they are alike.
+
+        Runs with other parameters stand there where none is alike.
+        """
+        return sorted(self._alike or self._others), bool(self._alike)
+
     def usual_seconds(self) -> float | None:
-        """The median time of the chapter's completed runs, None where there are none."""
-        return statistics.median(self._seconds) if self._seconds else None
+        """The median time of those runs, None where there are none."""
+        times, _ = self.times()
+        return statistics.median(seconds for seconds, _ in times) if times else None
 
     def usual_memory(self) -> int | None:
         """The largest peak memory (bytes) of the chapter's completed runs, None where there are none."""
@@ -131,7 +154,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         self.keys = Keys(self.contract, self.points)
-        self.ledger = Ledger(self.project, self.contract.chapter, self.keys.keys)
+        changing = {*self.varied, *seed_names(self.contract)}
+        fixed = {name: value for name, value in self.points[0].values.items() if name not in changing}
+        self.ledger = Ledger(self.project, self.contract.chapter, self.keys.keys, fixed)
 
     @classmethod
     def of(cls, project: Project, contract: Contract, points: Points) -> Sweep:

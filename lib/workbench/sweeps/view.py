@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.core.console import can_redraw, err, out
-from workbench.core.text import roughly
+from workbench.core.text import roughly, visible
+from workbench.sweeps.ended import Ended
+from workbench.sweeps.summary import Summary, shown_mean
 from workbench.sweeps.sweep import Outcome, Sweep
 
 _MOST_ROWS = 16
@@ -84,12 +86,41 @@ def print_points(sweep: Sweep) -> None:
     out.print(_table(("", *sweep.varied, "run"), rows))
 
 
-def print_summary(columns: list[str], rows: list[list[str]], words: str, most: int = 40) -> None:
+def print_ended(sweeps: Sequence[Ended]) -> None:
+    """Sweeps that have ended, a line each."""
+    if not sweeps:
+        out.print("No sweep has ended yet; `workbench sweep CHAPTER` makes one.")
+        return
+    rows = [
+        (
+            *(sweep.name, sweep.chapter, ", ".join(sweep.facts.varied)),
+            *(str(sweep.facts.completed), str(sweep.facts.failed), str(sweep.facts.points)),
+            f"{sweep.written:%Y-%m-%d %H:%M}",
+        )
+        for sweep in sweeps
+    ]
+    columns = ("sweep", "chapter", "varies", "done", "failed", "points", "when (UTC)")
+    out.print(_table(columns, [[escape(visible(cell)) for cell in row] for row in rows]))
+
+
+def print_side_by_side(axes: list[str], pairs: Sequence[tuple[Summary | None, Summary | None]]) -> None:
+    """The means of two sweeps, a line for each setting and metric."""
+    rows = []
+    for one, other in pairs:
+        first = one or other
+        difference = f"{other.mean - one.mean:+.3g}" if one and other else ""
+        cells = [*(str(first.setting[name]) for name in axes), first.metric, shown_mean(one), shown_mean(other)]
+        rows.append([*cells, difference])
+    print_summary([*axes, "metric", "1", "2", "2 − 1"], rows)
+
+
+def print_summary(columns: list[str], rows: list[list[str]], words: str = "", most: int = 40) -> None:
     """The means, of many settings the first."""
-    out.print(_table(columns, [map(escape, row) for row in rows[:most]]))
+    out.print(_table(columns, [[escape(visible(cell)) for cell in row] for row in rows[:most]]))
     if len(rows) > most:
         out.print(f"… and {len(rows) - most:,} more settings in summary.csv")
-    out.print(words, style="dim", soft_wrap=True)
+    if words:
+        out.print(words, style="dim", soft_wrap=True)
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

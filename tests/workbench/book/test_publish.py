@@ -17,7 +17,8 @@ from workbench.book.publish import chapters_of_book, publish, read_edition, stag
 from workbench.core.errors import RequestError, RunError
 from workbench.core.packages import our_packages
 from workbench.parameters.contract import load_contract
-from workbench.recorded.recording import find_sweep, record_result
+from workbench.recorded.recording import record_result
+from workbench.sweeps.ended import find_sweep
 
 CONFIG = """\
 title: A small book

@@ -53,6 +53,15 @@ BAD_REQUESTS = [
     ("run toy --cell-limit 0", "Invalid value for '--cell-limit'"),
     ("run", "Missing argument 'CHAPTER'"),
     ("frobnicate", "No such command 'frobnicate'"),
+    ("list", "No such command 'list'; `workbench runs` lists the runs, and `workbench show CHAPTER` the parameters"),
+    ("run toy --size 128", "No such option: --size; a parameter is given as -p size=128"),
+    ("run toy --size=128 --force", "No such option: --size; a parameter is given as -p size=128"),
+    ("run toy -p size 128", "Got unexpected extra argument(s) (128); a parameter is given as -p size=128"),
+    (
+        "sweep toy -p size 128 -g seed=1,2",
+        "Got unexpected extra argument(s) (128); a parameter is given as -p size=128",
+    ),
+    ("sweep toy --seed 3 --sise 128", "No such option: --sise"),
     ("show nothing", "no run nothing; `workbench runs` lists them"),
     ("show ../../etc", "no run ../../etc"),
     ("runs nothing-like-it", "no chapter nothing-like-it"),
@@ -258,7 +267,10 @@ def test_every_signal_ends_a_run_alike_and_leaves_nothing(project, tmp_path_fact
     process.send_signal(signal.SIGTERM)  # impatience
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "workbench: interrupted"
+    assert said.splitlines()[-2:] == [
+        "the same line starts the chapter from its first cell again",
+        "workbench: interrupted",
+    ]
     assert not list(temporary.iterdir())
     (left,) = all_runs(project)
     assert left.record["status"] == "interrupted"
@@ -277,6 +289,7 @@ def test_outside_a_checkout_every_command_says_so(command, tmp_path_factory):
     result = command("runs", WORKBENCH_ROOT=str(tmp_path_factory.mktemp("elsewhere")))
     assert result.returncode == 2
     assert "no workbench here" in result.stderr
+    assert "WORKBENCH_ROOT" in result.stderr
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -372,6 +385,17 @@ def test_a_mistake_that_only_the_kernel_can_see_is_a_sentence_without_a_tracebac
     assert "workbench: ParameterError: size_again: 0 is not at least 1" in result.stderr
     assert "Traceback" not in result.stderr
     assert "-->" not in result.stderr
+
+
+@pytest.mark.parametrize("line", ["show", "runs", "check", "run"])
+@pytest.mark.parametrize("file", ["notebooks/toy.ipynb", "toy.ipynb"])
+def test_a_chapter_may_be_named_by_its_file(command, monkeypatch, line, file):
+    monkeypatch.setattr("workbench.book.check.nbval", lambda *_: 0)
+    monkeypatch.setattr("workbench.book.check.problems_of", lambda _: [])
+    options = ["-p", "size=0"] if line == "run" else []
+    result = command(line, file, *options)
+    assert result.stderr == ("workbench: size: 0 is not at least 1\n" if options else "")
+    assert result.returncode == (2 if options else 0)
 
 
 def test_parameters_of_a_chapter_are_listed(command):
@@ -484,9 +508,13 @@ def test_doctor_prints_a_line_for_each_check_and_fails_where_something_needed_is
     ("line", "offered"),
     [
         ("run t", ["toy"]),
-        ("run toy -p s", ["size=", "share=", "seed="]),
+        ("run toy -p s", ["size=", "size=3", "share=", "share=0.5", "seed=", "seed=0"]),
+        ("run toy -p d", ["depths=", "depths=1,2"]),
         ("show 2026", ["20261123T184500Z-1a2b3c4d"]),
         ("rm l", ["latest"]),
+        ("show t", ["toy", "toy/latest"]),
+        ("record t", ["toy/latest"]),
+        ("sweep toy -g si", ["size=", "size=3"]),
         ("status --edition o", ["offline"]),
         ("run nothing -p s", []),
         ("com", ["compare"]),
@@ -514,6 +542,12 @@ def test_offering_names_imports_nothing_heavy(project, workbench):
     imported = {name.partition(".")[0] for name in (project.root / "imported").read_text().split()}
     assert "workbench" in imported
     assert not imported & {"numpy", "torch", "nbformat", "papermill", "grimp", "yaml"}
+
+
+@pytest.mark.parametrize("line", ["-h", "run -h", "lab -h", "sweeps -h"])
+def test_the_short_option_for_help_is_understood_everywhere(command, line):
+    result = command(*line.split())
+    assert (result.returncode, "Usage: workbench" in result.stdout) == (0, True)
 
 
 def test_completion_can_be_installed(command):

@@ -476,6 +476,18 @@ def test_libraries_see_that_they_are_imported_into_a_notebook():
         assert started.run(look).splitlines()[-1] == "True NotebookProgressCallback"
 
 
+def test_the_folder_of_a_killed_command_s_server_is_removed_by_the_next(monkeypatch, tmp_path):
+    monkeypatch.delenv(CHOICE, raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed = "import os; from workbench.kernels.warm import warm_kernels\nwith warm_kernels(): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with warm_kernels():
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_server_whose_folder_is_gone_still_ends_with_the_command(monkeypatch):
     monkeypatch.delenv(CHOICE, raising=False)
     with warm_kernels() as server:

@@ -235,3 +235,18 @@ def test_a_value_with_a_secret_of_the_environment_is_refused_without_being_shown
         f"{name}: its value holds the secret of the environment variable DATABASE_PASSWORD, "
         "which would stand in the run's record",
     )
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ('chapter = begin(headline=["accuracy", "gain"])', ("accuracy", "gain")),
+        ('chapter = workbench.chapter.begin(globals(), headline=("accuracy",))', ("accuracy",)),
+        ("chapter = begin()", ()),
+        ("chapter = begin(headline=names_of(size))", ()),
+        ('begin_with(headline=["accuracy"])', ()),
+        ('%%html\nbegin(headline=["accuracy"])', ()),
+    ],
+)
+def test_the_headline_of_a_chapter_is_read_from_its_call_of_begin(tmp_path, cell, names):
+    assert read_contract(write_chapter(tmp_path, cell)).headline == names

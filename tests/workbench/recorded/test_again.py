@@ -13,10 +13,11 @@ from toy_project import Silent, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.again import in_order
-from workbench.recorded.recording import find_sweep, record_result
+from workbench.recorded.recording import record_result
 from workbench.recorded.result import changed_since, read_recorded
 from workbench.runs.runner import run_chapter
 from workbench.runs.store import all_runs
+from workbench.sweeps.ended import find_sweep
 
 WRITER = """\
 import numpy as np

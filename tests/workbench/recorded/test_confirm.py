@@ -14,9 +14,10 @@ from toy_project import edit_cell, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.confirm import _drawn, is_time
-from workbench.recorded.recording import find_sweep, record_result
+from workbench.recorded.recording import record_result
 from workbench.recorded.result import Recorded, read_recorded
 from workbench.runs.store import find_run
+from workbench.sweeps.ended import find_sweep
 from workbench.sweeps.grid import points_of
 
 MEASURES = """\

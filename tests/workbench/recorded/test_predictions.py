@@ -17,9 +17,10 @@ from toy_project import write_chapter
 from workbench.core.errors import RequestError, RunError
 from workbench.core.project import Project
 from workbench.parameters.types import Predictions
-from workbench.recorded.recording import find_sweep, record_result
+from workbench.recorded.recording import record_result
 from workbench.recorded.result import read_recorded
 from workbench.runs.store import Run, all_runs, find_run
+from workbench.sweeps.ended import find_sweep
 
 PARAMETERS = """\
 from workbench.types import Count, Dataset, Model, Seed

@@ -15,7 +15,7 @@ from toy_project import edit_cell, write_chapter
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
-from workbench.recorded.recording import _as_grids, find_sweep, record_result
+from workbench.recorded.recording import _as_grids, record_result
 from workbench.recorded.result import (
     Recorded,
     changed_since,
@@ -25,6 +25,7 @@ from workbench.recorded.result import (
     recorded_summaries,
 )
 from workbench.runs.store import all_runs, find_run
+from workbench.sweeps.ended import find_sweep
 from workbench.sweeps.grid import points_of
 from workbench.sweeps.summary import write_results
 from workbench.sweeps.sweep import Sweep, alone

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import resource
 import time
 from datetime import UTC, datetime
@@ -201,7 +202,7 @@ def test_whatever_stands_anywhere_in_a_record_no_command_stumbles(project, capsy
             if run.status != "damaged":
                 whole += 1
                 assert find_run(project, "latest").id == run.id
-                print_run(run)
+                print_run(run, ["accuracy"])
                 list(changes(run.record["ingredients"], good["ingredients"]))
                 print_comparison(compare([other, type(run)(folder.with_name("other"), run.record)]), everything=True)
     assert whole > 100, "some of these values are what a record may hold"
@@ -283,7 +284,7 @@ def test_a_run_of_very_many_metrics_is_shown_within_seconds_and_the_first_of_the
     record = json.loads((folder / "run.json").read_text()) | {"metrics": metrics}
     (folder / "run.json").write_text(json.dumps(record))
     started = time.process_time()
-    print_run(find_run(project, "latest"))
+    print_run(find_run(project, "latest"), [])
     assert time.process_time() - started < 6  # a tool that measures coverage doubles it
     shown = capsys.readouterr().out
     assert "m999" in shown
@@ -328,3 +329,34 @@ def test_a_record_is_strict_json(project):
         write_record(folder, {"value": float("nan")})
     assert json.loads((folder / "run.json").read_text())["status"] == "completed"
     assert not list(folder.glob("*.tmp"))
+
+
+def test_a_run_goes_by_its_name_its_key_its_chapter_and_how_many_are_newer(project):
+    old, new = make_run(project), make_run(project, key="1aff000000", after=60)
+    other = make_run(project, chapter="other", key="7bad000000", after=120)
+    for name, folder in {
+        "latest": other,
+        "latest~2": old,
+        "toy/latest": new,
+        "toy/latest~1": old,
+        "toy/20261123T1845": old,
+        f"runs/other/{other.name}/": other,
+        "1a2b": old,
+        "1aff0000": new,
+        "7": other,
+        "toy/1af": new,
+    }.items():
+        assert find_run(project, name).folder == folder, name
+    for name, said in {
+        "latest~3": "there is no run before the last 3; ",
+        "toy/latest~2": "there is no run of toy before the last 2; ",
+        "tyo/latest": "no chapter tyo; did you mean toy?",
+        "1a": "1a fits 2 runs; ",
+        "other/1a": "no run other/1a; ",
+        "toy/": "no run toy/; ",
+        "latest~": "no run latest~; ",
+    }.items():
+        with pytest.raises(RequestError, match=f"^{re.escape(said)}"):
+            find_run(project, name)
+    with pytest.raises(RequestError, match="toy/latest is no run of other"):
+        find_run(project, "toy/latest", "other")

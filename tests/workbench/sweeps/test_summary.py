@@ -93,12 +93,31 @@ def test_the_picture_fits_what_varies(project, grids, kind, words):
     ) + 2  # and its heading
 
 
-def test_the_first_few_metrics_are_shown_unless_some_are_asked_for(project):
-    sweep = measured(project, "size=1,2", metrics=lambda _: [(f"m{place}", place) for place in range(9)])
-    found = summaries(sweep)
-    assert chosen_metrics(found, []) == ["m0", "m1", "m2", "m3"]
-    assert chosen_metrics(found, ["m7", "unknown"]) == ["m7"]
-    assert table(["size"], found, ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
+@pytest.mark.parametrize(
+    ("grids", "of_point", "shown"),
+    [
+        (("size=1,2",), {}, ["flat0", "flat1", "flat2", "flat3"]),
+        (("size=1,2", "seed=0:2"), {"by_seed": "seed"}, ["flat0", "flat1", "flat2", "flat3"]),
+        (("size=1,2", "seed=0:2"), {"by_seed": "seed", "by_size": "size"}, ["by_size"]),
+        (("seed=0:2",), {"by_seed": "seed"}, ["by_seed"]),
+        (("size=1:9",), {f"by_size_{place}": "size" for place in range(9)}, [f"by_size_{place}" for place in range(4)]),
+    ],
+)
+def test_a_sweep_is_shown_by_its_chapter_s_headline_or_by_what_varies(project, grids, of_point, shown):
+    flat = [(f"flat{place}", 0.1 + 0.2) for place in range(6)]
+    sweep = measured(
+        project, *grids, metrics=lambda values: [*flat, *((name, values[part]) for name, part in of_point.items())]
+    )
+    means = summaries(sweep)
+    assert chosen_metrics(means, [], []) == shown
+    assert chosen_metrics(means, [], ["gone", "flat5", "flat0"]) == ["flat5", "flat0"]
+    assert chosen_metrics(means, [], ["gone"]) == shown
+    assert chosen_metrics(means, ["flat4", "unknown"], ["flat5"]) == ["flat4"]
+
+
+def test_a_table_holds_the_metrics_that_are_asked_for(project):
+    sweep = measured(project, "size=1,2", metrics=lambda _: [("other", 1), ("m7", 7)])
+    assert table(["size"], summaries(sweep), ["m7"]) == (["size", "runs", "m7"], [["1", "1", "7"], ["2", "1", "7"]])
 
 
 def test_where_many_parameters_vary_a_row_says_what_it_changes_in_the_first(project):
