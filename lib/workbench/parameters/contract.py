@@ -26,7 +26,7 @@ from workbench.core.project import Project
 from workbench.core.secrets import refuse_secret
 from workbench.core.text import nearest, nearest_or_all, shown
 from workbench.parameters.annotations import SUBJECT, is_type, named_type, with_named_types
-from workbench.parameters.cells import PARAMETERS, code_cells, source, tags
+from workbench.parameters.cells import PARAMETERS, code_cells, python_of, source, tags
 from workbench.parameters.rules import broken_rules, misused
 from workbench.parameters.types import VOCABULARY, coerce, plain, resolved
 
