@@ -62,9 +62,7 @@ def examine(name: str | os.PathLike[str], labels: Sequence[str] = ()) -> Examine
     description, longest = describe(name, tokenizer, model), length_limit(tokenizer, model).tokens
     suggestions = {}
     if longest != UNLIMITED:
-        suggestions[f"-p max_length={longest}"] = (
-            "cuts no text that the model could read whole; a smaller one is faster"
-        )
+        suggestions[f"-p max_length={longest}"] = "reads texts as long as the model can; a smaller one is faster"
     checkpoint = resolve(name)
     if checkpoint.commit and checkpoint.commit not in str(name):
         pinned = f"-p model={checkpoint.hub_id}@{checkpoint.commit}"

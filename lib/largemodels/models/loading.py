@@ -46,6 +46,8 @@ def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
     folder = resolve(name).folder
     with _quiet(), _load_errors(name, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise CheckpointError(f"{name}: its tokenizer knows no word; copy its vocabulary again, or choose another")
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
