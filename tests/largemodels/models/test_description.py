@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from largemodels.models import loading
-from largemodels.models.checkpoints import CheckpointError
+from largemodels.models import description, loading
+from largemodels.models.checkpoints import Checkpoint, CheckpointError
 from largemodels.models.description import describe, examine
 from small_checkpoints import checkpoint
 
@@ -33,10 +33,12 @@ def test_a_classifier_is_described_by_what_was_taken(folder):
 def test_half_precision_and_the_family_of_the_positions_are_told(tmp_path):
     folder = checkpoint("roberta", tmp_path)
     loading.load_encoder(folder).to(torch.float16).save_pretrained(folder)
-    description, suggestions = examine(folder)
-    assert description["weights"] == "float32, made of float16 in the files"
-    assert description["longest text"].startswith("64 tokens: its table of positions has 66 rows, 2 of them before")
-    assert list(suggestions) == ["-p max_length=64"]
+    told = examine(folder)
+    assert told.description["weights"] == "float32, made of float16 in the files"
+    assert told.description["longest text"].startswith(
+        "64 tokens: its table of positions has 66 rows, 2 of them before"
+    )
+    assert list(told.suggestions) == ["-p max_length=64"]
 
 
 def test_without_labels_the_head_is_said_to_be_for_its_own(folder):
@@ -58,3 +60,14 @@ def test_a_tokenizer_of_another_model_is_refused_here_too(folder):
     words.add_tokens(["more"])
     with pytest.raises(CheckpointError, match="it has 14 tokens and the model rows for 13"):
         describe(folder, words, model)
+
+
+def test_a_model_of_the_hub_is_told_with_its_commit_and_how_to_keep_to_it(folder, monkeypatch):
+    commit = "0123456789" * 4
+    downloaded = Checkpoint("org/name", folder, "org/name", commit)
+    monkeypatch.setattr(description, "resolve", lambda name: downloaded)
+    monkeypatch.setattr(loading, "resolve", lambda name: downloaded)
+    told = examine("org/name")
+    assert told.description["source"] == f"the Hub, org/name at commit {commit}"
+    assert list(told.suggestions) == ["-p max_length=32", f"-p model=org/name@{commit}"]
+    assert list(examine(f"org/name@{commit}").suggestions) == ["-p max_length=32"]

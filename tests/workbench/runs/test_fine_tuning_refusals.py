@@ -70,7 +70,7 @@ def test_a_model_without_its_tokenizer_is_seen_from_the_request_alone(root, tmp_
     folder = shutil.copytree(resolve("pydocs-small").folder, tmp_path / "model")
     for file in folder.glob("tokenizer*"):
         file.unlink()
-    with pytest.raises(RequestError, match="model: .* holds no tokenizer"):
+    with pytest.raises(RequestError, match=r"model: .* holds no tokenizer"):
         load_contract(Project(root), "fine-tuning").resolve({"model": str(folder)})
 
 
