@@ -91,7 +91,7 @@ def _head(name: str | os.PathLike[str], model: PreTrainedModel) -> str:
     kind = type(model).__name__
     if kind.endswith("ForMaskedLM"):
         return "for masked tokens, from the files"
-    theirs = list(model.config.id2label.values())
+    theirs = list(map(str, model.config.id2label.values()))
     head = head_in(name, theirs)
     if kind.endswith("ForSequenceClassification"):
         return head.said

@@ -39,7 +39,7 @@ def head_for(config: PreTrainedConfig, stored: Mapping[str, object], labels: Seq
         labels: of the data, in their order.
     """
     there = frozenset(label_dimensions(config)) & stored.keys()
-    theirs = list(config.id2label.values())
+    theirs = list(map(str, config.id2label.values()))
     if not there:
         return Head(None, there, "new, because the files hold none for classes of texts")
     if config.problem_type == "regression" or len(theirs) == 1:
@@ -57,7 +57,7 @@ def head_for(config: PreTrainedConfig, stored: Mapping[str, object], labels: Seq
 
 def _order(labels: Sequence[str], theirs: Sequence[str]) -> tuple[int, ...] | None:
     """The place of each label among the checkpoint's, by name, whatever its capitals; None unless all agree."""
-    for form in (str, lambda name: str(name).strip().casefold()):
+    for form in (str, lambda name: name.strip().casefold()):
         ours, others = list(map(form, labels)), list(map(form, theirs))
         if sorted(ours) == sorted(others) and len(set(ours)) == len(ours):
             return tuple(map(others.index, ours))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,14 @@ def test_a_head_is_kept_in_the_order_of_the_datas_labels(family, tmp_path):
     assert head_in(folder, THEIRS).said == "kept, because its labels are those of the data (yes, no, perhaps)"
 
 
-def test_capitals_do_not_make_other_labels(folder):
+def test_capitals_and_numbers_for_names_do_not_make_other_labels(folder):
     trained(folder, ("POSITIVE", "NEGATIVE"))
     assert head_in(folder, ["negative", "positive"]).order == (1, 0)
-    assert head_in(folder, ["a", "A"]).order is None
+    config = folder / "config.json"
+    for names, ours in (({"0": "a", "1": "A"}, ["A", "a"]), ({"0": 1, "1": 0}, ["0", "1"])):
+        config.write_text(json.dumps({**json.loads(config.read_text()), "id2label": names}))
+        assert head_in(folder, ours).order == (1, 0)
+        assert head_in(folder, ["b", "B"]).order is None
 
 
 @pytest.mark.parametrize(
