@@ -26,7 +26,7 @@ from largemodels.models.classifiers import (
     word_classifier,
     word_log_probabilities,
 )
-from largemodels.models.loading import longest_text
+from largemodels.models.lengths import length_limit
 from largemodels.models.trainable import trained_parameters
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
 from largemodels.statistics.intervals import proportion_interval
@@ -68,8 +68,11 @@ class Trial:
 
 def check_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Raise `InputError` for a limit that is beyond the model's, or that leaves no room for text."""
-    if max_length > (longest := longest_text(tokenizer, model)):
-        raise InputError(f"max_length: {max_length} is more than the {longest} tokens that the model reads")
+    longest = length_limit(tokenizer, model)
+    if max_length > longest.tokens:
+        raise InputError(
+            f"max_length: {max_length} is more than the {longest.tokens} tokens that the model reads ({longest.reason})"
+        )
     if max_length <= (special := tokenizer.num_special_tokens_to_add()):
         raise InputError(f"max_length: {max_length} leaves no room for text beside {special} special tokens")
 
@@ -87,18 +90,19 @@ def check_classes(labels: Sequence[str]) -> None:
         )
 
 
-def draw(examples: pd.DataFrame, number: int, seed: int) -> pd.DataFrame:
+def draw(examples: pd.DataFrame, number: int, seed: int, *, parameter: str = "labelled") -> pd.DataFrame:
     """So many of the examples, or all of them, at random; a smaller draw is part of a larger one.
 
     A rare class may be missing. A classifier still has an answer for it, which it learns never to give.
 
     Raises:
-        InputError: unless two classes are drawn three times each, without which nothing can be learnt or validated.
+        InputError: unless two classes are drawn three times each, without which nothing can be learnt or validated; it
+            names the parameter of the chapter that the number comes from.
     """
     drawn = examples.sample(min(number, len(examples)), random_state=seed)
     if (drawn["label"].value_counts() >= 3).sum() < 2:
         raise InputError(
-            f"labelled: {len(drawn)} drawn examples hold fewer than two classes three times each; draw more"
+            f"{parameter}: {len(drawn)} drawn examples hold fewer than two classes three times each; draw more"
         )
     return drawn
 

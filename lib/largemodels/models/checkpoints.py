@@ -9,24 +9,29 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from largemodels.base.cache import Progress
-from largemodels.base.errors import raised_as
+from largemodels.base.errors import few, raised_as
 from largemodels.base.files import is_here, sha256
 from largemodels.data import hub
 from largemodels.models.files import (
     CheckpointError,
+    check_configuration,
     check_folder,
     files_in,
     is_loaded,
     is_weights,
-    refuse_programs,
     refuse_unsafe,
 )
 from largemodels.models.memory import free_memory
 
+_BARE = re.compile(  # the models that the Hub has had since before organisations
+    r"(albert|bert|camembert|distilbert|distilroberta|roberta|t5|xlm|xlnet)-[a-z0-9].*"
+    r"|ctrl|distilgpt2|gpt2(-medium|-large|-xl)?|openai-gpt|transfo-xl-wt103"
+)
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
 
@@ -48,15 +53,22 @@ def shipped() -> tuple[str, ...]:
 def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     """The parts of a name that means a model on the Hub, and None for any other; the Hub is not read.
 
-    That is `organisation/name[@revision]`, or a bare name, as the oldest models have it (`bert-base-uncased`), unless
-    it resembles a shipped one, which makes a slip likelier. What exists here as a file or folder is no Hub id.
+    That is `organisation/name[@revision]`, or a bare name of the oldest models (`bert-base-uncased`): no others have
+    one, so that every other bare name is a slip. What exists here as a file or folder is no Hub id, nor is a name that
+    is missing from a folder of models here, unless it has a revision.
     """
     text = str(name)
     parts = hub.parse(text)
     if parts is None or parts.config or text in shipped() or is_here(text):
         return None
-    bare = "/" not in parts.repository
-    return None if bare and difflib.get_close_matches(parts.repository, shipped(), n=1, cutoff=0.75) else parts
+    if "/" not in parts.repository:
+        return parts if _BARE.fullmatch(parts.repository) else None
+    return None if _models_beside(text) and not parts.revision else parts
+
+
+def _models_beside(text: str) -> list[str]:
+    """The folders of models in the folder where one of this name would be."""
+    return [str(path.parent) for path in sorted(Path(text).expanduser().parent.glob("*/config.json"))]
 
 
 @raised_as(CheckpointError)
@@ -75,13 +87,21 @@ def check_name(name: str | os.PathLike[str]) -> None:
         return
     if here:
         raise CheckpointError(f"{text} is a file, and a model is a folder with config.json and model.safetensors")
-    near = difflib.get_close_matches(text, shipped(), n=1)
-    hint = f"; did you mean {near[0]}?" if near and "/" not in text else ""
     comes = f" ({', '.join(shipped())})" if shipped() else ""
     raise CheckpointError(
         f"{text} is neither a model that comes with the workbench{comes}, nor a Hub id (organisation/name), nor an "
-        f"existing folder{hint}"
+        f"existing folder{_meant(text)}"
     )
+
+
+def _meant(text: str) -> str:
+    """What to write instead of a name that stands for nothing, for the end of a sentence."""
+    beside = _models_beside(text)
+    near = difflib.get_close_matches(text, [*shipped(), *beside], n=1)
+    if "/" in text and beside and hub.parse(text):
+        here = near[0] if near else few(beside)
+        return f"; this machine has {here}, and {text}@main is the Hub's model of this name"
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 @raised_as(CheckpointError)
@@ -143,7 +163,7 @@ def _downloaded(name: str, on_hub: hub.HubId, progress: Progress | None) -> Chec
     wanted = [file for file in listing if is_loaded(file)]
     beside = [file for file in wanted if not is_weights(file)]
     folder = hub.download("model", pinned, beside)["config.json"].parent
-    refuse_programs(name, folder)
+    check_configuration(name, folder)
     weights = [file for file in wanted if is_weights(file)]
     refuse_too_large(name, sum(listing[file] for file in weights), training=False)
     hub.download("model", pinned, [*beside, *weights], progress)

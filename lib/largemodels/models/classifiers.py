@@ -23,6 +23,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from largemodels.base.errors import InputError
 from largemodels.models.batches import LabelledBatches, reads_token_types
+from largemodels.models.heads import label_dimensions
 from largemodels.models.loading import from_weights
 from largemodels.models.training import Recipe, train
 
@@ -179,8 +180,9 @@ def classifier_on(
     """A sequence classifier with a copy of the encoder's network; the encoder is left as it is.
 
     A model with another head (for masked tokens, for pairs) gives the network below it and, of its head, the parts that
-    a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. The rest of the head
-    starts at random, with the numbers that `loading.load_classifier` gives it for the same seed.
+    a classifier has too, by name and shape, such as the dense layer before ModernBERT's decoder. What has a row for
+    each label is taken from a classifier for the same labels only. The rest of the head starts at random, with the
+    numbers that `loading.load_classifier` gives it for the same seed.
 
     Args:
         labels: names of the classes; the position is the id.
@@ -194,10 +196,14 @@ def classifier_on(
     config = copy.deepcopy(encoder.config)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: place for place, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         scratch = AutoModelForSequenceClassification.from_config(config)
     shared = _shared_weights(encoder, scratch)
+    if list(encoder.config.id2label.values()) != list(labels):
+        rows = label_dimensions(config)
+        shared = {name: weight for name, weight in shared.items() if name not in rows}
     weights = shared if pretrained else {name: scratch.state_dict()[name] for name in shared}
     copied = {name: weight.to("cpu", copy=True) for name, weight in weights.items()}
     model, _ = from_weights(type(scratch), None, seed=seed, config=config, state_dict=copied)

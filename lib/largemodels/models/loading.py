@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
@@ -24,8 +27,12 @@ from transformers.utils import logging
 
 from largemodels.base.errors import few
 from largemodels.models.checkpoints import CheckpointError, refuse_too_large, resolve
-from largemodels.models.files import parameters_in
+from largemodels.models.files import files_in, is_weights, parameters_in, tensors_in
+from largemodels.models.heads import Head, head_for, put_in_order
+from largemodels.models.lengths import length_limit
 from largemodels.models.memory import FLOAT_BYTES, TRAINING_BYTES
+
+_LOCAL = {"trust_remote_code": False, "local_files_only": True}
 
 
 def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
@@ -38,7 +45,9 @@ def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
     """
     folder = resolve(name).folder
     with _quiet(), _load_errors(name, "tokenizer"):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise CheckpointError(f"{name}: its tokenizer knows no word; copy its vocabulary again, or choose another")
     if tokenizer.pad_token is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
@@ -46,12 +55,8 @@ def load_tokenizer(name: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
 
 
 def longest_text(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
-    """The number of tokens that a model reads at most, special ones included, by its tokenizer and its positions."""
-    config = model.config.get_text_config()
-    positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
-    if "roberta" in config.model_type:
-        positions -= config.pad_token_id + 1  # its positions are counted from there
-    return min(tokenizer.model_max_length, positions)
+    """The number of tokens that a model reads at most, special ones included; `length_limit` says why."""
+    return length_limit(tokenizer, model).tokens
 
 
 def load_masked_lm(name: str | os.PathLike[str]) -> PreTrainedModel:
@@ -82,9 +87,10 @@ def load_encoder(name: str | os.PathLike[str]) -> PreTrainedModel:
 
 
 def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed: int | None = None) -> PreTrainedModel:
-    """A sequence classifier for these labels; `model(input_ids).logits` is `(batch, len(labels))`.
+    """A sequence classifier for these labels, one for each text; `model(input_ids).logits` is `(batch, len(labels))`.
 
-    A head that the files do not hold, or hold for another number of labels, starts at random.
+    A head that the files hold is kept where its labels have the same names, its rows in the order of `labels`. Any
+    other starts at random.
 
     Args:
         labels: the names of the classes; the position is the id.
@@ -96,6 +102,7 @@ def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise CheckpointError(f"{name}: a classifier needs two or more different labels, and was given {list(labels)}")
     names = dict(enumerate(labels))
+    head = head_in(name, labels)
     model, missing = _load(
         AutoModelForSequenceClassification,
         name,
@@ -104,14 +111,29 @@ def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed
         id2label=names,
         label2id={label: place for place, label in names.items()},
         num_labels=len(labels),
-        ignore_mismatched_sizes=True,
+        problem_type="single_label_classification",
+        left_out=head.left_out,
     )
     body = f"{model.base_model_prefix}."
     _refuse_missing(name, [key for key in missing if key.startswith(body) and ".pooler." not in f".{key}"])
+    if head.order:
+        put_in_order(model, head.order)
     config = model.config.get_text_config()
     if config.pad_token_id is None:  # as GPT-2's, which looks for the last token before the padding
         config.pad_token_id = model.config.pad_token_id = load_tokenizer(name).pad_token_id
     return model
+
+
+def head_in(name: str | os.PathLike[str], labels: Sequence[str]) -> Head:
+    """What becomes of the head in a model's files in a classifier for these labels.
+
+    Raises:
+        CheckpointError: as `resolve`, or for a family that has no classifier.
+    """
+    folder = resolve(name).folder
+    with _quiet(), _load_errors(name, "model"):
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+        return head_for(config, tensors_in(folder, name), labels)
 
 
 def check_fit(name: object, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
@@ -155,20 +177,46 @@ def from_weights(
     with _quiet(), torch.random.fork_rng(enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        model, info = build.from_pretrained(source, dtype="float32", output_loading_info=True, **options)
+        model, info = build.from_pretrained(
+            source, dtype="float32", output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+    if info["mismatched_keys"]:
+        tensors = few(sorted(key for key, *_ in info["mismatched_keys"]))
+        raise ValueError(f"config.json and the weights disagree on the shape of {tensors}")
     return model.eval(), sorted(info["missing_keys"])
 
 
 def _load(
-    build: Any, name: str | os.PathLike[str], *, training: bool, **options: Any
+    build: Any,
+    name: str | os.PathLike[str],
+    *,
+    training: bool,
+    seed: int | None = None,
+    left_out: Collection[str] = (),
+    **options: Any,
 ) -> tuple[PreTrainedModel, list[str]]:
-    """The model of these files and the names of the parameters that they lack, if the free memory holds it."""
+    """The model of these files and the names of the parameters that they lack, if the free memory holds it.
+
+    A classifier's weights that are `left_out` count among these.
+    """
     folder = resolve(name).folder
     refuse_too_large(name, parameters_in(folder) * (TRAINING_BYTES if training else FLOAT_BYTES), training=training)
     with _load_errors(name, "model"):
-        return from_weights(
-            build, folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, **options
-        )
+        if not left_out:
+            return from_weights(build, folder, seed=seed, use_safetensors=True, **_LOCAL, **options)
+        config = AutoConfig.from_pretrained(folder, **_LOCAL, **options)
+        build = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+        return from_weights(build, None, seed=seed, config=config, state_dict=_weights_without(folder, left_out))
+
+
+def _weights_without(folder: Path, left_out: Collection[str]) -> dict[str, torch.Tensor]:
+    """The weights of a folder but for some, by name."""
+    weights = {}
+    for path in files_in(folder):
+        if is_weights(path.name):
+            with safe_open(path, framework="pt") as file:
+                weights |= {tensor: file.get_tensor(tensor) for tensor in set(file.keys()) - set(left_out)}
+    return weights
 
 
 def _refuse_missing(name: object, missing: list[str]) -> None:

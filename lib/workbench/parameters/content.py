@@ -57,6 +57,13 @@ def checkpoints() -> ModuleType:
     return checkpoints
 
 
+def model_description() -> ModuleType:
+    """What is taken of a model, in words; PyTorch is imported with it."""
+    from largemodels.models import description
+
+    return description
+
+
 def predictions() -> ModuleType:
     """What models answered, example by example: the format of its files."""
     from largemodels.data import predictions

@@ -130,8 +130,8 @@ class Dataset(Source):
 class Model(Source):
     """A model by name: a shipped one, a local folder, or a Hub id `organisation/name[@revision]`.
 
-    The oldest models on the Hub have bare names (`bert-base-uncased`), so a bare name is a Hub id too, unless it
-    resembles a shipped one: then it is refused at once as a likely misspelling.
+    The oldest models on the Hub have bare names (`bert-base-uncased`), and no others do, so that every other bare name
+    is refused at once as a likely misspelling.
     """
 
     def _check(self) -> None:

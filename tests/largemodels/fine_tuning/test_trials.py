@@ -134,11 +134,13 @@ def test_smaller_draws_are_parts_of_larger_ones():
     assert set(draw(rare, 20, 3)["label"]) == {0, 1}, "a rare class may be missing"
     with pytest.raises(InputError, match="labelled: 4 drawn examples hold fewer than two classes three times each"):
         draw(table, 4, 3)
+    with pytest.raises(InputError, match=r"^sizes: 4 drawn examples hold fewer than two classes"):
+        draw(table, 4, 3, parameter="sizes")
 
 
 def test_a_limit_beyond_the_model_is_refused():
     check_length(64, tokenizer(), classifier())
-    with pytest.raises(InputError, match="max_length: 65 is more than the 64 tokens that the model reads"):
+    with pytest.raises(InputError, match=r"max_length: 65 is more than the 64 tokens that the model reads \(its "):
         check_length(65, tokenizer(), classifier())
     with pytest.raises(InputError, match="max_length: 2 leaves no room"):
         check_length(2, tokenizer(), classifier())

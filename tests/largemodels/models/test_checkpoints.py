@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,12 @@ import pytest
 from largemodels.data.hub import HubId
 from largemodels.models import checkpoints
 from largemodels.models.checkpoints import CheckpointError
+
+
+def edited(folder: Path, **changes: object) -> None:
+    """Change a model's configuration."""
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.fixture
@@ -66,3 +73,82 @@ def test_the_fingerprint_follows_what_is_loaded_and_nothing_else(folder):
         assert checkpoints.fingerprint(folder) != before
         (folder / name).write_bytes(content)
     assert checkpoints.fingerprint(folder) == before
+
+
+def said(name: object) -> str:
+    """The one sentence by which a name is refused."""
+    with pytest.raises(CheckpointError) as caught:
+        checkpoints.check_name(name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2", "deberta-v2", "modernbert", "xlnet", "t5", "camembert"])
+def test_a_model_without_a_tokenizer_is_refused_whatever_its_family(folder, kind):
+    (folder / "tokenizer.json").unlink()
+    assert "holds no tokenizer (neither tokenizer.json nor a vocabulary)" in said(folder)
+    edited(folder, model_type=kind)
+    (folder / "special_tokens_map.json").write_text("{}")
+    (folder / "added_tokens.json").write_text("{}")
+    assert "holds no tokenizer" in said(folder)
+    for vocabulary in ("vocab.txt", "merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model"):
+        (folder / vocabulary).write_text("a word")
+        checkpoints.check_name(folder)
+        (folder / vocabulary).unlink()
+
+
+def test_a_tokenizer_of_characters_or_bytes_needs_no_vocabulary(folder):
+    (folder / "tokenizer.json").unlink()
+    settings = folder / "tokenizer_config.json"
+    settings.write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    checkpoints.check_name(folder)
+    settings.unlink()
+    edited(folder, model_type="canine")
+    checkpoints.check_name(folder)
+
+
+def test_an_adapter_is_no_model_and_none_is_applied_in_silence(folder):
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/elsewhere"}')
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    assert "holds an adapter (adapter_config.json) beside a model; merge the two by PEFT's" in said(folder)
+    for name in ("model.safetensors", "config.json"):
+        (folder / name).unlink()
+        assert "an adapter (adapter_config.json) without the model that it was trained on; merge" in said(folder)
+
+
+def test_quantised_weights_are_refused(folder):
+    edited(folder, quantization_config={"quant_method": "bitsandbytes"})
+    assert "its weights are quantised, and only whole ones can be trained" in said(folder)
+
+
+def test_of_a_folder_of_checkpoints_the_newest_is_named(made, tmp_path):
+    for step in (500, 1500, 1000):
+        shutil.copytree(made, tmp_path / "out" / f"checkpoint-{step}")
+    assert said(tmp_path / "out").endswith(
+        f"holds the checkpoints of a training and no model itself; give the newest, {tmp_path}/out/checkpoint-1500"
+    )
+    checkpoints.check_name(tmp_path / "out" / "checkpoint-1500")
+    shutil.copytree(made, tmp_path / "run" / "model")
+    assert said(tmp_path / "run").endswith(f"folders of models; give one of them: {tmp_path}/run/model")
+
+
+@pytest.mark.parametrize("name", ["distil", "bert", "my-model", "reviews", "checkpoint-500"])
+def test_a_bare_name_that_none_of_the_hubs_oldest_models_has_is_no_hub_id(name):
+    assert checkpoints.hub_id(name) is None
+    assert said(name).startswith(f"{name} is neither a model that comes with the workbench")
+
+
+@pytest.mark.parametrize("name", ["bert-base-uncased", "distilbert-base-uncased", "gpt2", "xlm-roberta-base"])
+def test_the_oldest_models_of_the_hub_have_bare_names(name):
+    assert checkpoints.hub_id(name) == HubId(name)
+
+
+def test_a_name_missing_from_a_folder_of_models_is_no_hub_id(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, tmp_path / "models" / "reviews")
+    assert said("models/review").endswith(
+        "; this machine has models/reviews, and models/review@main is the Hub's model of this name"
+    )
+    assert checkpoints.hub_id("models/review@main") == HubId("models/review", None, "main")
+    assert checkpoints.hub_id("google/review") == HubId("google/review")
+    assert said("./models/revews").endswith("nor an existing folder; did you mean models/reviews?")

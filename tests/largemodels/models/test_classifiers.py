@@ -95,6 +95,7 @@ def test_a_model_with_another_head_gives_the_network_below_it_and_what_a_classif
 def test_it_starts_as_the_checkpoint_does_when_it_is_loaded_as_a_classifier_the_head_included(architecture, tmp_path):
     masked = encoder(architecture, seed=3)
     masked.save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
     loaded = load_classifier(tmp_path, LABELS, seed=1).state_dict()
     started = classifier_on(masked, LABELS, seed=1).state_dict()
     assert loaded.keys() == started.keys()

@@ -57,6 +57,7 @@ def test_the_seed_of_a_head_gives_the_same_head_and_leaves_other_generators_alon
 def test_a_classifier_that_was_kept_comes_back_with_its_head_or_gets_one_for_other_labels(folder, tmp_path):
     classifier = loading.load_classifier(folder, ["no", "yes"], seed=1)
     classifier.save_pretrained(tmp_path / "kept")
+    loading.load_tokenizer(folder).save_pretrained(tmp_path / "kept")
     kept = loading.load_classifier(tmp_path / "kept", ["no", "yes"], seed=2)
     assert torch.equal(kept.classifier.weight, classifier.classifier.weight)
     assert loading.load_classifier(tmp_path / "kept", ["a", "b", "c"], seed=2).classifier.out_features == 3
@@ -124,6 +125,31 @@ def test_what_is_no_safe_model_is_refused_in_one_sentence(folder, tmp_path):
     assert not (tmp_path / "ran").exists()
     assert "is a file, and a model is a folder" in said(folder / "mine.py")
     assert "is neither a model" in said(tmp_path / "missing")
+
+
+def test_weights_in_parts_and_in_half_precision_are_loaded_whole_as_float32(folder):
+    whole = loading.load_masked_lm(folder).state_dict()
+    loading.load_masked_lm(folder).to(torch.bfloat16).save_pretrained(folder / "parts", max_shard_size="8KB")
+    loading.load_tokenizer(folder).save_pretrained(folder / "parts")
+    assert len(list((folder / "parts").glob("model-*.safetensors"))) > 1
+    classifier = loading.load_classifier(folder / "parts", ["no", "yes"], seed=0)
+    assert {weight.dtype for weight in classifier.parameters()} == {torch.float32}
+    expected = whole["bert.embeddings.word_embeddings.weight"].bfloat16().float()
+    assert torch.equal(classifier.bert.embeddings.word_embeddings.weight, expected)
+
+
+def test_a_configuration_of_other_weights_is_one_sentence(folder):
+    edit_config(folder, vocab_size=20)
+    with pytest.raises(CheckpointError, match=r"disagree on the shape of .*word_embeddings\.weight"):
+        loading.load_classifier(folder, ["no", "yes"])
+
+
+def test_a_tokenizer_that_knows_no_word_is_refused(folder):
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    with pytest.raises(CheckpointError, match="its tokenizer knows no word"):
+        loading.load_tokenizer(folder)
 
 
 def test_weights_that_lack_a_layer_are_incomplete(folder):

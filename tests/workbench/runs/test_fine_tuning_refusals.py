@@ -64,14 +64,14 @@ def test_a_name_that_is_nothing_is_seen_from_the_request_alone(root):
         load_contract(Project(root), "fine-tuning").resolve({"dataset": "pydocs-section"})
 
 
-def test_a_model_without_its_tokenizer(refused, tmp_path):
+def test_a_model_without_its_tokenizer_is_seen_from_the_request_alone(root, tmp_path):
     from largemodels.models.checkpoints import resolve
 
     folder = shutil.copytree(resolve("pydocs-small").folder, tmp_path / "model")
     for file in folder.glob("tokenizer*"):
         file.unlink()
-    sentence = refused(model=folder)
-    assert "tokenizer cannot be loaded" in sentence
+    with pytest.raises(RequestError, match=r"model: .* holds no tokenizer"):
+        load_contract(Project(root), "fine-tuning").resolve({"model": str(folder)})
 
 
 def test_texts_longer_than_the_model_reads(refused):
