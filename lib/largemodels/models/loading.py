@@ -114,6 +114,17 @@ def load_classifier(name: str | os.PathLike[str], labels: Sequence[str], *, seed
     return model
 
 
+def load_trained_classifier(name: str | os.PathLike[str]) -> PreTrainedModel:
+    """A sequence classifier with the head and the labels that its files hold; there need not be memory to train it.
+
+    Raises:
+        CheckpointError: as `load_encoder`, or for a head that the files do not hold.
+    """
+    model, missing = _load(AutoModelForSequenceClassification, name, training=False)
+    _refuse_missing(name, missing)
+    return model
+
+
 def check_fit(name: object, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Refuse a tokenizer of another model: every id that it gives must have a row among the embeddings.
 
