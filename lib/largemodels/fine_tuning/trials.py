@@ -269,17 +269,6 @@ def surest_errors(
     return wrong.sort_values("probability", ascending=False, kind="stable").head(number).reset_index(drop=True)
 
 
-def compared(other: str, gain: tuple[float, float, float]) -> str:
-    """The words for a gain over another setting, `(value, low, high)`: ahead, behind or open, as its interval says."""
-    value, low, high = gain
-    said = f"{value:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
-    if low > 0:
-        return f"is ahead of {other} by {said}"
-    if high < 0:
-        return f"is behind {other}: its gain is {said}"
-    return f"is not told apart from {other} by these examples: its gain is {said}"
-
-
 def worth_said(other: str, worth: float, sizes: Sequence[int]) -> str:
     """The sentence on what `worth_in_labels` found: the labels with which the first curve comes as far as another.
 

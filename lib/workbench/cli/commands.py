@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import chapters, doctor, predict, recorded, runs, sweeps
+from workbench.cli import chapters, doctor, evaluate, predict, recorded, runs, sweeps
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -30,7 +30,7 @@ def workbench(
 for command in (
     *(chapters.run, runs.runs, runs.show, runs.compare, runs.rm, runs.status),
     *(chapters.book, chapters.check, chapters.accept),
-    *(predict.predict,),
+    *(predict.predict, evaluate.evaluate),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, doctor.doctor),
 ):
     app.command()(command)

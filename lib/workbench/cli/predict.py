@@ -84,13 +84,15 @@ def predict(
         probabilities = saved.probabilities(model, tokenizer, examples, reporter.preparing)
     labels = saved.labels_of(model)
     answered = _answered(rows, labels, probabilities)
+    from workbench.cli.tables import print_answers
+
     if output is not None:
         write_atomically(output, _as_text(answered, labels, output.suffix.lower()))
         print(f"{len(answered):,} rows with answers are in {output}")
     elif as_json:
         print_json_list(_objects(answered, labels))
     elif file is None:
-        _print(answered, labels)
+        print_answers(answered, labels)
     else:
         print(_as_text(answered, labels, ".csv"), end="")
     if blank := sum(answer is None for _, answer, _ in answered):
@@ -194,17 +196,3 @@ def _plain(value: Any) -> Any:
     """A value of a table as JSON has it."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
-
-
-def _print(answered: list[Answered], labels: list[str]) -> None:
-    """The answers to a few texts, for readers."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from workbench.core.console import out
-
-    table = Table("text", "answer", *map(Text, labels), box=None)
-    for row, answer, given in answered:
-        cells = (" / ".join(row.values()), answer or "", *("" if each is None else f"{each:.3f}" for each in given))
-        table.add_row(*map(Text, cells))
-    out.print(table)

@@ -85,6 +85,20 @@ def saved_classifiers() -> ModuleType:
     return saved
 
 
+def reports() -> ModuleType:
+    """Models judged by what they answered."""
+    from largemodels.evaluation import report
+
+    return report
+
+
+def pairs() -> ModuleType:
+    """Predictions made ready to be judged."""
+    from largemodels.evaluation import pairs
+
+    return pairs
+
+
 def predictions() -> ModuleType:
     """What models answered, example by example: the format of its files."""
     from largemodels.data import predictions
