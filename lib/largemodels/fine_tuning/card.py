@@ -116,7 +116,8 @@ def _counts(task: Task, drawn: pd.DataFrame) -> list[list[str]]:
 def _results(table: pd.DataFrame, judged: int) -> list[list[str]]:
     rows = []
     for place, row in enumerate(table.itertuples()):
-        ahead = f"{-row.difference:+.3f} ({-row.difference_high:+.3f} to {-row.difference_low:+.3f})" if place else ""
+        gain = (0 - end for end in (row.difference, row.difference_high, row.difference_low))
+        ahead = "{:+.3f} ({:+.3f} to {:+.3f})".format(*gain) if place else ""
         interval = f"{row.low:.3f} to {row.high:.3f}"
         name = _ROLES.get(row.setting, row.setting) if place else "this classifier"
         rows.append([name, f"{row.right}/{judged}", f"{row.accuracy:.3f}", interval, ahead])

@@ -106,7 +106,7 @@ def probabilities(
         model: a saved classifier.
         tokenizer: of the model; longer texts are cut at its limit.
         examples: text and, for pairs, text_pair.
-        progress: called as `progress(done, total, message)`.
+        progress: called as `progress(done, total, message)` where it takes long.
     """
     answers = np.full((len(examples), model.config.num_labels), np.nan)
     filled = np.flatnonzero(examples["text"].str.strip() != "")
@@ -116,6 +116,6 @@ def probabilities(
         part = examples.iloc[places].reset_index(drop=True)
         logs = predict(model, tokenizer, part, max_length=limit, batch_tokens=max(2048, limit))
         answers[places] = np.exp(logs)
-        if progress:
+        if progress and len(filled) > _AT_ONCE:
             progress(min(start + _AT_ONCE, len(filled)), len(filled), "texts answered")
     return answers

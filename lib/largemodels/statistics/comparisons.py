@@ -165,7 +165,7 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
 
 def compared(other: str, gain: tuple[float, float, float]) -> str:
     """The words for a gain over another model, `(value, low, high)`: ahead, behind or open, as its interval says."""
-    value, low, high = gain
+    value, low, high = (end + 0.0 for end in gain)  # -0.0 would be shown with its sign
     said = f"{value:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
     if low > 0:
         return f"is ahead of {other} by {said}"

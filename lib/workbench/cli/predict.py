@@ -74,8 +74,7 @@ def predict(
 
     with RichReporter() as reporter, sentences_of(ValueError, end=RunError):
         saved = content.saved_classifiers()
-        with reporter.busy("loading the classifier"):
-            model, tokenizer = saved.load_saved(folder)
+        model, tokenizer = saved.load_saved(folder)
         learnt = saved.learnt_columns(model)
         if file is None:
             rows, examples = _typed(texts, len(learnt))
