@@ -111,6 +111,7 @@ def test_a_classifier_of_pairs_takes_two_texts(project, models, command):
         ("predict latest new.csv -o out.txt", 2, "--output: out.txt ends in none of .csv, .json, .jsonl"),
         ("predict latest new.csv -o new.csv", 2, "--output: new.csv is there already; --force writes over it"),
         ("predict latest new.csv -o none/out.csv", 2, "--output: none/out.csv is no place for a file"),
+        ("predict latest -", 2, "there is no text to answer"),
         ("predict latest x --text-column y", 2, "--text-column and --pair-column name columns of a file"),
         ("predict latest new.csv --text-column y", 1, "new.csv: --text-column: there is no column y; there is ticket"),
     ],
