@@ -5,35 +5,45 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from largemodels.base.errors import InputError
-from largemodels.data.predictions import LOG_P, class_names, log_probabilities_in
-from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap, paired_permutation
+from largemodels.data.predictions import COLUMNS, LOG_P, class_names, log_probabilities_in
+from largemodels.statistics.comparisons import (
+    adjusted_p,
+    mcnemar,
+    paired_bootstrap,
+    paired_permutation,
+    paired_power,
+    smallest_difference,
+)
 
 
-def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """The predictions of two or more models that can be compared, sorted by model, seed and example.
+def judged(table: pd.DataFrame, *, models: int = 2, probabilities: bool = True) -> pd.DataFrame:
+    """The predictions of several models that can be compared, sorted by model, seed and example.
 
     Only examples that every model answered with each of its seeds are kept, each once (a text that stands
     twice in a test set is one example), so that all models and seeds have the same examples in the same order. A table
     without the column `seed` is of seed 0; in one without `document` each example is a document.
 
+    Args:
+        table: predictions, as `largemodels.data.predictions` reads them.
+        models: how many there must be.
+        probabilities: whether they must have log-probabilities of two or more classes.
+
     Raises:
-        InputError: for fewer than two models or two classes, labels or log-probabilities that do not fit the classes,
+        InputError: for fewer models or classes, labels or log-probabilities that do not fit the classes,
             a model that answers one example in two ways, or no example that all answered.
     """
-    classes = class_names(table)
-    if len(classes) < 2:
-        raise InputError(f"predictions: {len(classes)} classes have log-probabilities; two or more are needed")
-    if unknown := sorted({*table["label"].astype(str), *table["answer"].astype(str)} - set(classes)):
-        raise InputError(f"predictions: {unknown[0]} has no log-probabilities; there are those of {', '.join(classes)}")
-    table = table.astype({f"{LOG_P}{name}": np.float64 for name in classes})  # they are kept with three digits
-    if not np.isfinite(log_probabilities_in(table)).all():
-        raise InputError("predictions: not all log-probabilities are finite numbers")
+    if table.empty:
+        raise InputError("predictions: the table has no rows")
+    if missing := [column for column in COLUMNS if table[column].isna().any()]:
+        raise InputError(f"predictions: a row has no {missing[0]}")
+    table = _with_probabilities(table) if probabilities or class_names(table) else table
     seed, document = table.get("seed", 0), table.get("document", table["example"])
     table = table.assign(seed=seed, document=document, right=table["right"].astype(bool))
     run = ["model", "seed"]
@@ -44,14 +54,52 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
             f"predictions: {row['model']} answers an example in two ways with seed {row['seed']}; "
             "give one run of each model and seed"
         )
-    models = table["model"].unique()
-    if len(models) < 2:
-        raise InputError(f"predictions: {' '.join(map(str, models))} is one model only; a comparison needs two")
+    names = table["model"].unique()
+    if len(names) < models:
+        raise InputError(f"predictions: {' '.join(map(str, names))} is one model only; a comparison needs two")
     answers = table.groupby("example")["model"].transform("size")
     table = table[answers == len(table.drop_duplicates(run))]
     if table.empty:
         raise InputError("predictions: there is no example that every model was asked about with every seed")
     return table.sort_values([*run, "example"], kind="stable").reset_index(drop=True)
+
+
+def _with_probabilities(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its log-probabilities in double precision, once labels and answers have some that are numbers."""
+    classes = class_names(table)
+    if len(classes) < 2:
+        raise InputError(f"predictions: {len(classes)} classes have log-probabilities; two or more are needed")
+    if unknown := sorted({*table["label"].astype(str), *table["answer"].astype(str)} - set(classes)):
+        raise InputError(f"predictions: {unknown[0]} has no log-probabilities; there are those of {', '.join(classes)}")
+    table = table.astype({f"{LOG_P}{name}": np.float64 for name in classes})  # they are kept with three digits
+    if not np.isfinite(log_probabilities_in(table)).all():
+        raise InputError("predictions: not all log-probabilities are finite numbers")
+    return table
+
+
+def classes_of(table: pd.DataFrame) -> list[str]:
+    """The classes of predictions, in the order of the log-probabilities, or without any of the alphabet."""
+    return list(class_names(table)) or sorted({*table["label"], *table["answer"]})
+
+
+def resolution(n: int, discordant_share: float, difference: float) -> tuple[float, float] | None:
+    """What `n` examples resolve of two models: `(smallest difference with a power of 80%, power for this difference)`.
+
+    None where the models agree everywhere, so that nothing can be resolved; the smallest difference is NaN where so few
+    examples never give that power.
+
+    Args:
+        n: examples.
+        discordant_share: of them, the share that one model alone gets right.
+        difference: of the accuracies, as a share.
+    """
+    if not discordant_share:
+        return None
+    try:
+        smallest = smallest_difference(n, discordant_share)
+    except ValueError:
+        smallest = math.nan
+    return smallest, paired_power(n, discordant_share, difference)
 
 
 def answers_of(table: pd.DataFrame, model: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ Each change is a `Trial`, judged on the same examples, so that it can be compare
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -270,3 +271,17 @@ def surest_errors(
     table = pd.DataFrame({"text": joined_texts(judged).to_numpy(), "label": names[label], "answer": names[answer]})
     wrong = table.assign(probability=np.exp(log_probabilities.max(1)))[answer != label]
     return wrong.sort_values("probability", ascending=False, kind="stable").head(number).reset_index(drop=True)
+
+
+def worth_said(other: str, worth: float, sizes: Sequence[int]) -> str:
+    """The sentence on what `worth_in_labels` found: the labels with which the first curve comes as far as another.
+
+    Args:
+        other: the setting with all labels, as a subject.
+        worth: the number of labels.
+        sizes: those that were tried, the largest of which the other setting had.
+    """
+    if math.isinf(worth):
+        return f"With {max(sizes):,} labels, {other} comes further than the pretrained network with any number tried."
+    about = f"{min(sizes):,}, the fewest that were tried" if worth <= min(sizes) else f"about {worth:,.0f}"
+    return f"With {max(sizes):,} labels, {other} comes as far as the pretrained network with {about}."

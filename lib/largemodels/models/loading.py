@@ -136,6 +136,17 @@ def head_in(name: str | os.PathLike[str], labels: Sequence[str]) -> Head:
         return head_for(config, tensors_in(folder, name), labels)
 
 
+def load_trained_classifier(name: str | os.PathLike[str]) -> PreTrainedModel:
+    """A sequence classifier with the head and the labels that its files hold; there need not be memory to train it.
+
+    Raises:
+        CheckpointError: as `load_encoder`, or for a head that the files do not hold.
+    """
+    model, missing = _load(AutoModelForSequenceClassification, name, training=False)
+    _refuse_missing(name, missing)
+    return model
+
+
 def check_fit(name: object, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Refuse a tokenizer of another model: every id that it gives must have a row among the embeddings.
 

@@ -163,6 +163,17 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     raise ValueError(f"method: {method!r} is not 'holm' or 'benjamini-hochberg'")
 
 
+def compared(other: str, gain: tuple[float, float, float]) -> str:
+    """The words for a gain over another model, `(value, low, high)`: ahead, behind or open, as its interval says."""
+    value, low, high = (end + 0.0 for end in gain)  # -0.0 would be shown with its sign
+    said = f"{value:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
+    if low > 0:
+        return f"is ahead of {other} by {said}"
+    if high < 0:
+        return f"is behind {other}: its gain is {said}"
+    return f"is not told apart from {other} by these examples: its gain is {said}"
+
+
 def paired_power(
     n: int, discordant_share: float, difference: float, alpha: float = ALPHA, *, mid_p: bool = True
 ) -> float:

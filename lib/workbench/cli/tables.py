@@ -5,6 +5,7 @@ What a record or a folder's name says is shown as text: it neither styles the ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from workbench.runs.store import Run
 _COLOURS = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
 _MOST_REASONS = 8
 _MOST_ROWS = 1000
+_OF_A_CLASS = ("precision", "recall", "f1")
 
 
 def print_runs(runs: Iterable[Run], chapters: Sequence[str]) -> None:
@@ -192,6 +194,58 @@ def print_checks(checks: Iterable[Check]) -> None:
         out.print(mark, f"{check.name:<13} {_text(check.found)}", soft_wrap=True)
         if not check.fine:
             out.print(f"  {'':<13} {_text(check.remedy)}", style="dim", soft_wrap=True)
+
+
+def print_answers(answered: Iterable[tuple[dict[str, Any], str | None, list[float | None]]], labels: list[str]) -> None:
+    """What a classifier answers to texts, with the probability of each class, as `workbench predict` gives them."""
+    rows = [
+        (" / ".join(map(str, row.values())), answer, *(None if each is None else f"{each:.3f}" for each in given))
+        for row, answer, given in answered
+    ]
+    _print_table("answers", ("text", "answer", *labels), rows)
+
+
+def print_evaluation(file: str, result: dict[str, Any]) -> None:
+    """What models answered: the models, the classes of each, and the pairs, as `workbench evaluate` judges them."""
+    models = result["models"]
+    rows = [
+        (row["model"], f"{row['right']}/{row['n']}", _with_interval(row, "accuracy"), _with_interval(row, "macro_f1"))
+        for row in models.to_dict("records")
+    ]
+    _print_table(visible(file), ("model", "right", "accuracy", "macro F1"), rows)
+    for model, table in result["classes"].items():
+        rows = [
+            (row["label"], row["n"], row["answered"], *(_with_interval(row, each) for each in _OF_A_CLASS))
+            for row in table.to_dict("records")
+        ]
+        _print_table(visible(str(model)), ("class", "n", "answered", *_OF_A_CLASS), rows)
+    rows = [
+        (
+            f"{row['better']} − {row['other']}",
+            f"{row['only_better']}:{row['only_other']}" if row["only_better"] + row["only_other"] else "they agree",
+            f"{row['difference']:+.3f}{_ends(row['low'], row['high'], '+.3f', ' to ')}",
+            f"{row['p']:.2g}",
+            f"{row['holm']:.2g}",
+        )
+        for row in result["pairs"].to_dict("records")
+    ]
+    _print_table("pairs", ("pair", "one right", "difference", "p", "Holm p"), rows)
+    out.print(
+        "Intervals are 95%: of precision and recall Wilson's, of F1 and differences by bootstrap over documents. p is"
+        " McNemar's exact test; Holm p is corrected for all pairs.",
+        style="dim",
+    )
+
+
+def _with_interval(row: dict[str, Any], name: str) -> str:
+    """A share with its interval, as a cell shows it; nothing for one that there is none of."""
+    if math.isnan(row[name]):
+        return ""
+    return f"{row[name]:.3f}{_ends(row[f'{name}_low'], row[f'{name}_high'], '.2f', '–')}"
+
+
+def _ends(low: float | None, high: float | None, form: str, between: str) -> str:
+    return "" if low is None or math.isnan(low) else f" ({low:{form}}{between}{high:{form}})"
 
 
 def _compared(row: Row, differences: Sequence[Difference | None]) -> tuple[str | None, ...]:

@@ -38,9 +38,9 @@ def in_words(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def sentences_of(*kinds: type[Exception]) -> Iterator[None]:
-    """Turn errors of these kinds into a refused request."""
+def sentences_of(*kinds: type[Exception], end: type[Refusal] = RequestError) -> Iterator[None]:
+    """Turn errors of these kinds into a refused request, or another end of the command."""
     try:
         yield
     except kinds as error:
-        raise RequestError(str(error)) from None
+        raise end(str(error)) from None

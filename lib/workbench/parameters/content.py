@@ -64,6 +64,48 @@ def model_description() -> ModuleType:
     return description
 
 
+def is_here(name: str) -> bool:
+    """Whether a file or folder has this name."""
+    from largemodels.base import files
+
+    return files.is_here(name)
+
+
+def data_suffixes() -> tuple[str, ...]:
+    """What the names of files of data end in."""
+    from largemodels.data import tables
+
+    return tables.SUFFIXES
+
+
+def unlabelled() -> ModuleType:
+    """Texts to be classified, read from files."""
+    from largemodels.data import unlabelled
+
+    return unlabelled
+
+
+def saved_classifiers() -> ModuleType:
+    """Classifiers that runs have kept."""
+    from largemodels.fine_tuning import saved
+
+    return saved
+
+
+def reports() -> ModuleType:
+    """Models judged by what they answered."""
+    from largemodels.evaluation import report
+
+    return report
+
+
+def pairs() -> ModuleType:
+    """Predictions made ready to be judged."""
+    from largemodels.evaluation import pairs
+
+    return pairs
+
+
 def predictions() -> ModuleType:
     """What models answered, example by example: the format of its files."""
     from largemodels.data import predictions

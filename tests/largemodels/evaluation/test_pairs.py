@@ -6,7 +6,7 @@ import pytest
 
 from largemodels.base.errors import InputError
 from largemodels.data.predictions import predictions_table, without_more
-from largemodels.evaluation.pairs import all_pairs, answers_of, judged
+from largemodels.evaluation.pairs import all_pairs, answers_of, judged, resolution
 from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_permutation
 
 N = 120
@@ -96,3 +96,24 @@ def test_each_pair_is_tested_on_its_first_seed_by_document_and_corrected_for_all
     assert row["low"] <= row["difference"] <= row["high"]
     assert pairs["holm"].to_numpy() == pytest.approx(adjusted_p(pairs["permutation"], "holm"))
     assert (pairs["bh"] <= pairs["holm"]).all()
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "outcome"),
+    [(500, 0.0, None), (5, 0.2, (True, True)), (872, 0.05, (False, True))],
+    ids=["they agree everywhere", "too few examples", "SST-2"],
+)
+def test_what_a_test_set_resolves_is_nothing_where_models_agree_and_unknown_where_it_is_tiny(n, share, outcome):
+    found = resolution(n, share, 0.0)
+    assert (found and (np.isnan(found[0]), 0 <= found[1] < 0.1)) == outcome
+
+
+@pytest.mark.parametrize(("column", "value"), [("label", None), ("answer", None)])
+def test_a_row_without_a_label_or_an_answer_is_refused(column, value):
+    with pytest.raises(InputError, match=f"a row has no {column}"):
+        judged(some().assign(**{column: value}))
+
+
+def test_predictions_without_rows_are_refused():
+    with pytest.raises(InputError, match="the table has no rows"):
+        judged(some().head(0))

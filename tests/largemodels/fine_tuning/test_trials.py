@@ -20,6 +20,7 @@ from largemodels.fine_tuning.trials import (
     trial_table,
     word_trial,
     worth_in_labels,
+    worth_said,
 )
 from largemodels.models.classifiers import classifier_on
 from largemodels.models.trainable import train_only, trained_parameters
@@ -151,3 +152,15 @@ def test_numbers_with_fractions_are_no_classes():
         check_classes(labels)
     with pytest.raises(InputError, match=r"its 3 different values are numbers such as 2\.75, a target for regression"):
         check_classes(("1", "2.75", "3"))
+
+
+@pytest.mark.parametrize(
+    ("worth", "said"),
+    [
+        (math.inf, "comes further than the pretrained network with any number tried"),
+        (50, "comes as far as the pretrained network with 50, the fewest that were tried"),
+        (120.4, "comes as far as the pretrained network with about 120"),
+    ],
+)
+def test_what_a_start_is_worth_in_labels_is_said_as_it_came_out(worth, said):
+    assert worth_said("counting words", worth, [50, 150, 400]) == f"With 400 labels, counting words {said}."

@@ -12,6 +12,7 @@ from scipy import stats
 from largemodels.statistics import intervals
 from largemodels.statistics.comparisons import (
     adjusted_p,
+    compared,
     mcnemar,
     paired_bootstrap,
     paired_permutation,
@@ -221,3 +222,16 @@ def test_a_power_below_the_level_needs_no_difference():
 def test_what_cannot_be_tested_is_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        ((0.05, 0.01, 0.09), "is ahead of words by +0.050 (95% interval +0.010 to +0.090)"),
+        ((-0.05, -0.09, -0.01), "is behind words: its gain is -0.050"),
+        ((0.05, -0.01, 0.11), "is not told apart from words by these examples: its gain is +0.050"),
+        ((-0.0, -0.0, -0.0), "is not told apart from words by these examples: its gain is +0.000"),
+    ],
+)
+def test_a_gain_is_put_into_words_by_its_interval(gain, said):
+    assert compared("words", gain).startswith(said)

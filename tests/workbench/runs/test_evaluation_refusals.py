@@ -1,7 +1,11 @@
-"""What cannot be judged is refused by the evaluation chapter in one sentence, before anything is computed."""
+"""What cannot be judged is refused by the evaluation chapter in one sentence; models that agree are not."""
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from largemodels.data.predictions import predictions_table
 from workbench.core.errors import RequestError
 from workbench.core.project import Project
-from workbench.parameters.contract import load_contract
+from workbench.parameters.contract import load_contract, source, tags
 
 N = 60
 
@@ -65,3 +69,34 @@ def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path):
     parameters = {"predictions": tmp_path / "answers.parquet", "chosen": "c", "rival": "b"}
     sentence = refused_run("evaluation", "answers-read", recorded, **parameters)
     assert "chosen: there is no model c; there is" in sentence
+
+
+SLOW = ("coverage", "mcnemar-figure", "many-simulate", "many-record", "many-claims")
+"""Cells that count what no predictions change."""
+
+
+@pytest.mark.parametrize("right", [0.7, 1.0], ids=["in the middle", "always right"])
+def test_two_models_that_agree_everywhere_come_through_pairs_seeds_and_power(
+    root, monkeypatch, tmp_path, capsys, right
+):
+    monkeypatch.setenv("WORKBENCH_ROOT", str(root))
+    matplotlib.use("agg")
+    one = answers("a")
+    one["answer"] = one["label"].where(np.arange(N) < right * N, "no")
+    one["right"] = one["answer"] == one["label"]
+    pd.concat([one, one.assign(model="b")]).to_parquet(tmp_path / "answers.parquet")
+    contract = load_contract(Project(root), "evaluation")
+    chosen = {"predictions": str(tmp_path / "answers.parquet"), "chosen": "a", "rival": "b", "resamples": 100}
+    chosen |= {"draws": 50, "smoothing": []}
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    names = vars(sys.modules["__main__"])
+    for cell in contract.code_cells:
+        if cell["id"] == "bias-count":
+            break
+        if not cell["id"].startswith(SLOW):
+            exec(compile(source(cell), cell["id"], "exec", dont_inherit=True), names)
+        if "parameters" in tags(cell):
+            names |= chosen
+    assert names["here"] is None
+    assert list(names["offered"]) == ["SST-2, 872 sentences, 5% discordant"]
+    assert "here the models agree everywhere" in capsys.readouterr().out
