@@ -205,6 +205,10 @@ def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> Vocabula
 
     Raises:
         InputError: for a domain without any word.
+
+    Examples:
+        >>> vocabulary_overlap(["a good film"], ["a good phone"]).unseen_tokens_share
+        0.3333333333333333
     """
     counts = [Counter(word for text in texts for word in words(text)) for texts in (source, target)]
     for name, counted in zip(("source", "target"), counts, strict=True):

@@ -176,6 +176,10 @@ def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_share
 
     Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002). No
     class has a share of 0 in the source.
+
+    Examples:
+        >>> with_shares([[0.5, 0.5]], source_shares=[0.5, 0.5], target_shares=[0.9, 0.1])
+        array([[0.9, 0.1]])
     """
     rows = as_distributions(probabilities)
     before = shares_for(rows, source_shares, "source_shares")

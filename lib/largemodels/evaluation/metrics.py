@@ -113,7 +113,12 @@ class _ClassMetric(_InMemoryMetric):
 
 
 class Accuracy(_ClassMetric):
-    """The share of examples whose class is right: `accuracy`."""
+    """The share of examples whose class is right: `accuracy`.
+
+    Examples:
+        >>> Accuracy().compute(predictions=[1, 0, 1, 1], references=[1, 0, 0, 1])
+        {'accuracy': 0.75}
+    """
 
     key = "accuracy"
     source = "Pedregosa et al. 2011, Scikit-learn: machine learning in Python"
@@ -182,7 +187,12 @@ class Recall(_AveragedMetric):
 
 
 class F1(_AveragedMetric):
-    """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1."""
+    """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1.
+
+    Examples:
+        >>> F1(average="macro").compute(predictions=[1, 0, 1, 1], references=[1, 0, 0, 1])
+        {'f1': 0.7333333333333334}
+    """
 
     key = "f1"
 
@@ -216,6 +226,10 @@ class BrierScore(_ProbabilityMetric):
     """The mean of Σ (p − one-hot)² over all classes, from 0 to 2: `brier_score` (Brier 1950).
 
     With two classes it is twice what counts one class only, which scikit-learn gives there.
+
+    Examples:
+        >>> BrierScore().compute(predictions=[[0.5, 0.5], [0.0, 1.0]], references=[0, 1])
+        {'brier_score': 0.25}
     """
 
     key = "brier_score"

@@ -28,7 +28,7 @@ def workbench(
 
 
 for command in (
-    *(chapters.run, runs.runs, runs.show, runs.compare, runs.rm, runs.status),
+    *(chapters.run, runs.runs, runs.show, runs.compare, runs.export, runs.rm, runs.status),
     *(chapters.book, chapters.check, chapters.accept),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, doctor.doctor),
 ):

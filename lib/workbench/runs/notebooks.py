@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from workbench.core.errors import RequestError
@@ -23,6 +24,8 @@ from workbench.runs.store import Run, all_runs, find_run, read_notebook
 QUOTES = "quotes-corpus"
 INSTALLED = "site-packages"
 """What the path of an installed file holds, on every machine."""
+FIGURES = "figures"
+"""The folder beside an executed notebook that holds its figures as SVG."""
 _INJECTED = "injected-parameters"
 _GLUED = re.compile(r"\{glue:text\}`([^`:]+)[^`]*`")
 _NOT_COMPUTED = "*not computed in this run*"
@@ -94,8 +97,24 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
     computed in this run". One that neither has stays, and Sphinx complains of it.
     """
     notebook = with_outputs_of(contract, run)
+    return _as_page(notebook, run, absent=_glued(contract.notebook) - _glued(notebook))
+
+
+def page_of_run(run: Run) -> dict[str, Any]:
+    """The executed notebook of a run as a page shows it, prose and code as they were when it ran.
+
+    Raises:
+        RequestError: where the notebook is not the one that the run wrote.
+    """
+    notebook = read_notebook(run)
+    prose = [source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    notebook["cells"] = [_clean(cell) for cell in notebook["cells"]]
+    return _as_page(notebook, run, absent=set(_GLUED.findall("\n".join(prose))) - _glued(notebook))
+
+
+def _as_page(notebook: dict[str, Any], run: Run, absent: set[str]) -> dict[str, Any]:
+    """A notebook with the facts of its run, and words where its prose shows values that are absent."""
     record = run.record
-    absent = _glued(contract.notebook) - _glued(notebook)
     for cell in notebook["cells"]:
         if absent and cell["cell_type"] == "markdown":
             cell["source"] = _GLUED.sub(lambda role: _NOT_COMPUTED if role[1] in absent else role[0], source(cell))
@@ -109,6 +128,14 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
         "commit": commit_in_words(record["git"]),
     }
     return notebook
+
+
+def figures_of(notebook: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name and the data of each figure: its cell's id, and for a cell's further ones their number."""
+    for cell in notebook["cells"]:
+        shown = [output["data"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        for number, data in enumerate(shown, start=1):
+            yield cell["id"] if number == 1 else f"{cell['id']}-{number}", data
 
 
 def _glued(notebook: dict[str, Any]) -> set[str]:
