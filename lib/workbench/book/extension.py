@@ -187,7 +187,9 @@ def defined(module: ModuleType) -> list[str]:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the ledger, the end of each chapter, and what makes the pages read offline."""
+    """Register the ledger, the end of each chapter, the reference, and what makes the pages read offline."""
+    for extension in ("autodoc", "autosummary", "napoleon"):  # the reference
+        app.setup_extension(f"sphinx.ext.{extension}")
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("recorded", RecordedResult)
     app.connect("doctree-read", note_chapter)

@@ -293,7 +293,7 @@ def two_chapters(book):
     edit_cell(book.notebooks / "toy.ipynb", "title", linked)
     (book.root / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
-        "  - file: notebooks/toy\n  - file: notebooks/other\n"
+        "  - file: notebooks/toy\n  - file: notebooks/other\n- caption: Appendix\n  chapters:\n  - file: book/claims\n"
     )
     (book.root / "book" / "intro.md").write_text(
         "# A small book\n\n[One](../notebooks/toy.ipynb), [two](../notebooks/other.ipynb)\n"
@@ -306,7 +306,8 @@ def test_a_book_of_one_chapter_has_no_link_that_leads_nowhere(two_chapters):
     page, fresh = publish(two_chapters, edition, {}, None, Quiet())
     assert fresh
     assert page == two_chapters.build / "offline" / "toy" / "html" / "index.html"
-    assert {path.stem for path in page.parent.glob("*/*.html")} == {"toy"}
+    assert [path.name for path in page.parent.glob("notebooks/*.html")] == ["toy.html"]
+    assert not (page.parent / "book").exists()
     shown = (page.parent / "notebooks" / "toy.html").read_text()
     assert re.search(r"See the other\s+chapter, its part and <a [^>]*>", shown)
 
@@ -318,12 +319,10 @@ def test_an_edition_names_the_chapters_that_are_in_its_book(two_chapters, quickl
     edition = read_edition(two_chapters, command_line[1] if command_line else "offline")
     assert list(edition.only) == chapters
     assert [contract.chapter for contract, _ in staged_chapters(two_chapters, edition)] == chapters
-    (part,) = contents(two_chapters, edition)["parts"]
-    assert part == {
-        "caption": "Chapters",
-        "numbered": 1,
-        "chapters": [{"file": f"notebooks/{chapter}"} for chapter in chapters],
-    }
+    part, appendix = contents(two_chapters, edition)["parts"]
+    assert appendix["chapters"] == [{"file": "book/claims"}]
+    chosen = [{"file": f"notebooks/{chapter}"} for chapter in chapters]
+    assert part == part | {"caption": "Chapters", "numbered": 1, "chapters": chosen}
 
 
 def test_a_chapter_that_the_book_does_not_have_is_refused(two_chapters, command):
