@@ -27,11 +27,11 @@ Correction = Literal["holm", "benjamini-hochberg"]
 class McNemar:
     """The result of McNemar's test of two classifiers."""
 
-    n: int  # examples
-    only_a: int  # examples that only the first gets right
-    only_b: int  # examples that only the second gets right
-    p: float  # the exact two-sided p value, never above its nominal level and often far below it
-    mid_p: float  # the same with half the weight on outcomes as extreme as this one, which comes closer to its level
+    n: int  #: examples
+    only_a: int  #: examples that only the first gets right
+    only_b: int  #: examples that only the second gets right
+    p: float  #: the exact two-sided p value, never above its nominal level and often far below it
+    mid_p: float  #: the same with half the weight on outcomes as extreme as this one, which comes closer to its level
 
     @property
     def difference(self) -> float:
@@ -48,10 +48,10 @@ class McNemar:
 class PairedDifference:
     """A difference of two means over the same examples, first less second, and the result of a test."""
 
-    difference: float  # the mean of the first scores less that of the second
-    p: float  # two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
-    low: float | None = None  # the lower end of the interval, where the test has one
-    high: float | None = None  # the upper end
+    difference: float  #: the mean of the first scores less that of the second
+    p: float  #: two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
+    low: float | None = None  #: the lower end of the interval, where the test has one
+    high: float | None = None  #: the upper end
 
 
 def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:

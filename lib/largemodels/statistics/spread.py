@@ -125,10 +125,10 @@ def _units(n: int, clusters: ArrayLike | None) -> list[np.ndarray]:
 class Spread:
     """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`."""
 
-    accuracy: float  # the mean over seeds
-    observed_sd: float  # the standard deviation of the seeds' accuracies on this test set, as it is
-    seed_sd: float  # the standard deviation between seeds, were the test set without end
-    test_sd: float  # the standard deviation of one model's accuracy over test sets of this size
+    accuracy: float  #: the mean over seeds
+    observed_sd: float  #: the standard deviation of the seeds' accuracies on this test set, as it is
+    seed_sd: float  #: the standard deviation between seeds, were the test set without end
+    test_sd: float  #: the standard deviation of one model's accuracy over test sets of this size
 
 
 def seed_and_test_spread(right: ArrayLike) -> Spread:

@@ -15,7 +15,7 @@ from workbench.book.publish import build_run
 from workbench.core.errors import RequestError
 from workbench.core.files import Unfit, folder_beside
 from workbench.core.project import Project
-from workbench.runs.notebooks import FIGURES, figures_of
+from workbench.runs.notebooks import FIGURES, figures_of, named_cells
 from workbench.runs.store import Run, read_notebook
 
 METRICS = ("name", "value", "low", "high", "count", "n")
@@ -29,18 +29,20 @@ def export(project: Project, run: Run, target: Path, log: Any, *, replace: bool 
     they were displayed: digits that the page rounds away are not in them; metrics are in full.
 
     Raises:
-        RequestError: for a run that is under way, a folder that is there already unless it may be replaced, one that
-            cannot be written, or a notebook that is not the one that the run wrote.
+        RequestError: for a run that is under way, a folder that is there already unless it is an export that may be
+            replaced, one that cannot be written, or a notebook that is not the one that the run wrote.
         RunError: where the page cannot be built.
     """
     if run.status == "running":
         raise RequestError(f"{run.id} is under way; export it once it has ended")
-    keeps = None if replace else os.path.lexists
-    if keeps and keeps(target):
-        raise RequestError(f"{target} is there already; --force replaces it, --to names another folder")
+    if os.path.lexists(target):
+        if not _is_export(target):
+            raise RequestError(f"{target} is there already and is no export; name another folder by --to")
+        if not replace:
+            raise RequestError(f"{target} is there already; --force replaces it, --to names another folder")
     notebook = read_notebook(run)
     try:
-        with folder_beside(target, keeps) as new:
+        with folder_beside(target, lambda there: not (replace and _is_export(there))) as new:
             build_run(project, run, log, new / "html")
             _write_figures(notebook, run.folder / FIGURES, new / FIGURES)
             _write_tables(notebook, new / "tables")
@@ -55,25 +57,31 @@ def export(project: Project, run: Run, target: Path, log: Any, *, replace: bool 
         raise RequestError(f"{target} cannot be written: {error.strerror or error}") from None
 
 
+def _is_export(folder: Path) -> bool:
+    """Whether a folder, and no link to one, looks like what `export` makes, so that no other is ever replaced."""
+    return not folder.is_symlink() and all((folder / name).is_file() for name in ("run.json", "claims.csv"))
+
+
 def _write_figures(notebook: dict[str, Any], vectors: Path, folder: Path) -> None:
     """Write each figure as PNG, and as SVG where the run has kept it."""
     for name, data in figures_of(notebook):
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.png").write_bytes(base64.b64decode("".join(data["image/png"])))
-        if (vectors / f"{name}.svg").is_file():
-            shutil.copy(vectors / f"{name}.svg", folder)
+        vector = vectors / f"{name}.svg"
+        if vector.is_file() and not vector.is_symlink():
+            shutil.copy(vector, folder)
 
 
 def _write_tables(notebook: dict[str, Any], folder: Path) -> None:
-    """Write each table that a cell displayed, by the cell's id and, for a cell's further ones, their number."""
+    """Write each table that a cell displayed, by the cell's name and, for a cell's further ones, their number."""
     from bs4 import BeautifulSoup  # nbconvert, which JupyterLab brings, stands on it
 
-    for cell in notebook["cells"]:
+    for name, cell in named_cells(notebook):
         pages = ["".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", [])]
         tables = [table for page in pages for table in BeautifulSoup(page, "html.parser").find_all("table")]
         for number, table in enumerate(tables, start=1):
             folder.mkdir(exist_ok=True)
-            _write_csv(folder / f"{cell['id']}{'' if number == 1 else f'-{number}'}.csv", _rows(table))
+            _write_csv(folder / f"{name}{'' if number == 1 else f'-{number}'}.csv", _rows(table))
 
 
 def _rows(table: Any) -> list[list[str]]:

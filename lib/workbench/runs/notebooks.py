@@ -130,12 +130,18 @@ def _as_page(notebook: dict[str, Any], run: Run, absent: set[str]) -> dict[str, 
     return notebook
 
 
+def named_cells(notebook: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each cell with a name for the files that are made of it: its id, as far as that is safe in a path."""
+    for place, cell in enumerate(notebook["cells"]):
+        yield re.sub(r"[^\w-]", "-", cell.get("id") or f"cell-{place}"), cell
+
+
 def figures_of(notebook: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the data of each figure: its cell's id, and for a cell's further ones their number."""
-    for cell in notebook["cells"]:
+    """The name and the data of each figure: its cell's name, and for a cell's further ones their number."""
+    for name, cell in named_cells(notebook):
         shown = [output["data"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
         for number, data in enumerate(shown, start=1):
-            yield cell["id"] if number == 1 else f"{cell['id']}-{number}", data
+            yield name if number == 1 else f"{name}-{number}", data
 
 
 def _glued(notebook: dict[str, Any]) -> set[str]:

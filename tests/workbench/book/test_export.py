@@ -68,6 +68,11 @@ def test_a_run_is_exported_whole_or_not_at_all_as_page_figures_and_tables(projec
     assert command("export", run.id, "--to", "out", "--force").returncode == 0
     assert not (out / "mine.txt").exists()
 
+    foreign = command("export", run.id, "--to", "book", "--force")
+    assert foreign.returncode == 2
+    assert "is there already and is no export" in foreign.stderr
+    assert (project.root / "book").is_dir()
+
     run.notebook.write_text("{}")
     changed = command("export", run.id, "--to", "another")
     assert changed.returncode == 2
