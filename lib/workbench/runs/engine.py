@@ -112,9 +112,9 @@ class _Manager(NotebookExecutionManager):
 
     def save(self, **kwargs: Any) -> None:
         """Write the notebook as it is now; its figures as vectors stand beside it, since they would double its size."""
-        take_vectors(self.nb, self._destination.parent / FIGURES, self._secrets)
-        written = nbformat.writes(without_secrets(self.nb, self._secrets))
         try:
+            take_vectors(self.nb, self._destination.parent / FIGURES, self._secrets)
+            written = nbformat.writes(without_secrets(self.nb, self._secrets))
             write_atomically(self._destination, written, durable=False)
         except OSError as error:
             raise NotSaved(error.errno, error.strerror) from None
