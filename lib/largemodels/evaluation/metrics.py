@@ -1,9 +1,7 @@
-"""The metrics of classification as `evaluate.Metric`, which need no hub: use them alone, in batches, or combined.
+"""The metrics of classification as `evaluate.Metric`, which need no hub: use them alone, in batches, or combined::
 
-```python
-scores = evaluate.combine([Accuracy(), F1(average="macro"), MatthewsCorrelation()])
-scores.compute(predictions=[1, 0, 1], references=[1, 1, 1])
-```
+    scores = evaluate.combine([Accuracy(), F1(average="macro"), MatthewsCorrelation()])
+    scores.compute(predictions=[1, 0, 1], references=[1, 1, 1])
 
 Metrics of classes take a class for each example, metrics of probabilities (`LogLoss`, `BrierScore`,
 `ExpectedCalibrationError`, `AdaptiveCalibrationError`) a row of probabilities; a combination holds metrics of one kind,

@@ -16,6 +16,7 @@ PAGES = (
     *(f"notebooks/{name}" for name in CHAPTERS),
     "book/claims",
     "book/api/workbench",
+    "book/api/domain-adaptation",
     "book/api/statistics",
     "search",
 )
