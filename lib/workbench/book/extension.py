@@ -177,6 +177,13 @@ def list_members(app: Sphinx, what: str, name: str, module: Any, options: Any, l
         lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {each}" for each in defined(module))]
 
 
+def show_factories(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """The signature as Python can read it, which `<factory>` for a default of a dataclass is not."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
 def defined(module: ModuleType) -> list[str]:
     """The names of the public functions and classes that a module defines, in its order."""
     return [
@@ -194,6 +201,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("recorded", RecordedResult)
     app.connect("doctree-read", note_chapter)
     app.connect("autodoc-process-docstring", list_members)
+    app.connect("autodoc-process-signature", show_factories)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
