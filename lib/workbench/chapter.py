@@ -97,8 +97,11 @@ class Chapter:
     ) -> None:
         """Store a measured value in the run and glue it for the prose.
 
-        The prose shows it as ``{glue:text}`name:.3f` ``; with an interval, ``{glue:text}`name_interval` `` reads
-        "0.924 (806/872; 95% interval 0.905 to 0.940)".
+        The prose shows the value, and where it has an interval a text such as "0.924 (806/872; 95% interval 0.905 to
+        0.940)", by these roles::
+
+            {glue:text}`name:.3f`
+            {glue:text}`name_interval`
 
         Args:
             name: lower-case letters, digits and underscores.

@@ -39,6 +39,15 @@ def attention(
 
     Raises:
         ValueError: for shapes or types that do not fit together.
+
+    Examples:
+        >>> import torch
+        >>> x = torch.eye(3)
+        >>> output, weights = attention(x, x, x, causal_mask(3), scale=1.0)
+        >>> weights
+        tensor([[1.0000, 0.0000, 0.0000],
+                [0.2689, 0.7311, 0.0000],
+                [0.2119, 0.2119, 0.5761]])
     """
     _check_inputs(query, key, value, mask)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -62,6 +71,12 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
 
     Raises:
         ValueError: for lengths that are not a vector of whole numbers between 0 and `length`.
+
+    Examples:
+        >>> import torch
+        >>> padding_mask(torch.tensor([3, 1]), length=3)[:, 0].int()
+        tensor([[1, 1, 1],
+                [1, 0, 0]], dtype=torch.int32)
     """
     if lengths.ndim != 1 or not _is_whole(lengths):
         raise ValueError(f"lengths: {described(lengths)} is not a vector of whole numbers")
@@ -71,7 +86,14 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
 
 
 def causal_mask(length: int) -> Tensor:
-    """True where the key is not later than the query, `(length, length)`."""
+    """True where the key is not later than the query, `(length, length)`.
+
+    Examples:
+        >>> causal_mask(3).int()
+        tensor([[1, 0, 0],
+                [1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+    """
     queries, keys = _positions(length)
     return keys <= queries  # (length, length)
 
@@ -81,6 +103,18 @@ def sliding_window_mask(length: int, window: int) -> Tensor:
 
     Stacked layers see further: after n of them a position depends on n · `window` positions on each side (Beltagy et
     al. 2020). Combine with `causal_mask` for a window that looks back only.
+
+    Examples:
+        >>> sliding_window_mask(4, window=1).int()
+        tensor([[1, 1, 0, 0],
+                [1, 1, 1, 0],
+                [0, 1, 1, 1],
+                [0, 0, 1, 1]], dtype=torch.int32)
+        >>> (sliding_window_mask(4, window=1) & causal_mask(4)).int()
+        tensor([[1, 0, 0, 0],
+                [1, 1, 0, 0],
+                [0, 1, 1, 0],
+                [0, 0, 1, 1]], dtype=torch.int32)
     """
     if window < 0:
         raise ValueError(f"window: {window} is not at least 0")
@@ -92,6 +126,13 @@ def prefix_mask(length: int, prefix_length: int) -> Tensor:
     """Causal, but the first `prefix_length` positions see one another whole, `(length, length)`.
 
     The mask of a prefix language model (Raffel et al. 2020, figure 4): the input is read both ways, the answer one way.
+
+    Examples:
+        >>> prefix_mask(4, prefix_length=2).int()
+        tensor([[1, 1, 0, 0],
+                [1, 1, 0, 0],
+                [1, 1, 1, 0],
+                [1, 1, 1, 1]], dtype=torch.int32)
     """
     if not 0 <= prefix_length <= length:
         raise ValueError(f"prefix_length: {prefix_length} is not between 0 and the length, {length}")
@@ -104,6 +145,14 @@ def document_mask(documents: Tensor) -> Tensor:
 
     Several short documents packed into one row must not read one another. `documents`, `(..., length)`, are whole
     numbers; a negative one is padding, which attends to nothing and is attended by nothing.
+
+    Examples:
+        >>> import torch
+        >>> document_mask(torch.tensor([0, 0, 1, -1])).int()
+        tensor([[1, 1, 0, 0],
+                [1, 1, 0, 0],
+                [0, 0, 1, 0],
+                [0, 0, 0, 0]], dtype=torch.int32)
     """
     if documents.ndim == 0 or not _is_whole(documents):
         raise ValueError(f"documents: {described(documents)} is not whole numbers of shape (..., length)")
@@ -130,6 +179,13 @@ class MultiHeadAttention(nn.Module):
 
     Raises:
         ValueError: when `embed_dim` is not a multiple of `num_heads`.
+
+    Examples:
+        >>> import torch
+        >>> attend = MultiHeadAttention(embed_dim=8, num_heads=2)
+        >>> output, weights = attend(torch.randn(1, 5, 8))
+        >>> output.shape, weights.shape
+        (torch.Size([1, 5, 8]), torch.Size([1, 2, 5, 5]))
     """
 
     def __init__(
@@ -216,6 +272,12 @@ def sinusoidal_positions(length: int, dim: int, *, dtype: torch.dtype = torch.fl
 
     Raises:
         ValueError: for an odd `dim`.
+
+    Examples:
+        >>> sinusoidal_positions(3, dim=4)
+        tensor([[ 0.0000,  1.0000,  0.0000,  1.0000],
+                [ 0.8415,  0.5403,  0.0100,  0.9999],
+                [ 0.9093, -0.4161,  0.0200,  0.9998]])
     """
     angles = _angles(torch.arange(length), dim)  # (length, dim/2)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)  # (length, dim)
@@ -230,6 +292,15 @@ def rotary(x: Tensor, positions: Tensor | None = None) -> Tensor:
 
     Raises:
         ValueError: for an odd `dim`, or another number of positions.
+
+    Examples:
+        >>> import torch
+        >>> query, key = torch.randn(2, 1, 8)
+        >>> here, there = torch.tensor([3]), torch.tensor([5])
+        >>> near = rotary(query, here) @ rotary(key, there).T
+        >>> far = rotary(query, here + 100) @ rotary(key, there + 100).T
+        >>> torch.allclose(near, far, atol=1e-5)
+        True
     """
     length, dim = x.shape[-2:]
     positions = torch.arange(length) if positions is None else positions
@@ -251,9 +322,15 @@ def _angles(positions: Tensor, dim: int) -> Tensor:
 
 
 def alibi(num_heads: int, length: int) -> Tensor:
-    """−slope · |query position − key position|, `(num_heads, length, length)`: an additive mask (Press et al. 2022).
+    """−slope · abs(query position − key position), `(num_heads, length, length)`: an additive mask (Press et al. 2022).
 
     The paper is about causal models; there, add `causal_mask` with `masked_fill(~mask, -inf)`.
+
+    Examples:
+        >>> alibi(num_heads=2, length=3)[0]
+        tensor([[-0.0000, -0.0625, -0.1250],
+                [-0.0625, -0.0000, -0.0625],
+                [-0.1250, -0.0625, -0.0000]])
     """
     queries, keys = _positions(length)
     distance = (queries - keys).abs()  # (length, length)
@@ -278,7 +355,13 @@ def alibi_slopes(num_heads: int) -> Tensor:
 
 
 def entropy(weights: Tensor) -> Tensor:
-    """−Σ w log w along the last axis, which is removed, in nats: from 0 (one key) to log n (n keys alike)."""
+    """−Σ w log w along the last axis, which is removed, in nats: from 0 (one key) to log n (n keys alike).
+
+    Examples:
+        >>> import torch
+        >>> entropy(torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]]))
+        tensor([0.6931, 1.3863])
+    """
     return -torch.special.xlogy(weights, weights).sum(-1)
 
 

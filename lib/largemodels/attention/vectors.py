@@ -22,7 +22,12 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, in order; digits and punctuation separate words and are left out."""
+    """The words of a text in lower case, in order; digits and punctuation separate words and are left out.
+
+    Examples:
+        >>> words_of("The 2 gradients don't vanish.")
+        ['the', 'gradients', "don't", 'vanish']
+    """
     return _WORD.findall(text.lower())
 
 

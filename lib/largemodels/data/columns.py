@@ -69,6 +69,12 @@ def text_column(frame: pd.DataFrame, name: object, advice: str) -> str:
 
     Raises:
         InputError: where that leaves doubt; it ends with the advice, which may hold {} for a column.
+
+    Examples:
+        >>> import pandas as pd
+        >>> rows = pd.DataFrame({"id": [1, 2], "review": ["good fun", "a bad film"]})
+        >>> text_column(rows, "reviews.csv", "name it by text_column={}")
+        'review'
     """
     columns = [str(column) for column in frame.columns]
     texts = _called(columns, TEXT_NAMES) or [

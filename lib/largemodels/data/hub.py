@@ -69,7 +69,14 @@ class HubId:
 
 
 def parse(text: str) -> HubId | None:
-    """The parts of a text that has the form of a Hub id, and None for any other; the Hub is not asked."""
+    """The parts of a text that has the form of a Hub id, and None for any other; the Hub is not asked.
+
+    Examples:
+        >>> parse("nyu-mll/glue:sst2@main")
+        HubId(repository='nyu-mll/glue', config='sst2', revision='main')
+        >>> parse("./reviews.csv") is None
+        True
+    """
     match = _ID.fullmatch(text)
     if not match or any(bad in match["repository"] for bad in ("..", "--")) or ".." in (match["revision"] or ""):
         return None

@@ -78,7 +78,15 @@ def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict
 
 
 def overlaps(frames: dict[str, pd.DataFrame]) -> tuple[tuple[Overlap, ...], dict[str, set[int]]]:
-    """What each split shares with each later one, and by split the rows that stand in a later one."""
+    """What each split shares with each later one, and by split the rows that stand in a later one.
+
+    Examples:
+        >>> import pandas as pd
+        >>> train = pd.DataFrame({"text": ["the same text", "only here"]})
+        >>> test = pd.DataFrame({"text": ["the same text"]})
+        >>> overlaps({"train": train, "test": test})
+        ((Overlap(split='train', other='test', same=1, alike=1),), {'train': {0}, 'test': set()})
+    """
     counted, shared = [], {split: set() for split in frames}
     texts = {split: joined_texts(frame).tolist() for split, frame in frames.items()}
     for first, second in combinations(frames, 2):

@@ -95,6 +95,16 @@ def load(
     Raises:
         TaskError: if the data are missing or cannot be read, a column has to be named, the labels are none, or dropping
             leaves a split without rows or a label without training rows.
+
+    Examples:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> rows = [(f"a {name} film, number {i}", name) for i in range(50) for name in ("good", "bad")]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pd.DataFrame(rows, columns=["text", "label"]).to_csv(f"{folder}/reviews.csv", index=False)
+        ...     task = load(f"{folder}/reviews.csv")
+        >>> task.labels, list(task.frames)
+        (('bad', 'good'), ['train', 'validation', 'test'])
     """
     if name in SHIPPED:
         if text_column or label_column or pair_column:

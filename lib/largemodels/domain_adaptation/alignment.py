@@ -55,6 +55,10 @@ def reversal_schedule(progress: float) -> float:
 
     It rises from 0 towards 1, so that a domain classifier that knows nothing yet has no influence (Ganin et al. 2016,
     whose γ is 10 too).
+
+    Examples:
+        >>> [round(reversal_schedule(progress), 2) for progress in (0.0, 0.1, 0.5, 1.0)]
+        [0.0, 0.46, 0.99, 1.0]
     """
     if not 0 <= progress <= 1:
         raise ValueError(f"progress: {progress} is not between 0 and 1")
@@ -116,6 +120,12 @@ def coral_loss(source: Tensor, target: Tensor) -> Tensor:
 
     Follows Sun and Saenko 2016. It is a loss on features that learn, under the assumptions of `coral`, except that the
     map may be any that the network can compute. Means are left alone.
+
+    Examples:
+        >>> import torch
+        >>> source = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> coral_loss(source, 2 * source)
+        tensor(0.1562)
     """
     source, target = _pair(source, target)
     first, second = (torch.cov(domain.T).reshape(source.shape[1], -1) for domain in (source, target))
@@ -188,7 +198,14 @@ def importance_weights(
 
 
 def effective_sample_size(weights: ArrayLike) -> float:
-    """The number of equally weighted examples that weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965)."""
+    """The number of equally weighted examples that weigh as much: (Σw)² / Σw², from 1 to their number (Kish 1965).
+
+    Examples:
+        >>> effective_sample_size([1, 1, 1, 1])
+        4.0
+        >>> effective_sample_size([4, 0, 0, 0])
+        1.0
+    """
     weights = np.asarray(weights, dtype=float)
     if not (weights >= 0).all() or not weights.any():
         raise ValueError("weights: they are not numbers of at least 0, one of them above")
@@ -210,6 +227,11 @@ def confident_pseudo_labels(
         number: of examples to take, over all classes.
         shares: of each class, `(classes,)`, such as the source's labels have or `label_shift` estimates of the
             target's; without them, those of the answers.
+
+    Examples:
+        >>> places, labels = confident_pseudo_labels([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], number=2)
+        >>> places, labels
+        (array([0, 2]), array([0, 1]))
     """
     rows = as_distributions(probabilities)
     answers, confidence = rows.argmax(1), rows.max(1)

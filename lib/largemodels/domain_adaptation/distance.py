@@ -26,13 +26,13 @@ FOLDS = 5  # of every cross-validation between domains
 class ADistance:
     """How well a classifier tells two domains apart."""
 
-    distance: float  # 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0
-    low: float  # the lower end of its interval
-    high: float  # the upper end
-    error: float  # the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares
-    n: int  # examples
-    by_chance: np.ndarray  # distances with the domains permuted, `(permutations,)`: of no difference at all
-    p: float  # of the permutation test that there is no difference, never 0; NaN without permutations
+    distance: float  #: 2(1 − 2·error): 0 where it does no better than chance, 2 where it never errs; by chance below 0
+    low: float  #: the lower end of its interval
+    high: float  #: the upper end
+    error: float  #: the share of held-out examples that it puts into the wrong domain, the mean of both domains' shares
+    n: int  #: examples
+    by_chance: np.ndarray  #: distances with the domains permuted, `(permutations,)`: of no difference at all
+    p: float  #: of the permutation test that there is no difference, never 0; NaN without permutations
 
     @property
     def near_zero(self) -> bool:
@@ -189,8 +189,8 @@ def _independent_examples(wrong: np.ndarray, documents: np.ndarray) -> float:
 class VocabularyOverlap:
     """The words of the target that the source does not have."""
 
-    target_tokens: int  # running words of the target
-    unseen_tokens: int  # those of them that the source does not have
+    target_tokens: int  #: running words of the target
+    unseen_tokens: int  #: those of them that the source does not have
 
     @property
     def unseen_tokens_share(self) -> float:
@@ -205,6 +205,10 @@ def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> Vocabula
 
     Raises:
         InputError: for a domain without any word.
+
+    Examples:
+        >>> vocabulary_overlap(["a good film"], ["a good phone"]).unseen_tokens_share
+        0.3333333333333333
     """
     counts = [Counter(word for text in texts for word in words(text)) for texts in (source, target)]
     for name, counted in zip(("source", "target"), counts, strict=True):
@@ -219,12 +223,12 @@ def vocabulary_overlap(source: Iterable[str], target: Iterable[str]) -> Vocabula
 class BoundTerms:
     """The terms of the bound on the target's error, whose sum it is (Ben-David et al. 2010)."""
 
-    source_error: float  # ε_S, the classifier's error on held-out source examples
-    # ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier, fitted
-    # to a sample, and so more likely too small than too large
+    source_error: float  #: ε_S, the classifier's error on held-out source examples
+    #: ½ d, from the proxy A-distance, which stands in for d_HΔH: it is that of one kind of classifier, fitted
+    #: to a sample, and so more likely too small than too large
     half_distance: float
-    # λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN where
-    # it is unknown, since it takes labels of the target.
+    #: λ at most: the sum of both domains' held-out errors of one classifier that learnt from both. NaN where
+    #: it is unknown, since it takes labels of the target.
     joint_error: float = math.nan
 
     @property

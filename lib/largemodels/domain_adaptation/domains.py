@@ -24,15 +24,15 @@ from largemodels.fine_tuning.trials import draw, fixed
 class Domain:
     """A task's examples in one domain."""
 
-    name: str  # of the domain, for people
-    train: pd.DataFrame  # text and label, with document where the data have it
-    validation: pd.DataFrame  # the same columns; settings are chosen by them, in the source alone
-    test: pd.DataFrame  # the same columns; results are about them
-    labels: tuple[str, ...]  # names of the classes
-    # sentence, document and library: all text of the domain that may be read without a label, which is that
-    # of the training examples or, for the documentation, every sentence of the training documents
+    name: str  #: of the domain, for people
+    train: pd.DataFrame  #: text and label, with document where the data have it
+    validation: pd.DataFrame  #: the same columns; settings are chosen by them, in the source alone
+    test: pd.DataFrame  #: the same columns; results are about them
+    labels: tuple[str, ...]  #: names of the classes
+    #: sentence, document and library: all text of the domain that may be read without a label, which is that
+    #: of the training examples or, for the documentation, every sentence of the training documents
     reading: pd.DataFrame
-    held_out: pd.DataFrame  # the same columns: text that nothing reads, of the validation examples or documents
+    held_out: pd.DataFrame  #: the same columns: text that nothing reads, of the validation examples or documents
 
 
 def load_domain(
@@ -118,18 +118,18 @@ def with_labels_of(source: Domain, target: Domain) -> Domain:
 class Draw:
     """The examples and texts that one seed learns from, and those that judge it."""
 
-    labels: tuple[str, ...]  # names of the classes
-    labelled: pd.DataFrame  # source examples to learn from
-    validation: pd.DataFrame  # source examples that settings are chosen by, the same for every seed
-    unlabelled: pd.DataFrame  # target texts without a label: `remedies` never asks for one
-    few: pd.DataFrame  # target examples with their labels, for the remedy that has some
-    # as many target examples with their labels as the source has, for the comparison that knows them
+    labels: tuple[str, ...]  #: names of the classes
+    labelled: pd.DataFrame  #: source examples to learn from
+    validation: pd.DataFrame  #: source examples that settings are chosen by, the same for every seed
+    unlabelled: pd.DataFrame  #: target texts without a label: `remedies` never asks for one
+    few: pd.DataFrame  #: target examples with their labels, for the remedy that has some
+    #: as many target examples with their labels as the source has, for the comparison that knows them
     ceiling: pd.DataFrame
-    judged: pd.DataFrame  # target examples that answers are counted on, the same for every seed
-    target_text: pd.DataFrame  # sentence, document and library of all text of the target that may be read
-    task_text: pd.DataFrame  # the same columns, of the texts of `labelled` and `unlabelled` alone
-    control_text: pd.DataFrame  # the same columns, of a domain that has nothing to do with the target
-    held_text: pd.DataFrame  # the same columns, of target text that nothing reads: reading is judged by it
+    judged: pd.DataFrame  #: target examples that answers are counted on, the same for every seed
+    target_text: pd.DataFrame  #: sentence, document and library of all text of the target that may be read
+    task_text: pd.DataFrame  #: the same columns, of the texts of `labelled` and `unlabelled` alone
+    control_text: pd.DataFrame  #: the same columns, of a domain that has nothing to do with the target
+    held_text: pd.DataFrame  #: the same columns, of target text that nothing reads: reading is judged by it
 
 
 def draw_pair(

@@ -24,23 +24,23 @@ _MOST_ROUNDS = 10_000  # or after so many rounds
 class LabelShift:
     """How the shares of the classes differ."""
 
-    source: np.ndarray  # share of each class, `(classes,)`
-    target: np.ndarray  # share of each class, `(classes,)`
-    total_variation: float  # half the sum of their absolute differences, from 0 (equal) to 1 (no class in common)
-    by_chance: float  # its mean if both were drawn from one distribution, which is not 0
-    p: float  # of the permutation test of no shift, never 0
+    source: np.ndarray  #: share of each class, `(classes,)`
+    target: np.ndarray  #: share of each class, `(classes,)`
+    total_variation: float  #: half the sum of their absolute differences, from 0 (equal) to 1 (no class in common)
+    by_chance: float  #: its mean if both were drawn from one distribution, which is not 0
+    p: float  #: of the permutation test of no shift, never 0
 
 
 @dataclass(frozen=True)
 class AccuracyDrop:
     """The part of a fall in accuracy that the shares of the labels explain; every number is `(value, low, high)`."""
 
-    source: tuple[float, float, float]  # the accuracy on the source's test examples
-    target: tuple[float, float, float]  # the accuracy on the target's
-    reweighted: tuple[float, float, float]  # the accuracy on the source with the target's shares of the classes
-    total: tuple[float, float, float]  # source less target, the sum of the next two
-    by_labels: tuple[float, float, float]  # source less reweighted, which the shares explain
-    rest: tuple[float, float, float]  # reweighted less target, where a class looks different or means something else
+    source: tuple[float, float, float]  #: the accuracy on the source's test examples
+    target: tuple[float, float, float]  #: the accuracy on the target's
+    reweighted: tuple[float, float, float]  #: the accuracy on the source with the target's shares of the classes
+    total: tuple[float, float, float]  #: source less target, the sum of the next two
+    by_labels: tuple[float, float, float]  #: source less reweighted, which the shares explain
+    rest: tuple[float, float, float]  #: reweighted less target, where a class looks different or means something else
 
 
 def label_shift(
@@ -176,6 +176,10 @@ def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_share
 
     Each is multiplied by target share / source share, and the rows are scaled to sum to 1 (Saerens et al. 2002). No
     class has a share of 0 in the source.
+
+    Examples:
+        >>> with_shares([[0.5, 0.5]], source_shares=[0.5, 0.5], target_shares=[0.9, 0.1])
+        array([[0.9, 0.1]])
     """
     rows = as_distributions(probabilities)
     before = shares_for(rows, source_shares, "source_shares")

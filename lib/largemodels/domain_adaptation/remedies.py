@@ -69,18 +69,18 @@ LARGEST_WEIGHT = 10.0  # of a source example in importance weighting
 class Setting:
     """The training that all remedies share."""
 
-    model: str  # the checkpoint to start from
-    tokenizer: PreTrainedTokenizerBase  # the model's
-    max_length: int  # tokens of a text at most
-    epochs: int = 3  # passes over the labelled source examples; their steps are those of every remedy
-    learning_rate: float = 1e-3  # of learning from labels, its peak
-    batch_tokens: int = 512  # of a batch of labelled texts
-    warmup: float = 0.1  # share of the steps in which a rate rises
-    reading_steps: int = 100  # optimizer steps of masked language modelling, for remedies that read
-    reading_rate: float = 1e-3  # of reading, its peak
-    reading_tokens: int = 1024  # of a batch that is read
-    seed: int = 0  # of everything random
-    # of the losses that make features alike, by method
+    model: str  #: the checkpoint to start from
+    tokenizer: PreTrainedTokenizerBase  #: the model's
+    max_length: int  #: tokens of a text at most
+    epochs: int = 3  #: passes over the labelled source examples; their steps are those of every remedy
+    learning_rate: float = 1e-3  #: of learning from labels, its peak
+    batch_tokens: int = 512  #: of a batch of labelled texts
+    warmup: float = 0.1  #: share of the steps in which a rate rises
+    reading_steps: int = 100  #: optimizer steps of masked language modelling, for remedies that read
+    reading_rate: float = 1e-3  #: of reading, its peak
+    reading_tokens: int = 1024  #: of a batch that is read
+    seed: int = 0  #: of everything random
+    #: of the losses that make features alike, by method
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
 
 
@@ -88,10 +88,10 @@ class Setting:
 class AdaptedClassifier:
     """A remedy's answers about the target, and the classifier that gave them."""
 
-    trial: Trial  # the answers to `Draw.judged`, with the seconds of the whole remedy
-    classifier: PreTrainedModel | None = None  # None for remedies whose answers are not those of a network
-    note: str = ""  # a remark on this training, in words; "" for none
-    # of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats
+    trial: Trial  #: the answers to `Draw.judged`, with the seconds of the whole remedy
+    classifier: PreTrainedModel | None = None  #: None for remedies whose answers are not those of a network
+    note: str = ""  #: a remark on this training, in words; "" for none
+    #: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats
     reading_loss: float = math.nan
 
 

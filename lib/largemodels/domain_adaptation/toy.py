@@ -44,11 +44,11 @@ _STEPS = 600  # of a network's training
 class ToyDomains:
     """Points of two domains."""
 
-    name: str  # what has changed from one to the other
-    source: np.ndarray  # `(n, 2)`
-    source_labels: np.ndarray  # 0 or 1, `(n,)`
-    target: np.ndarray  # `(n, 2)`
-    target_labels: np.ndarray  # 0 or 1, `(n,)`, for judging alone
+    name: str  #: what has changed from one to the other
+    source: np.ndarray  #: `(n, 2)`
+    source_labels: np.ndarray  #: 0 or 1, `(n,)`
+    target: np.ndarray  #: `(n, 2)`
+    target_labels: np.ndarray  #: 0 or 1, `(n,)`, for judging alone
 
 
 def rotated_gaussians(degrees: float, n: int = 200, seed: int = 0) -> ToyDomains:

@@ -94,6 +94,10 @@ def on_the_front(costs: ArrayLike, values: ArrayLike) -> np.ndarray:
     """Whether no other choice beats each, bool, `(n,)`: the Pareto front, on which equal choices stay together.
 
     Less is better of the costs, `(n,)` or for several kinds `(n, kinds)`, and more of the values, `(n,)`.
+
+    Examples:
+        >>> on_the_front(costs=[1.0, 2.0, 3.0], values=[0.7, 0.9, 0.8])
+        array([ True,  True, False])
     """
     costs, values = np.asarray(costs, dtype=float), np.asarray(values, dtype=float)
     costs = costs.reshape(len(costs), -1)

@@ -120,6 +120,12 @@ def design_effect(values: ArrayLike, clusters: ArrayLike) -> float:
 
     Raises:
         ValueError: for fewer than two clusters, or values that are all the same.
+
+    Examples:
+        >>> independent = design_effect([0, 1, 1, 0], clusters=["a", "b", "c", "d"])
+        >>> alike = design_effect([0, 0, 1, 1], clusters=["a", "a", "b", "b"])
+        >>> alike > independent
+        True
     """
     values = np.asarray(values, dtype=float).ravel()
     if np.ptp(values) == 0:

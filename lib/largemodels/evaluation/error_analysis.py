@@ -76,7 +76,12 @@ class Collapse:
 
 
 def majority_baseline(labels: ArrayLike) -> MajorityBaseline:
-    """What always predicting the most frequent of the labels `(n,)` scores: the least that a classifier has to beat."""
+    """What always predicting the most frequent of the labels `(n,)` scores: the least that a classifier has to beat.
+
+    Examples:
+        >>> majority_baseline([0, 1, 1, 1])
+        MajorityBaseline(label=1, count=3, n=4)
+    """
     counts = np.bincount(class_ids(labels, "labels"))
     return MajorityBaseline(int(counts.argmax()), int(counts.max()), int(counts.sum()))
 
@@ -92,6 +97,10 @@ def collapsed_class(
 
     Raises:
         ValueError: for what are no classes, or unequal lengths.
+
+    Examples:
+        >>> collapsed_class([1, 1, 1, 1], labels=[0, 1, 0, 1], names=("no", "yes"))
+        Collapse(label=1, name='yes', count=4, n=4, baseline=MajorityBaseline(label=0, count=2, n=4))
     """
     predictions, labels = _answers(predictions, labels, None if names is None else len(names))
     label = int(np.bincount(predictions).argmax())
@@ -106,6 +115,13 @@ def confusion_table(predictions: ArrayLike, labels: ArrayLike, names: Sequence[s
     """How often each class (rows, by name) was taken for each (columns); the diagonal is what was right.
 
     Arguments and errors are those of `collapsed_class`.
+
+    Examples:
+        >>> confusion_table([0, 1, 1], labels=[0, 0, 1], names=("no", "yes"))
+        prediction  no  yes
+        label
+        no           1    1
+        yes          0    1
     """
     from sklearn.metrics import confusion_matrix
 

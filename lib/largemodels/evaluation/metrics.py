@@ -1,9 +1,7 @@
-"""The metrics of classification as `evaluate.Metric`, which need no hub: use them alone, in batches, or combined.
+"""The metrics of classification as `evaluate.Metric`, which need no hub: use them alone, in batches, or combined::
 
-```python
-scores = evaluate.combine([Accuracy(), F1(average="macro"), MatthewsCorrelation()])
-scores.compute(predictions=[1, 0, 1], references=[1, 1, 1])
-```
+    scores = evaluate.combine([Accuracy(), F1(average="macro"), MatthewsCorrelation()])
+    scores.compute(predictions=[1, 0, 1], references=[1, 1, 1])
 
 Metrics of classes take a class for each example, metrics of probabilities (`LogLoss`, `BrierScore`,
 `ExpectedCalibrationError`, `AdaptiveCalibrationError`) a row of probabilities; a combination holds metrics of one kind,
@@ -113,7 +111,12 @@ class _ClassMetric(_InMemoryMetric):
 
 
 class Accuracy(_ClassMetric):
-    """The share of examples whose class is right: `accuracy`."""
+    """The share of examples whose class is right: `accuracy`.
+
+    Examples:
+        >>> Accuracy().compute(predictions=[1, 0, 1, 1], references=[1, 0, 0, 1])
+        {'accuracy': 0.75}
+    """
 
     key = "accuracy"
     source = "Pedregosa et al. 2011, Scikit-learn: machine learning in Python"
@@ -182,7 +185,12 @@ class Recall(_AveragedMetric):
 
 
 class F1(_AveragedMetric):
-    """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1."""
+    """The harmonic mean of precision and recall: `f1`. The macro average is the mean of the classes' F1.
+
+    Examples:
+        >>> F1(average="macro").compute(predictions=[1, 0, 1, 1], references=[1, 0, 0, 1])
+        {'f1': 0.7333333333333334}
+    """
 
     key = "f1"
 
@@ -216,6 +224,10 @@ class BrierScore(_ProbabilityMetric):
     """The mean of Σ (p − one-hot)² over all classes, from 0 to 2: `brier_score` (Brier 1950).
 
     With two classes it is twice what counts one class only, which scikit-learn gives there.
+
+    Examples:
+        >>> BrierScore().compute(predictions=[[0.5, 0.5], [0.0, 1.0]], references=[0, 1])
+        {'brier_score': 0.25}
     """
 
     key = "brier_score"

@@ -79,6 +79,12 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
 
     Raises:
         InputError: if one sequence alone is longer than `batch_tokens`.
+
+    Examples:
+        >>> import numpy as np
+        >>> batches = plan_batches([3, 9, 3, 8], batch_tokens=18, generator=np.random.default_rng(0))
+        >>> sorted(sorted(batch.tolist()) for batch in batches)
+        [[0, 2], [1, 3]]
     """
     lengths = np.asarray(lengths)
     if len(lengths) and (longest := lengths.max()) > batch_tokens:
@@ -94,7 +100,15 @@ def plan_batches(lengths: Sequence[int], batch_tokens: int, generator: np.random
 
 
 def pad(sequences: Sequence[np.ndarray], pad_token_id: int) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask` of some sequences, `(batch, longest)`, padded at the end."""
+    """`input_ids` and `attention_mask` of some sequences, `(batch, longest)`, padded at the end.
+
+    Examples:
+        >>> import numpy as np
+        >>> pad([np.array([5, 6, 7]), np.array([8])], pad_token_id=0)
+        {'input_ids': tensor([[5, 6, 7],
+                [8, 0, 0]]), 'attention_mask': tensor([[1, 1, 1],
+                [1, 0, 0]])}
+    """
     lengths = torch.tensor([len(ids) for ids in sequences])
     attention_mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()  # (batch, longest)
     input_ids = torch.full_like(attention_mask, pad_token_id)

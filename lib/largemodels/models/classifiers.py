@@ -87,6 +87,14 @@ def predict(
         model: a sequence classifier; it is left in evaluation mode.
         examples: text and, for pairs, text_pair, cut to `max_length` tokens.
         batch_tokens: tokens that are computed at a time; the results do not depend on it.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from largemodels.models.loading import load_classifier, load_tokenizer
+        >>> untrained = load_classifier("pydocs-small", labels=("no", "yes"), seed=0)
+        >>> examples = pd.DataFrame({"text": ["The gradient of the loss.", "Plot a line."]})
+        >>> predict(untrained, load_tokenizer("pydocs-small"), examples, max_length=32).shape
+        (2, 2)
     """
     return class_log_probabilities(model, unlabelled_batches(model, tokenizer, examples, max_length, batch_tokens))
 
@@ -144,6 +152,13 @@ def word_classifier(examples: pd.DataFrame) -> GridSearchCV:
 
     Raises:
         InputError: if no class has two examples, so that none can be held out.
+
+    Examples:
+        >>> import pandas as pd
+        >>> texts = ["a good film", "good fun", "good", "a bad film", "bad acting", "bad"]
+        >>> classifier = word_classifier(pd.DataFrame({"text": texts, "label": [1, 1, 1, 0, 0, 0]}))
+        >>> classifier.predict(["good acting", "a bad end"])
+        array([1, 0])
     """
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     classifier = make_pipeline(words, LogisticRegression(max_iter=1000, tol=1e-3))

@@ -21,6 +21,11 @@ def count_flops(compute: Callable[[], Any]) -> int:
 
     PyTorch's counter knows matrix products and convolutions. Softmax, masks and the fused CPU kernel of attention are
     not in it.
+
+    Examples:
+        >>> import torch
+        >>> count_flops(lambda: torch.ones(2, 3) @ torch.ones(3, 4))
+        48
     """
     with FlopCounterMode(display=False) as counter:
         compute()

@@ -20,6 +20,11 @@ def logsumexp(x: Tensor, dim: int = -1) -> Tensor:
 
     Since log Σ exp(x) = m + log Σ exp(x − m) for every m, taking m = max(x) leaves no exponent above 0: nothing
     overflows, and the sum is at least 1. A slice of −∞ alone gives −∞.
+
+    Examples:
+        >>> import torch
+        >>> logsumexp(torch.tensor([1000.0, 1000.0]))
+        tensor(1000.6932)
     """
     largest = x.detach().amax(dim, keepdim=True)
     largest = largest.masked_fill(largest.isinf(), 0.0)  # −∞ − (−∞) would be NaN
@@ -39,6 +44,11 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
     """exp(x) / Σ exp(x) along `dim`, of the shape of `x`: positive numbers that sum to one.
 
     An entry of −∞ becomes an exact 0. A slice of −∞ alone has no softmax: it is NaN here, as in PyTorch.
+
+    Examples:
+        >>> import torch
+        >>> softmax(torch.tensor([0.0, 1.0, -torch.inf]))
+        tensor([0.2689, 0.7311, 0.0000])
     """
     largest = x.detach().amax(dim, keepdim=True)
     exponentials = (x - largest).exp()
@@ -70,6 +80,12 @@ def cross_entropy(
 
     Raises:
         ValueError: for shapes, types or targets that do not fit, or when every position is ignored.
+
+    Examples:
+        >>> import torch
+        >>> logits = torch.tensor([[2.0, 0.0], [0.0, 0.0], [5.0, 5.0]])
+        >>> cross_entropy(logits, torch.tensor([0, 1, IGNORED]))
+        tensor(0.4100)
     """
     counts, safe_target = _counted(logits, target, ignore_index, label_smoothing)
     wanted = smoothed_targets(safe_target, logits.shape[-1], label_smoothing, logits.dtype)  # (..., classes)

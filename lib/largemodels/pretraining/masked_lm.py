@@ -210,6 +210,12 @@ def fill_mask(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, senten
 
     Raises:
         InputError: if the sentence holds no `[MASK]`, or is longer than the model reads.
+
+    Examples:
+        >>> from largemodels.models.loading import load_masked_lm, load_tokenizer
+        >>> model, tokenizer = load_masked_lm("pydocs-small"), load_tokenizer("pydocs-small")
+        >>> fill_mask(model, tokenizer, "Returns the number [MASK] rows.", top=1)["token"].item()
+        'of'
     """
     inputs = tokenizer(sentence, return_tensors="pt", verbose=False).to(model.device)
     places = inputs["input_ids"] == tokenizer.mask_token_id  # (1, length)

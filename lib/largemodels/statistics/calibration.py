@@ -38,6 +38,13 @@ def reliability_table(
         labels: `(n,)`, the true classes.
         bins: their number at most.
         adaptive: bins of equal mass instead of equal width.
+
+    Examples:
+        >>> probabilities = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.4, 0.6]]
+        >>> table = reliability_table(probabilities, labels=[0, 0, 1, 1], bins=2)
+        >>> table[["low", "high", "n", "confidence", "accuracy"]]
+           low  high  n  confidence  accuracy
+        0  0.5   1.0  4       0.725      0.75
     """
     confidence, right = _answers(probabilities, labels)
     bin_of = _bin_of(confidence, bins, adaptive)
@@ -58,12 +65,16 @@ def reliability_table(
 def expected_calibration_error(
     probabilities: ArrayLike, labels: ArrayLike, *, bins: int = BINS, adaptive: bool = False
 ) -> float:
-    """The mean distance of confidence and accuracy, from 0 to 1: Σ n_b/n · |accuracy_b − confidence_b| over the bins.
+    """The mean distance of confidence and accuracy, 0 to 1: Σ n_b/n · abs(accuracy_b − confidence_b) over the bins.
 
     Follows Guo et al. 2017; adaptive bins make it the adaptive calibration error of the most probable class (Nguyen and
     O'Connor 2015; Nixon et al. 2019). It is biased upwards: even a perfectly calibrated model has one above 0, the more
     so the more bins there are and the fewer examples; see `expected_ece_of_perfect_calibration`. Arguments and errors
     are those of `reliability_table`.
+
+    Examples:
+        >>> round(expected_calibration_error([[0.9, 0.1], [0.9, 0.1]], labels=[0, 1]), 2)
+        0.4
     """
     confidence, right = _answers(probabilities, labels)
     gaps = np.bincount(_bin_of(confidence, bins, adaptive), weights=right - confidence)  # n_b · (accuracy − confidence)
@@ -114,6 +125,11 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
     Args:
         log_probabilities: `(n, classes)`, logits or log-probabilities, finite.
         labels: `(n,)`, the true classes.
+
+    Examples:
+        >>> surer_than_right = [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]  # logits
+        >>> round(fit_temperature(surer_than_right, labels=[0, 0, 1, 1]), 2)
+        3.64
     """
     logits = _logits(log_probabilities)
     labels = _labels_of(logits, labels, "log_probabilities")
@@ -130,7 +146,12 @@ def fit_temperature(log_probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def apply_temperature(log_probabilities: ArrayLike, temperature: float) -> np.ndarray:
-    """The probabilities softmax(log_probabilities / temperature), `(n, classes)`; with 1, those of the model itself."""
+    """The probabilities softmax(log_probabilities / temperature), `(n, classes)`; with 1, those of the model itself.
+
+    Examples:
+        >>> apply_temperature([[4.0, 0.0]], temperature=2.0).round(2)
+        array([[0.88, 0.12]])
+    """
     if not temperature > 0:
         raise ValueError(f"temperature: {temperature} is not above 0")
     return special.softmax(_logits(log_probabilities) / temperature, axis=1)

@@ -27,11 +27,11 @@ Correction = Literal["holm", "benjamini-hochberg"]
 class McNemar:
     """The result of McNemar's test of two classifiers."""
 
-    n: int  # examples
-    only_a: int  # examples that only the first gets right
-    only_b: int  # examples that only the second gets right
-    p: float  # the exact two-sided p value, never above its nominal level and often far below it
-    mid_p: float  # the same with half the weight on outcomes as extreme as this one, which comes closer to its level
+    n: int  #: examples
+    only_a: int  #: examples that only the first gets right
+    only_b: int  #: examples that only the second gets right
+    p: float  #: the exact two-sided p value, never above its nominal level and often far below it
+    mid_p: float  #: the same with half the weight on outcomes as extreme as this one, which comes closer to its level
 
     @property
     def difference(self) -> float:
@@ -48,10 +48,10 @@ class McNemar:
 class PairedDifference:
     """A difference of two means over the same examples, first less second, and the result of a test."""
 
-    difference: float  # the mean of the first scores less that of the second
-    p: float  # two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
-    low: float | None = None  # the lower end of the interval, where the test has one
-    high: float | None = None  # the upper end
+    difference: float  #: the mean of the first scores less that of the second
+    p: float  #: two-sided, (b + 1) / (m + 1) for b of m resamples at least as extreme: never 0 (Phipson and Smyth 2010)
+    low: float | None = None  #: the lower end of the interval, where the test has one
+    high: float | None = None  #: the upper end
 
 
 def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
@@ -65,6 +65,13 @@ def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
     Args:
         right_a: `(n,)`, bool: whether the first classifier gets each example right.
         right_b: `(n,)`, bool: the same of the second, in the same order.
+
+    Examples:
+        >>> import numpy as np
+        >>> first, second = np.ones(20, bool), np.arange(20) >= 8  # the second errs on eight
+        >>> test = mcnemar(first, second)
+        >>> print(f"{test.difference:.2f}, p = {test.p:.4f}")
+        0.40, p = 0.0078
     """
     right_a, right_b = np.asarray(right_a), np.asarray(right_b)
     for name, right in (("right_a", right_a), ("right_b", right_b)):
@@ -101,6 +108,13 @@ def paired_bootstrap(
         clusters: `(n,)`, such as the document of each example: whole clusters are drawn.
         resamples: their number; the p value is at least 1 / (resamples + 1).
         seed: of the draws.
+
+    Examples:
+        >>> import numpy as np
+        >>> first, second = np.ones(20), np.arange(20) >= 8
+        >>> result = paired_bootstrap(first, second, resamples=1000)
+        >>> result.difference, result.low > 0
+        (0.4, True)
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=2)
     random, means = np.random.default_rng(seed), []
@@ -130,6 +144,12 @@ def paired_permutation(
     models of language Yeh 2000, who calls it approximate randomisation).
 
     Arguments are those of `paired_bootstrap`; with `clusters`, all scores of a cluster change sides together.
+
+    Examples:
+        >>> import numpy as np
+        >>> first, second = np.ones(20), np.arange(20) >= 8
+        >>> paired_permutation(first, second, resamples=1000).p < 0.05
+        True
     """
     sums, sizes = _differences(scores_a, scores_b, clusters, at_least=1)
     random, extreme = np.random.default_rng(seed), 0
@@ -147,6 +167,12 @@ def adjusted_p(p_values: ArrayLike, method: Correction = "holm") -> np.ndarray:
     "holm" keeps the chance of any false discovery at α, however the tests depend on each other (Holm 1979).
     "benjamini-hochberg" keeps the expected share of false ones among the discoveries at α, for independent or
     positively dependent tests (Benjamini and Hochberg 1995).
+
+    Examples:
+        >>> adjusted_p([0.01, 0.04, 0.03]).round(2)
+        array([0.03, 0.06, 0.06])
+        >>> adjusted_p([0.01, 0.04, 0.03], "benjamini-hochberg").round(2)
+        array([0.03, 0.04, 0.04])
     """
     p_values = np.asarray(p_values, dtype=float)
     if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
@@ -188,6 +214,10 @@ def paired_power(
         difference: of the accuracies, as a share: 0.02 is two points.
         alpha: the p value at which the test rejects.
         mid_p: whether the test takes the mid-p value; the exact one has less power.
+
+    Examples:
+        >>> round(paired_power(n=1000, discordant_share=0.1, difference=0.03), 2)
+        0.86
     """
     if n < 1:
         raise ValueError(f"n: {n} is not at least 1")
@@ -218,6 +248,10 @@ def smallest_difference(n: int, discordant_share: float, power: float = 0.8, alp
 
     Raises:
         ValueError: when so few examples never give that power.
+
+    Examples:
+        >>> round(smallest_difference(n=1000, discordant_share=0.1), 3)
+        0.028
     """
     if not 0 < power < 1:
         raise ValueError(f"power: {power} is not between 0 and 1")

@@ -19,7 +19,13 @@ AT_ONCE = 2_000_000
 
 
 def mean_interval(values: ArrayLike) -> tuple[float, float, float]:
-    """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`."""
+    """The mean of independent values and the ends of its Student t interval: `(mean, low, high)`.
+
+    Examples:
+        >>> mean, low, high = mean_interval([0.71, 0.74, 0.72])
+        >>> print(f"{mean:.3f}, from {low:.3f} to {high:.3f}")
+        0.723, from 0.685 to 0.761
+    """
     values = np.asarray(values, dtype=float).ravel()
     if values.size < 2:
         raise ValueError(f"values: an interval needs at least 2, not {values.size}")
@@ -33,6 +39,12 @@ def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[flo
     Tokens of one document are not independent, documents are: so the variance is that of the clusters' summed
     deviations from the mean (a linearised ratio estimator: Cochran 1977, chapter 6), with one degree of freedom less
     than there are clusters. Values and clusters are `(n,)`; there are at least two clusters.
+
+    Examples:
+        >>> losses, documents = [1.0, 1.2, 3.0, 3.2, 2.0], ["a", "a", "b", "b", "c"]
+        >>> mean, low, high = clustered_mean_interval(losses, documents)
+        >>> print(f"{mean:.2f}, from {low:.2f} to {high:.2f}")
+        2.08, from -0.90 to 5.06
     """
     values = np.asarray(values, dtype=float).ravel()
     number, variance = clustered_variance(values, clusters)
@@ -61,6 +73,11 @@ def proportion_interval(count: float, n: float) -> tuple[float, float, float]:
 
     Unlike proportion ± margin it stays within 0 and 1 and keeps its coverage near the ends (Wilson 1927). Counts may be
     fractions, as effective sample sizes are; SciPy's `proportion_ci` takes whole ones only.
+
+    Examples:
+        >>> share, low, high = proportion_interval(806, 872)
+        >>> print(f"{share:.3f}, from {low:.3f} to {high:.3f}")
+        0.924, from 0.905 to 0.940
     """
     proportion, z = proportion_of(count, n), float(special.ndtri((1 + CONFIDENCE) / 2))
     shrink = 1 + z * z / n

@@ -24,22 +24,22 @@ Tables = Mapping[str, pd.DataFrame]
 class Pair:
     """One model of one run beside the same model of the first run."""
 
-    run: int  # the place of the other run; that of the first run is 0
-    file: str  # the name of the file that both runs keep the answers in
-    model: str  # the model's name
-    n: int  # examples that both answered
-    right_first: int  # those of them that the first run's model got right
-    right: int  # those that the other run's model got right
-    only_first: int  # those that only the first run's model got right
-    only_other: int  # those that only the other run's model got right
-    difference: float  # of the accuracies, the other run's less the first run's
-    # the lower end of its 95% interval; None where no example, or only one document, tells the two apart
+    run: int  #: the place of the other run; that of the first run is 0
+    file: str  #: the name of the file that both runs keep the answers in
+    model: str  #: the model's name
+    n: int  #: examples that both answered
+    right_first: int  #: those of them that the first run's model got right
+    right: int  #: those that the other run's model got right
+    only_first: int  #: those that only the first run's model got right
+    only_other: int  #: those that only the other run's model got right
+    difference: float  #: of the accuracies, the other run's less the first run's
+    #: the lower end of its 95% interval; None where no example, or only one document, tells the two apart
     low: float | None
-    high: float | None  # the upper end
-    p: float  # of McNemar's exact test, which takes the examples as independent
-    mid_p: float  # its mid-p value
-    p_holm: float  # p adjusted for all pairs of the comparison
-    documents: int | None  # of the examples, drawn as a whole for the interval; None where the answers name none
+    high: float | None  #: the upper end
+    p: float  #: of McNemar's exact test, which takes the examples as independent
+    mid_p: float  #: its mid-p value
+    p_holm: float  #: p adjusted for all pairs of the comparison
+    documents: int | None  #: of the examples, drawn as a whole for the interval; None where the answers name none
 
 
 def compare_runs(first: Tables, others: Sequence[Tables]) -> list[Pair]:

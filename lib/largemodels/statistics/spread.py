@@ -25,6 +25,10 @@ def exact_interval(count: int, n: int) -> tuple[float, float, float]:
 
     It holds the true proportion at least as often as it says, whatever that is and however few examples there are; the
     Wilson interval (`intervals.proportion_interval`) is shorter and right on average (Clopper and Pearson 1934).
+
+    Examples:
+        >>> exact_interval(0, 100)
+        (0.0, 0.0, 0.03621669264517641)
     """
     proportion, tail = proportion_of(count, n), (1 - CONFIDENCE) / 2
     # SciPy's `proportion_ci` searches for the same ends, a thousand times as long.
@@ -60,6 +64,13 @@ def bootstrap_interval(
     Raises:
         ValueError: for columns of unequal length, fewer than two rows or clusters, a resample in which the
             statistic is not a number, or one to which BCa does not apply.
+
+    Examples:
+        >>> import numpy as np
+        >>> right = np.repeat([1, 0], [80, 20])
+        >>> accuracy, low, high = bootstrap_interval(np.mean, right, method="percentile", resamples=500)
+        >>> low < accuracy < high
+        True
     """
     arrays = [np.asarray(column) for column in columns]
     if not arrays or len({len(array) for array in arrays}) > 1:
@@ -114,10 +125,10 @@ def _units(n: int, clusters: ArrayLike | None) -> list[np.ndarray]:
 class Spread:
     """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`."""
 
-    accuracy: float  # the mean over seeds
-    observed_sd: float  # the standard deviation of the seeds' accuracies on this test set, as it is
-    seed_sd: float  # the standard deviation between seeds, were the test set without end
-    test_sd: float  # the standard deviation of one model's accuracy over test sets of this size
+    accuracy: float  #: the mean over seeds
+    observed_sd: float  #: the standard deviation of the seeds' accuracies on this test set, as it is
+    seed_sd: float  #: the standard deviation between seeds, were the test set without end
+    test_sd: float  #: the standard deviation of one model's accuracy over test sets of this size
 
 
 def seed_and_test_spread(right: ArrayLike) -> Spread:
@@ -138,6 +149,13 @@ def seed_and_test_spread(right: ArrayLike) -> Spread:
 
     Args:
         right: `(seeds, examples)`, bool, at least two of each: whether the model of a seed gets an example right.
+
+    Examples:
+        >>> import numpy as np
+        >>> right = np.random.default_rng(0).random((5, 400)) < 0.8  # five seeds on 400 examples
+        >>> spread = seed_and_test_spread(right)
+        >>> print(f"{spread.accuracy:.2f} ± {spread.test_sd:.2f} over test sets")
+        0.79 ± 0.02 over test sets
     """
     right = np.asarray(right)
     if right.dtype != bool or right.ndim != 2 or min(right.shape) < 2:

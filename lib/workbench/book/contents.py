@@ -9,7 +9,8 @@ from workbench.core.errors import RequestError
 from workbench.core.project import Project
 from workbench.parameters.contract import Contract, load_contract
 
-_CHAPTERS = PurePosixPath("notebooks")
+CHAPTERS = PurePosixPath("notebooks")
+"""The folder that chapters stand in, from the root of a checkout."""
 _ENTRY = re.compile(r"(?P<indent> *)- file: *[\"']?notebooks/")
 
 
@@ -31,11 +32,11 @@ def chapters_of_book(project: Project) -> list[str]:
         contents = parse_toc_yaml(path)
     except (MalformedError, yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
         raise RequestError(f"{path}: it is not a table of contents: {error}") from None
-    chapters = [page for page in map(PurePosixPath, contents) if _CHAPTERS in page.parents]
+    chapters = [page for page in map(PurePosixPath, contents) if CHAPTERS in page.parents]
     patterns = [PurePosixPath(glob) for page in contents.values() for glob in page.child_globs()]
-    nested = [page for page in chapters if page.parent != _CHAPTERS]
-    mistakes = [f"{page} is not in {_CHAPTERS}/ itself, where chapters are" for page in nested]
-    mistakes += [f"{each} is a pattern; name each chapter" for each in patterns if _CHAPTERS in each.parents]
+    nested = [page for page in chapters if page.parent != CHAPTERS]
+    mistakes = [f"{page} is not in {CHAPTERS}/ itself, where chapters are" for page in nested]
+    mistakes += [f"{each} is a pattern; name each chapter" for each in patterns if CHAPTERS in each.parents]
     if mistakes:
         raise RequestError(*(f"_toc.yml: {mistake}" for mistake in mistakes))
     return [page.name.removesuffix(".ipynb") for page in chapters]
@@ -55,7 +56,7 @@ def chapters_in_order(project: Project, names: list[str]) -> list[Contract]:
         except RequestError as error:
             mistakes += error.sentences
         if name in known and name not in listed:
-            mistakes.append(f"{name}.ipynb: it is not in _toc.yml; add the line `- file: {_CHAPTERS / name}`")
+            mistakes.append(f"{name}.ipynb: it is not in _toc.yml; add the line `- file: {CHAPTERS / name}`")
     if mistakes:
         raise RequestError(*mistakes)
     return contracts
@@ -77,4 +78,4 @@ def with_chapter(contents: str, name: str) -> str:
         place += 1
     if not lines[place - 1].endswith("\n"):
         lines[place - 1] += "\n"
-    return "".join([*lines[:place], f"{indent}- file: {_CHAPTERS / name}\n", *lines[place:]])
+    return "".join([*lines[:place], f"{indent}- file: {CHAPTERS / name}\n", *lines[place:]])

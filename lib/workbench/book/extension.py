@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from docutils import nodes
@@ -187,11 +188,40 @@ def _label(docname: str, place: int) -> str:
     return f"claim-{nodes.make_id(docname)}-{place}"
 
 
+# The pages of the reference
+
+
+def list_members(app: Sphinx, what: str, name: str, module: Any, options: Any, lines: list[str]) -> None:
+    """Put a table of the functions and classes of a module, each with its first sentence, under its docstring."""
+    if what == "module":
+        lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {each}" for each in defined(module))]
+
+
+def show_factories(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """The signature as Python can read it, which `<factory>` for a default of a dataclass is not."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
+def defined(module: ModuleType) -> list[str]:
+    """The names of the public functions and classes that a module defines, in its order."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and isinstance(value, FunctionType | type) and value.__module__ == module.__name__
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the ledger, the end of each chapter, and what makes the pages read offline."""
+    """Register the ledger, the end of each chapter, the reference, and what makes the pages read offline."""
+    for extension in ("autodoc", "autosummary", "napoleon"):  # the reference
+        app.setup_extension(f"sphinx.ext.{extension}")
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("recorded", RecordedResult)
     app.connect("doctree-read", note_chapter)
+    app.connect("autodoc-process-docstring", list_members)
+    app.connect("autodoc-process-signature", show_factories)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 import yaml
 
-from workbench.book.contents import chapters_of_book
+from workbench.book.contents import CHAPTERS, chapters_of_book
 from workbench.core.errors import RequestError, RunError
 from workbench.core.files import put_in_place, write_atomically
 from workbench.core.packages import our_packages
@@ -33,21 +33,37 @@ from workbench.core.project import Project
 from workbench.core.secrets import secrets_of_process
 from workbench.core.text import COLOURS, nearest, nearest_or_all, shown
 from workbench.parameters.contract import Contract, load_contract
+from workbench.parameters.types import plain
 from workbench.parameters.yaml_files import read_mapping
-from workbench.runs.notebooks import staged, without_secrets
+from workbench.runs.notebooks import page_of_run, staged, without_secrets
 from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
 _STAGE = ".stage-"
+_LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<page>[\w./-]+\.(?:ipynb|md))(?:#[\w-]*)?\)")
 _ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
 
 @dataclass(frozen=True)
 class Edition:
-    """A name, and each chapter's parameters where they differ from the defaults."""
+    """A name, each chapter's parameters where they differ from the defaults, and the chapters that are in the book."""
 
     name: str
     chapters: dict[str, dict[str, Any]]
+    only: tuple[str, ...]
+    with_prose: bool = True  # the pages of the book that are no chapters
+
+    def of_chapters(self, project: Project, names: Sequence[str]) -> Edition:
+        """The book of these chapters alone, without a page of prose, in a folder below that of the edition.
+
+        Raises:
+            RequestError: for one that the book does not have.
+        """
+        listed = chapters_of_book(project)
+        if unknown := [name for name in names if name not in listed]:
+            raise RequestError(f"{shown(unknown[0])} is not in _toc.yml{nearest_or_all(unknown[0], listed)}")
+        only = tuple(name for name in listed if name in names)
+        return Edition(f"{self.name}/{'+'.join(only)}", self.chapters, only, with_prose=False)
 
 
 def read_edition(project: Project, name: str) -> Edition:
@@ -60,20 +76,30 @@ def read_edition(project: Project, name: str) -> Edition:
     if name not in known:
         raise RequestError(f"no edition {shown(name)}{nearest_or_all(name, known)}")
     path = project.editions / f"{name}.yml"
-    chapters = read_mapping(path).get("chapters")
+    content, listed = read_mapping(path), chapters_of_book(project)
+    chapters, only = content.get("chapters"), content.get("only", listed)
     if not isinstance(chapters, dict) or not all(isinstance(given, dict) for given in chapters.values()):
         raise RequestError(f"{path}: expected `chapters:` with a mapping of parameters for each chapter")
-    for chapter in chapters.keys() - set(chapters_of_book(project)):
-        raise RequestError(f"{path}: {shown(chapter)} is not in _toc.yml{nearest(chapter, chapters_of_book(project))}")
-    return Edition(name, chapters)
+    if not only or not isinstance(only, list) or not all(isinstance(chapter, str) for chapter in only):
+        raise RequestError(f"{path}: expected `only:` with a list of the book's chapters, or no such line")
+    for chapter in (*chapters, *only):
+        if chapter not in listed:
+            raise RequestError(f"{path}: {shown(chapter)} is not in _toc.yml{nearest(chapter, listed)}")
+    return Edition(name, chapters, tuple(chapter for chapter in listed if chapter in only))
 
 
 def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, dict[str, Any]]]:
-    """Every chapter of the book with the parameters of the edition. All are checked before the first is run."""
-    chosen = [(load_contract(project, name), edition.chapters.get(name, {})) for name in chapters_of_book(project)]
-    for contract, given in chosen:
-        contract.resolve(given)
-    return chosen
+    """Every chapter of the edition with its parameters. All are checked before the first is run.
+
+    Relative paths are those of the checkout, wherever the command was called.
+    """
+    staged_ones = []
+    for contract in [load_contract(project, name) for name in edition.only]:
+        given = edition.chapters.get(contract.chapter, {})
+        with contextlib.chdir(project.root):
+            values = contract.resolve(given)
+        staged_ones.append((contract, {name: plain(values[name]) for name in given}))
+    return staged_ones
 
 
 def publish(
@@ -91,7 +117,12 @@ def publish(
     make_folder(target.parent)
     with _turn(project, log), tempfile.TemporaryDirectory(dir=project.build, prefix=_STAGE) as temporary:
         source = Path(temporary) / "book"
-        _stage(project, runs, repository, source)
+        contracts = [load_contract(project, chapter) for chapter in edition.only]
+        pages = {
+            each.chapter: staged(each, runs[each.chapter]) if each.chapter in runs else each.notebook
+            for each in contracts
+        }
+        _stage(project, edition, pages, repository, source)
         digest = _digest(source)
         page, mark = target / "index.html", target.parent / "html.digest"
         if mark.is_file() and mark.read_text() == f"{digest} {_state(target)}":
@@ -134,21 +165,67 @@ def _turn(project: Project, log: Any) -> Iterator[None]:
         yield
 
 
-def _stage(project: Project, runs: dict[str, Run], repository: str | None, folder: Path) -> None:
-    """Lay out what the pages are made of, as a checkout has it, with the runs' outputs in the chapters."""
-    shutil.copytree(project.root / "book", folder / "book", ignore=shutil.ignore_patterns(".*.tmp"))
-    shutil.copy(project.root / "_toc.yml", folder)
+def build_run(project: Project, run: Run, log: Any, folder: Path) -> None:
+    """Build the page of a run, as it was executed, into a folder that is not there yet.
+
+    Raises:
+        RequestError: where the notebook is not the one that the run wrote.
+        RunError: when the build fails or warns; the messages are in `_build/RUN.log`.
+    """
+    notebook = page_of_run(run)
+    make_folder(project.build)
+    with _turn(project, log), tempfile.TemporaryDirectory(dir=project.build, prefix=_STAGE) as temporary:
+        edition = Edition(run.id, {}, (run.chapter,), with_prose=False)
+        _stage(project, edition, {run.chapter: notebook}, None, Path(temporary) / "book")
+        with log.busy("building the page"):
+            shutil.move(_build(Path(temporary) / "book", project.build / f"{run.id}.log"), folder)
+
+
+def _stage(
+    project: Project, edition: Edition, notebooks: dict[str, dict[str, Any]], repository: str | None, folder: Path
+) -> None:
+    """Lay out what the pages are made of, as a checkout has it, with these notebooks as the chapters."""
+    prose = () if edition.with_prose else ("*.md",)
+    shutil.copytree(project.root / "book", folder / "book", ignore=shutil.ignore_patterns(".*.tmp", *prose))
+    (folder / "_toc.yml").write_text(yaml.safe_dump(contents(project, edition), sort_keys=False), encoding="utf-8")
     config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:
         config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     (folder / "notebooks").mkdir()
-    for chapter in chapters_of_book(project):
-        contract = load_contract(project, chapter)
-        notebook = staged(contract, runs[chapter]) if chapter in runs else contract.notebook
+    for chapter, notebook in notebooks.items():
         path = folder / "notebooks" / f"{chapter}.ipynb"
         shown = without_secrets(notebook, secrets_of_process())  # it may have been run elsewhere
         path.write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
+    if not edition.with_prose or edition.only != tuple(chapters_of_book(project)):
+        _unlink_missing(folder)
+
+
+def contents(project: Project, edition: Edition) -> dict[str, Any]:
+    """The table of contents of an edition: that of the book, without the chapters, or the prose, that are not in it."""
+    from sphinx_external_toc.parsing import create_toc_dict, parse_toc_yaml
+
+    if not edition.with_prose:
+        first, *rest = ({"file": str(CHAPTERS / chapter)} for chapter in edition.only)
+        return {"format": "jb-book", "root": first["file"], **({"chapters": rest} if rest else {})}
+    pages = parse_toc_yaml(project.root / "_toc.yml")
+    left_out = {str(CHAPTERS / name) for name in chapters_of_book(project) if name not in edition.only}
+    for page in pages.values():
+        for tree in page.subtrees:
+            tree.items = [item for item in tree.items if str(item).removesuffix(".ipynb") not in left_out]
+        page.subtrees = [tree for tree in page.subtrees if tree.items]
+    return create_toc_dict(pages)
+
+
+def _unlink_missing(book: Path) -> None:
+    """Turn links that lead to pages which are not in a staged book into their text."""
+    for page in (*book.glob("notebooks/*.ipynb"), *book.rglob("book/**/*.md")):
+
+        def text_alone(link: re.Match[str], page: Path = page) -> str:
+            return link[0] if (page.parent / link["page"]).exists() else link["text"]
+
+        source = page.read_text(encoding="utf-8")
+        page.write_text(_LINK.sub(text_alone, source), encoding="utf-8")
 
 
 def with_repository(config: dict[str, Any], url: str) -> dict[str, Any]:

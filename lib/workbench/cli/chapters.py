@@ -20,6 +20,7 @@ from workbench.cli.shared import (
     Parameters,
     RunLimit,
     Workers,
+    chapter_names,
     chapter_of,
     print_json,
 )
@@ -76,14 +77,20 @@ def book(
     repository: Annotated[str | None, typer.Option(metavar="URL", help="Where the source lives, for buttons.")] = None,
     workers: Workers = None,
     committed: Annotated[bool, typer.Option("--committed", help="Run nothing: publish the committed outputs.")] = False,
+    chapter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this chapter; may be repeated.", autocompletion=chapter_names),
+    ] = None,
 ) -> None:
     """Build the HTML of the book, and print where it is.
 
-    Before that, the chapters that are stale are run, as many at a time as there is room for.
+    Before that, the chapters that are stale are run, as many at a time as there is room for. With `--chapter`, the book
+    is of these chapters alone, in a folder beside the whole one.
 
     **Examples**
 
         workbench book
+        workbench book --chapter attention
         workbench book --edition offline --repository https://github.com/me/my-fork
     """
     from workbench.book.publish import make_folder, publish, read_edition, staged_chapters
@@ -92,6 +99,7 @@ def book(
 
     project = find_project()
     chosen = read_edition(project, edition)
+    chosen = chosen.of_chapters(project, chapter) if chapter else chosen
     staged = staged_chapters(project, chosen)
     make_folder(project.build)  # before chapters are run for hours
     finished = {}

@@ -37,7 +37,7 @@ def workbench(
 
 
 for command in (
-    *(chapters.run, runs.runs, runs.show, runs.compare, runs.rm, runs.status),
+    *(chapters.run, runs.runs, runs.show, runs.compare, runs.export, runs.rm, runs.status),
     *(chapters.book, chapters.check, chapters.accept),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, sweeps.sweeps),
     *(predict.predict, evaluate.evaluate, model.model, doctor.doctor),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -198,6 +199,32 @@ def open_run(
     become_jupyterlab(root, str(page.relative_to(root)), context.args)
 
 
+def export(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or `latest`.", autocompletion=shared.run_names)],
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to; without it, a folder here named by the run.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a folder that is there.")] = False,
+) -> None:
+    """Write a run as a folder that needs no workbench: its page, figures, tables, metrics and claims.
+
+    The page is HTML that reads offline, figures are PNG and SVG, tables CSV. The folder appears whole or not at all.
+
+    **Examples**
+
+        workbench export latest --to attention-for-the-talk
+    """
+    from workbench.book.export import export as export_run
+    from workbench.cli.console import RichReporter
+
+    project = find_project()
+    run = find_run(project, name)
+    target = (to or Path(run.id)).absolute()
+    with RichReporter() as reporter:
+        parts = export_run(project, run, target, reporter, replace=force)
+    print(f"{target} has {', '.join(parts)}")
+
+
 def rm(
     names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
@@ -273,15 +300,14 @@ def status(
     project = find_project()
     given: dict[str, dict[str, Any]] = {name: {} for name in project.chapters()}
     if edition is not None:
-        from workbench.book.contents import chapters_of_book
-        from workbench.book.publish import read_edition
+        from workbench.book.publish import read_edition, staged_chapters
 
-        changed = read_edition(project, edition).chapters
-        given = {name: changed.get(name, {}) for name in chapters_of_book(project)}
+        staged = staged_chapters(project, read_edition(project, edition))
+        given = {contract.chapter: values for contract, values in staged}
     if chapter is not None:
         if chapter not in given:
             load_contract(project, chapter)  # refuses an unknown one
-            raise RequestError(f"{chapter} is not in the book, and so in no edition")
+            raise RequestError(f"{chapter} is not in the edition {edition}")
         given = {chapter: given[chapter]}
     with RichReporter() as reporter:
         states = [state_of(project, name, values, reporter) for name, values in given.items()]

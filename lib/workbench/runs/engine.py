@@ -28,7 +28,7 @@ from workbench.core.files import remove_left_temporaries, temporary_prefix, writ
 from workbench.core.printed import redacted_log
 from workbench.core.project import find_project
 from workbench.core.secrets import Secrets
-from workbench.runs.notebooks import without_secrets
+from workbench.runs.notebooks import FIGURES, figures_of, without_secrets
 
 ENGINE = "workbench"
 Watch = Callable[[dict[str, Any], float | None], None]
@@ -68,6 +68,7 @@ class WorkbenchEngine(NBClientEngine):
             startup_timeout=start_timeout,
             log=logger,
             resources={"metadata": {"path": str(destination.parent)}},
+            extra_arguments=[f"--InlineBackend.figure_formats={form}" for form in ("png", "svg")],
             timeout_func=lambda _cell: _seconds_left(cell_limit, deadline),
         )
         client.usage = usage
@@ -110,9 +111,10 @@ class _Manager(NotebookExecutionManager):
         self._cell_started_at = 0.0
 
     def save(self, **kwargs: Any) -> None:
-        """Write the notebook as it is now."""
-        written = nbformat.writes(without_secrets(self.nb, self._secrets))
+        """Write the notebook as it is now; its figures as vectors stand beside it, since they would double its size."""
         try:
+            take_vectors(self.nb, self._destination.parent / FIGURES, self._secrets)
+            written = nbformat.writes(without_secrets(self.nb, self._secrets))
             write_atomically(self._destination, written, durable=False)
         except OSError as error:
             raise NotSaved(error.errno, error.strerror) from None
@@ -130,6 +132,14 @@ class _Manager(NotebookExecutionManager):
         if cell.cell_type == "code":
             super().cell_complete(cell, cell_index, **kwargs)
             self._watch(cell, time.perf_counter() - self._cell_started_at)
+
+
+def take_vectors(notebook: dict[str, Any], folder: Path, secrets: Secrets) -> None:
+    """Move every SVG that stands beside a PNG out of a notebook into a file that is named as `figures_of` says."""
+    for name, data in figures_of(notebook):
+        if drawing := data.pop("image/svg+xml", None):
+            folder.mkdir(exist_ok=True)
+            write_atomically(folder / f"{name}.svg", secrets.redact(drawing), durable=False)
 
 
 class _Client(PapermillNotebookClient):

@@ -10,7 +10,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from workbench.runs.store import Run, all_runs, find_run, read_notebook
 
 INSTALLED = "site-packages"
 """What the path of an installed file holds, on every machine."""
+FIGURES = "figures"
+"""The folder beside an executed notebook that holds its figures as SVG."""
 _GLUED = re.compile(r"\{glue:text\}`([^`:]+)[^`]*`")
 _NOT_COMPUTED = "*not computed in this run*"
 
@@ -96,8 +98,27 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
     last part alone.
     """
     notebook = with_outputs_of(contract, run)
+    values = run.record["parameters"]["resolved"]
+    changed = [name for name, value in values.items() if value != contract.defaults.get(name)]
+    return _as_page(notebook, run, absent=_glued(contract.notebook) - _glued(notebook), changed=changed)
+
+
+def page_of_run(run: Run) -> dict[str, Any]:
+    """The executed notebook of a run as a page shows it, prose and code as they were when it ran.
+
+    Raises:
+        RequestError: where the notebook is not the one that the run wrote.
+    """
+    notebook = read_notebook(run)
+    prose = [source(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    notebook["cells"] = [_clean(cell) for cell in notebook["cells"]]
+    absent = set(_GLUED.findall("\n".join(prose))) - _glued(notebook)
+    return _as_page(notebook, run, absent=absent, changed=list(run.record["parameters"]["given"]))
+
+
+def _as_page(notebook: dict[str, Any], run: Run, *, absent: set[str], changed: list[str]) -> dict[str, Any]:
+    """A notebook with the facts of its run, and words where its prose shows values that are absent."""
     record = run.record
-    absent = _glued(contract.notebook) - _glued(notebook)
     for cell in notebook["cells"]:
         if absent and cell["cell_type"] == "markdown":
             cell["source"] = _GLUED.sub(lambda role: _NOT_COMPUTED if role[1] in absent else role[0], source(cell))
@@ -107,7 +128,7 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
         "started": record["started"],
         "seconds": record["seconds"],
         "parameters": values,
-        "changed": [name for name, value in values.items() if value != contract.defaults.get(name)],
+        "changed": changed,
         "machine": in_words(record["machine"]),
         "python": record["python"],
         "commit": commit_in_words(record["git"]),
@@ -123,6 +144,20 @@ def _without_paths(notebook: dict[str, Any], values: Iterable[Any]) -> dict[str,
     for path in sorted(paths, key=lambda path: -len(path.parts)):  # one may be inside another
         content = content.replace(json.dumps(str(path))[1:-1], json.dumps(path.name)[1:-1])
     return json.loads(content)
+
+
+def named_cells(notebook: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each cell with a name for the files that are made of it: its id, as far as that is safe in a path."""
+    for place, cell in enumerate(notebook["cells"]):
+        yield re.sub(r"[^\w-]", "-", cell.get("id") or f"cell-{place}"), cell
+
+
+def figures_of(notebook: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name and the data of each figure: its cell's name, and for a cell's further ones their number."""
+    for name, cell in named_cells(notebook):
+        shown = [output["data"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        for number, data in enumerate(shown, start=1):
+            yield name if number == 1 else f"{name}-{number}", data
 
 
 def _glued(notebook: dict[str, Any]) -> set[str]:

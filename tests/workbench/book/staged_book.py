@@ -28,15 +28,18 @@ CHAPTERS = (*chapters_of_book(Project(ROOT)), "toy")
 """The chapters of the book that the tests build, by name."""
 
 
-def stage(folder: Path, *, config: dict | None = None) -> Path:
+def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -> Path:
     """Copy what the book is built from into a folder, with a made-up chapter `notebooks/toy` added to it.
 
     A chapter that is committed without outputs is replaced by the made-up one, so that its page has something to show.
+    The reference, which takes as long to build as the rest, can be left out.
     """
     shutil.copytree(ROOT / "book", folder / "book")
     (folder / "notebooks").mkdir()
     cited = re.search(r"@\w+{(.+?),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"))[1]
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    if not reference:
+        toc["parts"] = [part for part in toc["parts"] if part["caption"] != "Reference"]
     chapters = next(part["chapters"] for part in toc["parts"] if part["caption"] == "Chapters")
     for entry in chapters:
         notebook = ROOT / f"{entry['file']}.ipynb"

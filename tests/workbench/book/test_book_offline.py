@@ -25,6 +25,7 @@ def book_with_repository(tmp_path_factory):
         stage(
             tmp_path_factory.mktemp("repository"),
             config=with_repository(config, "https://github.com/OWNER/NAME"),
+            reference=False,
         )
     )
 

@@ -15,6 +15,9 @@ PAGES = (
     "book/how-to-use",
     *(f"notebooks/{name}" for name in CHAPTERS),
     "book/claims",
+    "book/api/workbench",
+    "book/api/domain-adaptation",
+    "book/api/statistics",
     "search",
 )
 PHONE = {"width": 390, "height": 844}

@@ -13,7 +13,7 @@ import pytest
 from swept_project import sweep
 from toy_project import edit_cell, write_chapter
 from workbench.book import publish as publish_module
-from workbench.book.publish import chapters_of_book, publish, read_edition, staged_chapters
+from workbench.book.publish import chapters_of_book, contents, publish, read_edition, staged_chapters
 from workbench.core.errors import RequestError, RunError
 from workbench.core.packages import our_packages
 from workbench.parameters.contract import load_contract
@@ -28,6 +28,9 @@ sphinx:
   extra_extensions: [workbench.book.extension]
   config: {mathjax_path: mathjax/tex-chtml.js}
 """
+
+
+TEXTS = 'from workbench.types import Dataset\n\ntexts: Dataset = "pydocs"  # read'
 
 
 class Quiet:
@@ -217,6 +220,8 @@ def test_an_unusable_repository_is_refused(book, run):
         ("chapters: [toy]\n", "expected `chapters:`"),
         ("chapters:\n  tox: {}\n", r"tox is not in _toc.yml; did you mean toy\?"),
         ("title: none\n", "expected `chapters:`"),
+        ("chapters: {}\nonly: []\n", "expected `only:`"),
+        ("chapters: {}\nonly: [tox]\n", r"tox is not in _toc.yml; did you mean toy\?"),
         ("[", "not YAML"),
     ],
 )
@@ -279,3 +284,61 @@ def test_a_failed_chapter_stops_the_book_and_is_named(book, workbench):
     assert result.returncode == 1
     assert "the book is not built, because the run of toy failed" in result.stderr
     assert not (book.build / "html").exists()
+
+
+@pytest.fixture
+def two_chapters(book):
+    """A book of two chapters, of which the first, and a page of prose, link to the second."""
+    linked = "# Toy\n\nSee [the other\nchapter](other.ipynb), [its part](other.ipynb#part) and [this](toy.ipynb)."
+    shutil.copy(book.notebooks / "toy.ipynb", book.notebooks / "other.ipynb")
+    edit_cell(book.notebooks / "toy.ipynb", "title", linked)
+    (book.root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
+        "  - file: notebooks/toy\n  - file: notebooks/other\n- caption: Appendix\n  chapters:\n  - file: book/claims\n"
+    )
+    (book.root / "book" / "intro.md").write_text(
+        "# A small book\n\n[One](../notebooks/toy.ipynb), [two](../notebooks/other.ipynb)\n"
+    )
+    return book
+
+
+def test_a_book_of_one_chapter_has_no_link_that_leads_nowhere(two_chapters):
+    edition = read_edition(two_chapters, "offline").of_chapters(two_chapters, ["toy"])
+    page, fresh = publish(two_chapters, edition, {}, None, Quiet())
+    assert fresh
+    assert page == two_chapters.build / "offline" / "toy" / "html" / "index.html"
+    assert [path.name for path in page.parent.glob("notebooks/*.html")] == ["toy.html"]
+    assert not (page.parent / "book").exists()
+    shown = (page.parent / "notebooks" / "toy.html").read_text()
+    assert re.search(r"See the other\s+chapter, its part and <a [^>]*>", shown)
+
+
+@pytest.mark.parametrize(("command_line", "chapters"), [((), ["toy", "other"]), (("--edition", "half"), ["other"])])
+def test_an_edition_names_the_chapters_that_are_in_its_book(two_chapters, quickly, command, command_line, chapters):
+    (two_chapters.editions / "half.yml").write_text("chapters: {}\nonly: [other]\n")
+    assert command("book", "--committed", *command_line).returncode == 0
+    edition = read_edition(two_chapters, command_line[1] if command_line else "offline")
+    assert list(edition.only) == chapters
+    assert [contract.chapter for contract, _ in staged_chapters(two_chapters, edition)] == chapters
+    part, appendix = contents(two_chapters, edition)["parts"]
+    assert appendix["chapters"] == [{"file": "book/claims"}]
+    chosen = [{"file": f"notebooks/{chapter}"} for chapter in chapters]
+    assert part == part | {"caption": "Chapters", "numbered": 1, "chapters": chosen}
+
+
+def test_a_chapter_that_the_book_does_not_have_is_refused(two_chapters, command):
+    result = command("book", "--chapter", "toi", "--committed")
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("toi is not in _toc.yml; did you mean toy?")
+    assert not two_chapters.build.exists()
+
+
+def test_a_path_in_an_edition_is_relative_to_the_checkout(book, monkeypatch):
+    write_chapter(book.root, "print(texts)", parameters=TEXTS, read=False)
+    (book.root / "data").mkdir()
+    (book.root / "data" / "mine.txt").write_text("A sentence.\n")
+    (book.editions / "offline.yml").write_text("chapters:\n  toy: {texts: data/mine.txt}\n")
+    for folder in (book.root, book.notebooks):
+        monkeypatch.chdir(folder)
+        ((_, given),) = staged_chapters(book, read_edition(book, "offline"))
+        assert given == {"texts": str(book.root / "data" / "mine.txt")}
