@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import chapters, doctor, recorded, runs, sweeps
+from workbench.cli import chapters, data, doctor, recorded, runs, sweeps
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -29,6 +29,7 @@ def workbench(
 
 for command in (
     *(chapters.run, runs.runs, runs.show, runs.compare, runs.rm, runs.status),
+    data.data,
     *(chapters.book, chapters.check, chapters.accept),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, doctor.doctor),
 ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import RequestError
@@ -85,7 +86,7 @@ def with_outputs_of(contract: Contract, run: Run) -> dict[str, Any]:
 
 
 def staged(contract: Contract, run: Run) -> dict[str, Any]:
-    """The notebook as the book shows it, with the facts of its run."""
+    """The notebook as the book shows it, with the facts of its run; local data and models go by their last names."""
     notebook = with_outputs_of(contract, run)
     record = run.record
     notebook["metadata"]["workbench"] = {
@@ -97,7 +98,18 @@ def staged(contract: Contract, run: Run) -> dict[str, Any]:
         "python": record["python"],
         "commit": commit_in_words(record["git"]),
     }
-    return notebook
+    return _without_paths(notebook, record["parameters"]["resolved"])
+
+
+def _without_paths(notebook: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """The notebook with the name of a file or folder wherever it has the absolute path that a parameter holds."""
+    values = [item for value in parameters.values() for item in (value if isinstance(value, list) else [value])]
+    paths = {value for value in values if isinstance(value, str) and Path(value).is_absolute() and Path(value).name}
+    text = json.dumps(notebook, ensure_ascii=False)
+    for path in sorted(paths, key=len, reverse=True):
+        for escaped in (json.dumps(path, ensure_ascii=False)[1:-1], json.dumps(path)[1:-1]):
+            text = text.replace(escaped, json.dumps(Path(path).name, ensure_ascii=False)[1:-1])
+    return json.loads(text)
 
 
 def accept_run(project: Project, contract: Contract, name: str | None = None) -> Run:

@@ -123,7 +123,7 @@ def test_a_further_split_is_left_out_and_noted(tmp_path, known):
     datasets.DatasetDict(splits).save_to_disk(tmp_path)
     task = tasks.load(tmp_path)
     assert sum(map(len, task.frames.values())) == 50
-    assert task.provenance["left_out"] == "unsupervised"
+    assert task.description["splits left out"] == "unsupervised (a further split)"
 
 
 def csv(path, **columns):
