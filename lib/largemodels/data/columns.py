@@ -8,9 +8,10 @@ r"""Which columns of a table are the text and the label, and the rules by which 
   left out and noted, and so is a validation or test split without labels.
 - Classes (`sources`): files of one column, or folders of text files, are named by class where there are several.
 - Labels (`tasks`): stripped, then compared; text stays text; missing ones are counted.
+- Encoding and compression (`packed`): UTF-8, or what the first bytes mark; `.gz`, `.bz2`, `.xz`, `.zip` of one file.
 - Delimited files (`tables`): the suffix's delimiter, or the one that the header has instead. Every row has the
   header's number of fields, and every quote that opens one closes it; in TSV without doubled quotes others are text.
-- JSON lines end at `\n` alone.
+- JSON lines end at `\n` alone. In `.json` the rows may stand under one key, or by column as pandas writes them.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _json(path: Path, text: str, kind: str) -> pd.DataFrame:
         key, rows = _rows_of(whole, path)
     else:
         rows = whole if isinstance(whole, list) else _json_lines(path, text)
-    if not rows:
+    if not any(rows):
         raise InputError(f"{path}: holds no row")
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}: expected a JSON object on each line, such as {{'text': …, 'label': …}}")
