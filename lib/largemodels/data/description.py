@@ -89,6 +89,22 @@ def describe_corpus(sentences: pd.DataFrame) -> dict[str, str]:
     return {name: str(value) for name, value in rows.items()}
 
 
+def describe_predictions(source: object, answers: pd.DataFrame) -> dict[str, str]:
+    """Whose answers were read, to how many examples of which classes: each in words.
+
+    Args:
+        source: the name of a recorded result, or a path, of which the last name is shown.
+        answers: a table as `predictions.read_predictions` returns it.
+    """
+    examples = answers.drop_duplicates("example")
+    return {
+        "source": Path(str(source)).name,
+        "models": _counted(answers["model"].value_counts(sort=False).to_dict()),
+        "examples": f"{len(examples):,}",
+        "classes": _counted(examples["label"].value_counts(sort=False).to_dict()),
+    }
+
+
 def suggestions(columns: Mapping[str, Column], others: Sequence[str]) -> list[str]:
     """The `-p` options that would take another column for the text or for the label, one for each."""
     from shlex import quote

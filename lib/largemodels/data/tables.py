@@ -12,7 +12,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,20 +99,41 @@ def _delimited(path: Path, text: str, kind: str) -> pd.DataFrame:
         rows = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
         try:
             names = next(filter(None, rows))
-            width = len(names)
-            uneven = any((len(row) < width or any(row[width:])) and "".join(row).strip() for row in rows)
+            count = _even_rows(rows, len(names))
         except csv.Error:  # a quote that does not open and close a field
             continue
-        if not uneven:
+        if count is not None:
             refuse_repeated(names, path)
             options: dict[str, Any] = {"sep": separator, "quoting": quoting, "dtype": str, "keep_default_na": False}
             file.seek(0)
-            return pd.read_csv(file, usecols=range(width), index_col=False, **options)
+            with contextlib.suppress(ValueError):  # pandas and Python disagree on what a line is
+                frame = pd.read_csv(file, usecols=range(len(names)), index_col=False, **options)
+                if len(frame) in count:
+                    return frame
+            raise InputError(f"{path}: its lines cannot be told apart; end each with a line feed, and leave none blank")
     said = _DELIMITERS[separator]
     raise InputError(
         f"{path}: not a table of {said}s (line {rows.line_num} has another number of fields or a stray quote); put a "
         f"text that holds a {said}, a quote or a line break in double quotes, and double those inside of it"
     )
+
+
+def _even_rows(rows: Iterable[list[str]], width: int) -> range | None:
+    """How many rows there may be, with and without those of blanks; None where one has another number of fields.
+
+    Empty fields at the end are none, but in a table of one column a delimiter is rather part of a text.
+    """
+    full = blank = 0
+    for row in filter(None, rows):
+        if len(row) > width == 1:
+            return None
+        if not "".join(row).strip():
+            blank += 1
+        elif len(row) < width or any(row[width:]):
+            return None
+        else:
+            full += 1
+    return range(full, full + blank + 1)
 
 
 def refuse_repeated(names: Sequence[str], path: Path) -> None:

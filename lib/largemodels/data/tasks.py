@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SHIPPED = ("pydocs-sections",)
 _ANOTHER = "name another column, as in -p label_column=NAME"
+_WHOLE = re.compile(r"-?[0-9]{1,4000}")  # as many digits as Python makes a number of
 _MANY = 20  # so many labels, each on one row, are no classes
 
 
@@ -34,7 +36,7 @@ class TaskError(InputError):
     """A task that cannot be had: why, and what to do, in one sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task:
     """Labelled texts by split."""
 
@@ -47,6 +49,9 @@ class Task:
     overlaps: tuple[Overlap, ...] = ()  # what the splits share, counted before anything was dropped
     dropped: int = 0  # how many training rows were dropped because a row of another split resembles them
     reading: Reading = field(default_factory=Reading)  # how the data were read
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Task {self.name}", *(f"  {row}: {words}" for row, words in self.description.items())])
 
     @property
     def description(self) -> dict[str, str]:
@@ -286,7 +291,7 @@ def _ids(
     kinds = {
         "number" if type(value) is int else "text" if type(value) is str else type(value).__name__ for value in values
     }
-    looks = {str(value).lstrip("-").isdigit() for value in values}
+    looks = {_WHOLE.fullmatch(str(value)) is not None for value in values}
     if len(kinds) > 1 or (kinds == {"text"} and len(looks) > 1):
         examples = sorted({str(value) for value in values})
         raise TaskError(
@@ -301,7 +306,7 @@ def _ids(
         order = list(range(len(class_names)))
         names = tuple(map(str, class_names))
     else:
-        order = sorted(distinct, key=lambda value: (int(value), "") if looks == {True} else (0, str(value)))
+        order = sorted(distinct, key=lambda value: (int(value) if looks == {True} else 0, str(value)))
         names = tuple(map(str, order))
     if len(distinct) < 2:
         raise TaskError(f"{name}: every row has the same label ({str(values[0])[:40]}); a task needs two or more")

@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from largemodels.base.errors import InputError
@@ -80,6 +80,9 @@ def test_a_table_that_pandas_wrote_comes_back_or_is_refused(
         content = written.encode(encoding)
     except UnicodeEncodeError:
         return
+    if len(frame.columns) == 1:  # nothing in the file says what its delimiter is
+        separator = "\t" if suffix == ".tsv" else ","
+        assume(not set(frame.columns[0]) & set(",\t;|"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a{suffix}{packed}"
         path.write_bytes(PACKING[packed](content))
@@ -99,7 +102,7 @@ def test_a_table_that_pandas_wrote_comes_back_or_is_refused(
 @FEW
 @given(st.text(CHARACTERS, max_size=60), st.sampled_from([".csv", ".tsv"]))
 def test_any_text_under_the_name_of_a_table_is_what_pandas_reads_or_refused(text, suffix):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         path = Path(folder) / f"a{suffix}"
         path.write_text(text, encoding="utf-8", newline="")
         parts = outcome(lambda: sources.read(path))
@@ -107,6 +110,7 @@ def test_any_text_under_the_name_of_a_table_is_what_pandas_reads_or_refused(text
             return
         read = parts[0].frame
         expected = []
+        warnings.simplefilter("ignore")  # that fields without a name are left out
         for separator in ",\t;|":
             for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
                 options = {"dtype": str, "keep_default_na": False, "index_col": False, "quoting": quoting}
