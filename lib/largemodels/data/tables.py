@@ -89,7 +89,7 @@ def _delimited(path: Path, text: str, kind: str) -> pd.DataFrame:
     import pandas as pd
 
     usual = "\t" if kind == ".tsv" else ","
-    header = re.sub(r'"[^"]*"', "", re.split(r"[\r\n]", text.strip(), maxsplit=1)[0])
+    header = re.sub(r'"[^"]*"', "", re.search(r"[^\r\n]*\S[^\r\n]*", text)[0])
     separator = next((each for each in (usual, *_DELIMITERS) if each in header), usual)
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the 128 KiB that is the default
     file = io.StringIO(text, newline="")
