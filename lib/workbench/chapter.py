@@ -142,7 +142,7 @@ class Chapter:
             description: the rows of the table, such as `Task.description`: what is described, and how it is.
         """
         rows = {str(row): str(value) for row, value in description.items()}
-        source = {"name": name, "rows": rows}
+        source = {"name": name, "rows": [[row, value] for row, value in rows.items()]}  # texts: secrets are taken out
         _display(
             {"text/plain": source_text(name, rows), "text/html": source_html(name, rows)},
             {"workbench": {"source": source}},

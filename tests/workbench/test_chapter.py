@@ -117,7 +117,7 @@ def test_a_source_is_shown_as_a_table_and_kept_with_its_rows(shown):
     ((data, metadata),) = shown
     assert data["text/plain"] == "dataset\n  source  a.csv\n  rows    7\n  label   <b> (by its name)"
     assert "<th>label</th><td>&lt;b&gt; (by its name)</td>" in data["text/html"]
-    rows = {"source": "a.csv", "rows": "7", "label": "<b> (by its name)"}
+    rows = [["source", "a.csv"], ["rows", "7"], ["label", "<b> (by its name)"]]
     assert metadata == {"workbench": {"source": {"name": "dataset", "rows": rows}}}
 
 

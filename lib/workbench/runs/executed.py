@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from workbench.runs.record import Claim, Metric, Moment, Number, Part
 
@@ -54,7 +54,7 @@ def parse_executed(notebook: dict[str, Any]) -> Executed:
                 else:
                     kept[kind].append(dict(entries[kind]))
     metrics = {metric["name"]: metric for metric in kept["record"]}
-    sources = {source["name"]: source["rows"] for source in kept["source"]}
+    sources = {source["name"]: dict(source["rows"]) for source in kept["source"]}
     return Executed(run, sources, list(metrics.values()), kept["claim"], problems)
 
 
@@ -73,7 +73,7 @@ class _Run(Part):
 
 class _Source(Part):
     name: str
-    rows: dict[str, str]
+    rows: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
 
 
 _SHAPES = {"run": _Run, "source": _Source, "record": Metric, "claim": Claim}

@@ -23,7 +23,7 @@ def test_of_a_metric_that_is_recorded_twice_the_last_value_counts():
 
 
 def test_of_a_source_that_is_described_twice_the_last_description_counts_and_a_damaged_one_is_a_problem():
-    one, two = ({"name": "data", "rows": {"rows": number}} for number in "12")
+    one, two = ({"name": "data", "rows": [["rows", number]]} for number in "12")
     executed = parse_executed(notebook(*({"source": each} for each in (one, two, {"name": "x", "rows": 7}))))
     assert executed.sources == {"data": {"rows": "2"}}
     assert executed.problems == ["cell 3: the source 'x' has no rows"]
