@@ -1,4 +1,4 @@
-"""What a chapter calls while it runs: `begin`, then `record`, `record_interval`, `record_share` and `claim`.
+"""What a chapter calls while it runs: `begin`, `record_source`, `record`, `record_interval`, `record_share`, `claim`.
 
 Everything a chapter records travels in the metadata of its notebook outputs. So the same cells work under `workbench
 run`, under plain Papermill and in JupyterLab, and a run record or a ledger can be made from any executed notebook.
@@ -11,7 +11,7 @@ import math
 import random
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.parameters.types import coerce
@@ -146,6 +146,20 @@ class Chapter:
         count, n = _number(count), _number(n)
         return self.record_interval(name, proportion_interval(count, n), count=count, n=n)
 
+    def record_source(self, name: str, description: Mapping[str, str]) -> None:
+        """Show what was taken from a source as a small table, and store it in the run.
+
+        Args:
+            name: of the source, such as that of the parameter; of several descriptions of one name the last counts.
+            description: the rows of the table, such as `Task.description`: what is described, and how it is.
+        """
+        rows = {str(row): str(value) for row, value in description.items()}
+        source = {"name": name, "rows": [[row, value] for row, value in rows.items()]}  # texts: secrets are taken out
+        _display(
+            {"text/plain": source_text(name, rows), "text/html": source_html(name, rows)},
+            {"workbench": {"source": source}},
+        )
+
     def claim(
         self,
         statement: str,
@@ -206,6 +220,18 @@ def claim_html(claim: dict[str, Any]) -> str:
     """The element that shows a claim on a page."""
     kind = "holds" if claim["holds"] else "fails"
     return f'<div class="workbench-claim {kind}">{html.escape(claim_line(claim))}</div>'
+
+
+def source_text(name: str, rows: Mapping[str, str]) -> str:
+    """The lines that show a source as text: its name, then its rows, side by side."""
+    width = max(map(len, rows), default=0)
+    return "\n".join([name, *(f"  {row:<{width}}  {value}" for row, value in rows.items())])
+
+
+def source_html(name: str, rows: Mapping[str, str]) -> str:
+    """The table that shows a source on a page."""
+    lines = (f"<tr><th>{html.escape(row)}</th><td>{html.escape(value)}</td></tr>" for row, value in rows.items())
+    return f'<table class="workbench-source"><caption>{html.escape(name)}</caption>{"".join(lines)}</table>'
 
 
 def _place() -> tuple[str | None, str | None]:

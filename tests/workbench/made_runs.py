@@ -40,6 +40,7 @@ def whole_record(chapter: str = "toy", key: str = "1a2b3c4d5e", **changes: Any) 
         "started": "2026-11-23T18:45:00Z",
         "ended": "2026-11-23T18:45:09Z",
         "seconds": 9.5,
+        "sources": {"dataset": {"source": "a.csv", "rows": "60 taken"}},
         "metrics": [metric],
         "claims": [claim],
         "cells": [{"id": "cell-0", "seconds": 1.5}],

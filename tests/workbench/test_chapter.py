@@ -120,6 +120,15 @@ def test_a_record_that_json_cannot_hold_is_kept_as_missing(shown):
     assert shown[0][1]["workbench"]["record"]["value"] is None
 
 
+def test_a_source_is_shown_as_a_table_and_kept_with_its_rows(shown):
+    Chapter({}).record_source("dataset", {"source": "a.csv", "rows": 7, "label": "<b> (by its name)"})
+    ((data, metadata),) = shown
+    assert data["text/plain"] == "dataset\n  source  a.csv\n  rows    7\n  label   <b> (by its name)"
+    assert "<th>label</th><td>&lt;b&gt; (by its name)</td>" in data["text/html"]
+    rows = [["source", "a.csv"], ["rows", "7"], ["label", "<b> (by its name)"]]
+    assert metadata == {"workbench": {"source": {"name": "dataset", "rows": rows}}}
+
+
 def test_a_share_is_recorded_with_its_wilson_interval_and_handed_back(shown):
     share, low, high = Chapter({}).record_share("accuracy", np.int64(806), torch.tensor(872))
     assert (share, low, high) == proportion_interval(806, 872)

@@ -101,6 +101,7 @@ PLACES = {
     "SVG": "display(SVG(data=f'<svg><text>{html.escape(s)}</text></svg>'))",
     "LaTeX": "display(Latex(s))",
     "a metric": "chapter.record(f'metric_{number}', s)",
+    "a source": "chapter.record_source(s, {s: s})",
     "a claim": "chapter.claim(s, size, below=2)",
     "a table": "display(pd.DataFrame({'a': [s, s * 3]}))",
 }

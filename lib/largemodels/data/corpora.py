@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +21,7 @@ from largemodels.base.files import is_here
 from largemodels.data import sources
 from largemodels.data.columns import text_column
 from largemodels.data.deduplication import keep_first
+from largemodels.data.description import source_in_words
 from largemodels.data.pydocs import docstrings, prose, sections
 
 if TYPE_CHECKING:
@@ -82,15 +83,19 @@ def sentences(source: str | os.PathLike[str] = "pydocs", *, progress: Progress |
         - split: "train", "validation" or "test", see `split_of`. The splits of files do not count: the identity
           decides, so that no document changes its split with the file that it came in.
 
+        Its `attrs` say how it was read; `description.describe_corpus` has them in words.
+
     Raises:
         CorpusError: if the source is missing, empty or not text, or a library is not installed.
     """
     stem = str(source) if source in SHIPPED else "text"
 
     def build() -> pd.DataFrame:
-        shipped = source in SHIPPED
-        rows = _docstring_rows(LIBRARIES, progress) if shipped else _source_rows(source, progress)
-        return _table(rows, progress)
+        if source in SHIPPED:
+            rows, reading = _docstring_rows(LIBRARIES, progress), {"source": source_in_words(source, "", shipped=True)}
+        else:
+            rows, reading = _source_rows(source, progress)
+        return _table(rows, progress, reading)
 
     with raised_as(CorpusError):
         frame = kept_table(_cache_file(source, stem), stem, COLUMNS, build, progress)
@@ -167,14 +172,15 @@ Row = tuple[str, str, str, str, str, int]  # sentence, library, section, style, 
 Document = tuple[str, str, str, list[sections.Sentence]]  # library, document, style, sentences
 
 
-def _table(rows: list[Row], progress: Progress | None) -> pd.DataFrame:
-    """The rows without near duplicates, split."""
+def _table(rows: list[Row], progress: Progress | None, reading: Mapping[str, str] = {}) -> pd.DataFrame:
+    """The rows without near duplicates, split; `attrs["reading"]` says how they were read."""
     import pandas as pd  # here, because the command line asks for fingerprints and needs to start fast
 
     if progress:
         progress(0, 1, COMPARING)
     kept = keep_first([row[0] for row in rows])
     frame = pd.DataFrame([(*rows[i], split_of(rows[i][4])) for i in kept], columns=list(COLUMNS))
+    frame.attrs["reading"] = {**reading, "dropped": len(rows) - len(frame)}  # Parquet keeps it
     if progress:
         progress(1, 1, COMPARING)
     return frame
@@ -247,17 +253,29 @@ def _numbered(documents: Iterable[Document]) -> Iterable[Row]:
 # Other text
 
 
-def _source_rows(source: str | os.PathLike[str], progress: Progress | None) -> list[Row]:
-    """The sentences of files. A paragraph's or row's identity is its content, wherever it stands."""
+def _source_rows(source: str | os.PathLike[str], progress: Progress | None) -> tuple[list[Row], dict[str, str]]:
+    """The sentences of files, and how they were read. A paragraph's or row's identity is its content, anywhere."""
     rows: list[Row] = []
+    columns, count = {}, 0
     for part in sources.read(source, progress):
         column = text_column(part.frame, source, "rename it to text")
-        for text in part.frame[column]:
+        columns[str(column)] = None
+        count += len(part.frame)
+        for text in part.frame[column.name]:
             paragraphs = [line for line in map(str.strip, str(text or "").splitlines()) if line]
             document = f"{part.stem}:{hashlib.sha256(chr(10).join(paragraphs).encode()).hexdigest()[:16]}"
             split = [sentence for paragraph in paragraphs for sentence in prose.split_sentences(paragraph)]
             rows += [(sentence, part.stem, "", "", document, place) for place, sentence in enumerate(split)]
-    return rows
+    reading = {"source": source_in_words(source, fingerprint(source)), "text": ", ".join(columns), "rows": f"{count:,}"}
+    return rows, reading
+
+
+def check(source: str | os.PathLike[str]) -> None:
+    """Refuse the files that `sentences` refuses, in the time that it takes to read them."""
+    if source not in SHIPPED:
+        with raised_as(CorpusError):
+            for part in sources.read(source):
+                text_column(part.frame, source, "rename it to text")
 
 
 # Cache
@@ -270,7 +288,7 @@ def is_cached(name: str) -> bool:
 
 def _cache_file(source: str | os.PathLike[str], stem: str) -> Path:
     """Where a corpus is kept: its name changes with its data and with the code that reads them."""
-    readers = () if source in SHIPPED else ("columns", "sources", "tables")
+    readers = () if source in SHIPPED else ("columns", "description", "packed", "sources", "tables")
     content = _versions_digest() if source in SHIPPED else fingerprint(source)
     key = hashlib.sha256(f"{content} {_code_digest(*readers)} ".encode()).hexdigest()
     return cache_folder() / f"{stem}-{key[:16]}.parquet"

@@ -22,6 +22,7 @@ LOG_P = "log_p:"
 COLUMNS = ("model", "example", "label", "answer", "right")
 """What every table of predictions has."""
 _CARRIED = ("library", "document")  # of an example, where it has them: groups and clusters
+_PLACE = ("row", "data_file")  # where it stands in the user's data: its row from 1, and of several files the name
 
 
 def example_ids(examples: pd.DataFrame) -> np.ndarray:
@@ -36,13 +37,14 @@ def predictions_table(
     """What each of several models answered to the same examples, model after model, in the order of the examples.
 
     Args:
-        examples: text, for pairs text_pair, and label (the class, from 0); library and document are carried along.
+        examples: text, for pairs text_pair, and label (the class, from 0); library, document, row and data_file are
+            carried along.
         log_probabilities: of each model `(examples, classes)`, as `fine_tuning.predict` gives them.
         labels: names of the classes.
 
     Returns:
-        A table with `COLUMNS` (model, example, label and answer by name, right), library and document where the
-        examples have them, and for each class a column `log_p:NAME`, float32.
+        A table with `COLUMNS` (model, example, label and answer by name, right); library, document, and row (from 1)
+        and data_file of the user's data, where the examples have them; and for each class `log_p:NAME`, float32.
 
     Raises:
         ValueError: for log-probabilities of another shape.
@@ -56,7 +58,8 @@ def predictions_table(
         answer = np.argmax(logs, 1)
         part = pd.DataFrame({"model": model, "example": example_ids(examples), "label": names[truth]})
         part = part.assign(answer=names[answer], right=answer == truth)
-        part = part.assign(**{column: examples[column].to_numpy() for column in _CARRIED if column in examples})
+        carried = [column for column in (*_CARRIED, *_PLACE) if column in examples]
+        part = part.assign(**{column: examples[column].to_numpy() for column in carried})
         parts.append(part.assign(**{f"{LOG_P}{name}": np.float32(logs[:, place]) for place, name in enumerate(labels)}))
     return pd.concat(parts, ignore_index=True)
 
@@ -92,7 +95,7 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def without_more(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a table of predictions that the format knows, so that no texts are kept with them.
+    """The columns of a table of predictions that anybody may have: no texts, and no places in a user's files.
 
     The log-probabilities are float16: three significant digits, which are enough for what is drawn from them, in a
     quarter of the space that they would take otherwise.

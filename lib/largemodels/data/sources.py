@@ -22,7 +22,8 @@ from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError
 from largemodels.base.files import check_readable, is_here, read_object, reading, sha256
 from largemodels.data import hub
-from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, read_table, read_text
+from largemodels.data.packed import read_text
+from largemodels.data.tables import FORMS, SUFFIXES, TABLES, TEXT, kind_of, read_table, stem_of
 
 if TYPE_CHECKING:
     import datasets
@@ -33,7 +34,7 @@ _SPLITS = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
-_CLASS = "class"  # the column for what a file or folder is named by
+_CLASS = "name of the file or folder"  # the column for a class that a file or folder is named by
 _CARD = "README.md"
 _BESIDE_DATA = re.compile(r"(readme|licen[cs]e|notice|changelog|requirements)\b", re.IGNORECASE)
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -42,12 +43,14 @@ _DESCRIBED = ("dataset_info.json", "state.json")  # what describes each split of
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file: its stem, the split that its name or a card tells (or None), and label names by column."""
+    """The rows of one file, or of one folder of files of a text each."""
 
-    stem: str
-    split: str | None
+    stem: str  # of the file's name
+    split: str | None  # that its name or a card tells
     frame: pd.DataFrame
-    label_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    label_names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the classes, by column
+    file: str = ""  # its name, or the split's in a folder of `save_to_disk`
+    files: tuple[str, ...] = ()  # of each row, where every row is a file
 
 
 def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
@@ -60,7 +63,7 @@ def hub_id(name: str | os.PathLike[str]) -> hub.HubId | None:
     parsed = hub.parse(text)
     if parsed is None or not ("/" in parsed.repository or parsed.config):
         return None
-    if parsed.repository.lower().endswith(SUFFIXES) or is_here(text):
+    if parsed.repository.lower().endswith((*SUFFIXES, ".zip")) or is_here(text):
         return None
     return parsed
 
@@ -95,7 +98,9 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
     if repository := hub_id(name):
         stem = repository.repository.rpartition("/")[2]
         files, names = _downloaded(repository, progress)
-        return [Part(stem, split, read_table(path), {**names, **_label_names(path)}) for path, split in files]
+        return [
+            Part(stem, split, read_table(path), {**names, **_label_names(path)}, path.name) for path, split in files
+        ]
     files, path = local_files(name), Path(name).expanduser()
     if _is_saved(path):
         return _saved_parts(path)
@@ -103,7 +108,8 @@ def read(name: str | os.PathLike[str], progress: Progress | None = None) -> list
         return _class_parts(path, files)
     alone = len(files) == 1  # "train.csv" for itself is everything there is
     return [
-        Part(file.stem, None if alone else split_in(file.stem), read_table(file), _label_names(file)) for file in files
+        Part(stem, None if alone else split_in(stem), read_table(file), _label_names(file), file.name)
+        for file, stem in ((file, stem_of(file)) for file in files)
     ]
 
 
@@ -137,10 +143,11 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
             files = _saved_files(path)
         elif path.is_dir():
             files = _data_files(path)
-        elif path.suffix.lower() in SUFFIXES:
+        elif path.name.lower().endswith((*SUFFIXES, ".zip")):
             files = [path]
         else:
-            raise InputError(f"{name}: not a file of a known kind ({FORMS})")
+            suffix = f" ({path.suffix})" if path.suffix else ""
+            raise InputError(f"{name}: not a file of a known kind{suffix}; what is read is {FORMS}")
     for file in files:
         check_readable(file, f"{file}:")
     return files
@@ -149,7 +156,7 @@ def local_files(name: str | os.PathLike[str]) -> list[Path]:
 def _data_files(path: Path) -> list[Path]:
     """The files of one kind directly in a folder, or else the text files of folders named by class."""
     files = [file for file in sorted(path.iterdir()) if _is_data(file.name)] or _class_files(path)
-    kinds = sorted({file.suffix.lower() for file in files})
+    kinds = sorted(set(map(kind_of, files)))
     if not files:
         raise InputError(f"{path}: the folder holds no {TEXT} file and no table ({', '.join(TABLES)})")
     if len(kinds) > 1:
@@ -172,9 +179,11 @@ def _class_parts(path: Path, files: Sequence[Path]) -> list[Part]:
     import pandas as pd
 
     parts = []
-    for folder, inside in groupby(files, key=lambda file: file.parent):
+    for folder, grouped in groupby(files, key=lambda file: file.parent):
+        inside = list(grouped)
         frame = pd.DataFrame({"text": [read_text(file).strip() for file in inside], _CLASS: folder.name}, dtype=object)
-        parts.append(Part(folder.name, split_in(str(folder.relative_to(path).parent)), frame))
+        names = tuple(str(file.relative_to(path)) for file in inside)
+        parts.append(Part(folder.name, split_in(str(folder.relative_to(path).parent)), frame, files=names))
     return parts
 
 
@@ -223,7 +232,7 @@ def _saved_parts(path: Path) -> list[Part]:
         raise InputError(f"{path}: cannot be read as a folder of save_to_disk ({type(error).__name__})") from None
     splits = loaded if isinstance(loaded, dict) else {"": loaded}
     return [
-        Part(path.name, split_in(split) or split or None, dataset.to_pandas(), _classes(dataset.features))
+        Part(path.name, split_in(split) or split or None, dataset.to_pandas(), _classes(dataset.features), split)
         for split, dataset in splits.items()
     ]
 

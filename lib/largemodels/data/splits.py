@@ -5,12 +5,12 @@ What cannot be split, or not be learnt from, is an `InputError` that says what t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from largemodels.base.errors import InputError
+from largemodels.base.errors import InputError, few
 from largemodels.data.corpora import split_of
 from largemodels.data.deduplication import resembling
 from largemodels.data.sources import Part
@@ -57,8 +57,8 @@ def check_splits(frames: dict[str, pd.DataFrame], labels: Sequence[str], name: o
             )
 
 
-def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], str]:
-    """The frames by the names of `SPLITS`, missing ones made, and where they come from in words."""
+def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict[str, pd.DataFrame], set[str]]:
+    """The frames by the names of `SPLITS`, missing ones made out of the training rows, and the names of these."""
     import pandas as pd
 
     whole = [frames[split] for split in ("", "train") if split in frames]
@@ -73,8 +73,17 @@ def complete_splits(frames: dict[str, pd.DataFrame], name: object) -> tuple[dict
     result = {"train": training[~where.isin(made)], **evaluation, **{split: training[where == split] for split in made}}
     if any(frame.empty for frame in result.values()):
         raise InputError(f"{name}: {len(training)} rows are too few for a split into training, validation and test")
-    said = "as given" if not made else f"{' and '.join(sorted(made, reverse=True))} made by a hash of the text"
-    return {split: result[split].reset_index(drop=True) for split in SPLITS if split in result}, said
+    return {split: result[split].reset_index(drop=True) for split in SPLITS if split in result}, made
+
+
+def origins(parts: Sequence[Part], frames: Iterable[str], made: set[str]) -> dict[str, str]:
+    """Where each split comes from, in words: the files that it stands in, or a hash of the texts."""
+    files = {split: [part.file or part.stem for part in parts if part.split == split] for split in SPLITS}
+    files["train"] += [part.file or part.stem for part in parts if part.split not in SPLITS]
+    whole = f"from {few(files['train'])}"
+    words = dict.fromkeys(made, "drawn by a hash of the text")
+    words |= {split: f"from {few(files[split])}" for split in frames if split not in made}
+    return words | ({"train": f"{whole}, without those of the splits below"} if made else {})
 
 
 def overlaps(frames: dict[str, pd.DataFrame]) -> tuple[tuple[Overlap, ...], dict[str, set[int]]]:

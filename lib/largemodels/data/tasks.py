@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from largemodels.base.cache import Progress
 from largemodels.base.errors import InputError, raised_as
 from largemodels.base.files import is_here
 from largemodels.data import corpora, sources, splits
-from largemodels.data.columns import task_columns
+from largemodels.data.columns import Column, task_columns
+from largemodels.data.description import Reading, describe_task, source_in_words
 from largemodels.data.splits import SPLITS, Overlap
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 SHIPPED = ("pydocs-sections",)
 _ANOTHER = "name another column, as in -p label_column=NAME"
+_WHOLE = re.compile(r"-?[0-9]{1,4000}")  # as many digits as Python makes a number of
 _MANY = 20  # so many labels, each on one row, are no classes
 
 
@@ -33,19 +36,27 @@ class TaskError(InputError):
     """A task that cannot be had: why, and what to do, in one sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task:
     """Labelled texts by split."""
 
     name: str  # of the task, file, folder or Hub data set, as in `load`
     # by split ("train", "validation" and, unless the data come with an evaluation split, "test") a table with
-    # the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`
+    # the columns `text`, `label` (the id, from 0) and, on pairs, `text_pair`; of files also `row`, the place of the
+    # example in its file from 1, and `data_file` where there are several
     frames: dict[str, pd.DataFrame]
     labels: tuple[str, ...]  # the labels' names; a label's position is its id
     overlaps: tuple[Overlap, ...] = ()  # what the splits share, counted before anything was dropped
     dropped: int = 0  # how many training rows were dropped because a row of another split resembles them
-    # what to record: the fingerprint, the columns, and where the splits come from
-    provenance: dict[str, str] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)  # how the data were read
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Task {self.name}", *(f"  {row}: {words}" for row, words in self.description.items())])
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What was taken: source, columns and why, rows, splits and where each is from, classes; in words."""
+        return describe_task(self)
 
     @property
     def counts(self) -> pd.DataFrame:
@@ -106,25 +117,32 @@ def load(
         >>> task.labels, list(task.frames)
         (('bad', 'good'), ['train', 'validation', 'test'])
     """
+    columns = {"text": text_column, "label": label_column, "pair": pair_column}
     if name in SHIPPED:
-        if text_column or label_column or pair_column:
+        if any(columns.values()):
             raise TaskError(f"{name}: its columns are fixed; leave out text_column, label_column and pair_column")
         return _sections(str(name), library, style, progress)
     if library or style:
         raise TaskError(f"{name}: library and style choose among the sentences of {SHIPPED[0]} only")
-    data = fingerprint(name)
     with raised_as(TaskError):
-        parts, further = splits.known_parts(sources.by_class(sources.read(name, progress), name), name)
-        training = next((part for part in parts if part.split == "train"), parts[0])
-        columns = task_columns(training.frame, text_column, label_column, pair_column, name)
-        frames, labels, notes = _labelled(parts, columns, name)
-        notes |= {"left_out": ", ".join(further)} if further else {}
-        splits.check_splits(frames, labels, name)
-        frames, made = splits.complete_splits(frames, name)
-        overlaps, shared = splits.overlaps(frames)
-        kept = splits.without_shared(frames, shared, labels, name) if drop else frames
-        provenance = {"fingerprint": data, **columns, "splits": made, **notes}
-    return Task(str(name), kept, labels, overlaps, len(frames["train"]) - len(kept["train"]), provenance)
+        task = _read(name, columns, progress)
+        overlaps, shared = splits.overlaps(task.frames)
+        kept = splits.without_shared(task.frames, shared, task.labels, name) if drop else task.frames
+    dropped = len(task.frames["train"]) - len(kept["train"])
+    return replace(task, frames=kept, overlaps=overlaps, dropped=dropped)
+
+
+def check(
+    name: str | os.PathLike[str],
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    pair_column: str | None = None,
+) -> None:
+    """Refuse the data that `load` refuses, in little more than the time to read them: the splits are not compared."""
+    if name not in SHIPPED:
+        with raised_as(TaskError):
+            _read(name, {"text": text_column, "label": label_column, "pair": pair_column})
 
 
 def fingerprint(name: str | os.PathLike[str] = "pydocs-sections") -> str:
@@ -165,16 +183,43 @@ def _sections(
     frames = {split: kept[kept["split"] == split].drop(columns="split").reset_index(drop=True) for split in SPLITS}
     # The corpus holds no two look-alikes, so its splits share nothing.
     overlaps = tuple(Overlap(first, second, 0, 0) for first, second in combinations(SPLITS, 2))
-    return Task(name, frames, corpora.LABELS, overlaps, 0, {"fingerprint": fingerprint(name), "splits": "the corpus's"})
+    columns = {"text_column": Column("sentence", "fixed"), "label_column": Column("section", "fixed")}
+    origins = dict.fromkeys(frames, "by a hash of the document")
+    reading = Reading(source_in_words(name, "", shipped=True), columns, origins=origins, rows=len(kept))
+    return Task(name, frames, corpora.LABELS, overlaps, 0, reading)
 
 
-# Labels
+# Tables
+
+
+def _read(name: str | os.PathLike[str], columns: dict[str, str | None], progress: Progress | None = None) -> Task:
+    """The task of files, its splits complete and not compared; `columns` are the names of text, label and pair."""
+    data = fingerprint(name)
+    parts, further = splits.known_parts(sources.by_class(sources.read(name, progress), name), name)
+    training = next((part for part in parts if part.split == "train"), parts[0])
+    taken = task_columns(training.frame, columns["text"], columns["label"], columns["pair"], name)
+    frames, labels, secret = _labelled(parts, {option: column.name for option, column in taken.items()}, name)
+    splits.check_splits(frames, labels, name)
+    complete, made = splits.complete_splits(frames, name)
+    rows = sum(len(part.frame) for part in parts if part.split not in secret)
+    used = {column.name for column in taken.values()}
+    reading = Reading(
+        source_in_words(name, data),
+        taken,
+        others=tuple(column for column in map(str, training.frame.columns) if column not in used),
+        origins=splits.origins(parts, complete, made),
+        rows=rows,
+        without_text=rows - sum(map(len, frames.values())),
+        left_out=dict.fromkeys(further, "a further split") | dict.fromkeys(secret, "without labels"),
+        key=training.frame.attrs.get("key", ""),
+    )
+    return Task(str(name), complete, labels, reading=reading)
 
 
 def _labelled(
     parts: Sequence[sources.Part], columns: dict[str, str], name: object
-) -> tuple[dict[str, pd.DataFrame], tuple[str, ...], dict[str, str]]:
-    """Text and label by split ("" where none is named), the labels' names, and what was left out."""
+) -> tuple[dict[str, pd.DataFrame], tuple[str, ...], list[str]]:
+    """Text and label by split ("" where none is named), the labels' names, and the splits that are without labels."""
     import pandas as pd
 
     for part in parts:
@@ -183,17 +228,15 @@ def _labelled(
     described = [part.label_names.get(columns["label_column"]) for part in parts]
     class_names = next(filter(None, described), None)
     tables: dict[str, list[pd.DataFrame]] = {}
-    notes: dict[str, str] = {}
+    secret = []
     for part in parts:
-        table = _texts(part, columns, name)
+        table = _texts(part, columns, name, several=len(parts) > 1)
         labels = _label_values(part, columns["label_column"], class_names, name)
         if labels is None:
-            notes["without_labels"] = str(part.split)
+            secret.append(str(part.split))
             continue
         table["label"] = pd.Series(labels, dtype=object)
         blank = table["text"].str.strip() == ""
-        if blank.any():
-            notes["rows_without_text"] = str(int(notes.get("rows_without_text", 0)) + int(blank.sum()))
         tables.setdefault(part.split if part.split in SPLITS else "", []).append(table[~blank])
     frames = {split: pd.concat(pieces, ignore_index=True) for split, pieces in tables.items()}
     values = [value for frame in frames.values() for value in frame["label"]]
@@ -201,21 +244,28 @@ def _labelled(
         raise TaskError(f"{name}: holds no labelled row")
     labels, ids = _ids(values, class_names, name)
     numbered = {split: frame.assign(label=frame["label"].map(ids).astype("int64")) for split, frame in frames.items()}
-    return numbered, labels, notes
+    return numbered, labels, secret
 
 
-def _texts(part: sources.Part, columns: dict[str, str], name: object) -> pd.DataFrame:
-    """The column `text` and, on pairs, `text_pair` of a file's rows."""
+def _texts(part: sources.Part, columns: dict[str, str], name: object, several: bool) -> pd.DataFrame:
+    """The column `text` and, on pairs, `text_pair` of a file's rows, and where each stands.
+
+    That is `row`, from 1, and with several files `data_file`.
+    """
     import pandas as pd
 
     table = pd.DataFrame({"text": part.frame[columns["text_column"]].to_numpy(dtype=object)})
     if "pair_column" in columns:
         table["text_pair"] = part.frame[columns["pair_column"]].to_numpy(dtype=object)
+    places = part.frame.index.to_numpy() + 1
     for column in table.columns:
-        for row, value in enumerate(table[column], start=1):
+        for place, value in zip(places, table[column], strict=True):
             if not isinstance(value, str):
-                raise TaskError(f"{name}: row {row} of {part.stem} holds {str(value)[:40]} where a text should stand")
-    return table
+                raise TaskError(f"{name}: row {place} of {part.stem} holds {str(value)[:40]} where a text should stand")
+    if part.files:
+        return table.assign(row=1, data_file=part.files)
+    table["row"] = places
+    return table.assign(data_file=part.file or part.stem) if several else table
 
 
 def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | None, name: object) -> list[Any] | None:
@@ -228,7 +278,7 @@ def _label_values(part: sources.Part, column: str, class_names: Sequence[str] | 
     if any(missing):
         raise TaskError(
             f"{name}: {sum(missing)} of {len(values)} rows of {part.stem} have no label (the first is row "
-            f"{missing.index(True) + 1}); complete them or take them out"
+            f"{part.frame.index[missing.index(True)] + 1}); complete them or take them out"
         )
     return values
 
@@ -251,7 +301,7 @@ def _ids(
     kinds = {
         "number" if type(value) is int else "text" if type(value) is str else type(value).__name__ for value in values
     }
-    looks = {str(value).lstrip("-").isdigit() for value in values}
+    looks = {_WHOLE.fullmatch(str(value)) is not None for value in values}
     if len(kinds) > 1 or (kinds == {"text"} and len(looks) > 1):
         examples = sorted({str(value) for value in values})
         raise TaskError(
@@ -266,7 +316,7 @@ def _ids(
         order = list(range(len(class_names)))
         names = tuple(map(str, class_names))
     else:
-        order = sorted(distinct, key=lambda value: (int(value), "") if looks == {True} else (0, str(value)))
+        order = sorted(distinct, key=lambda value: (int(value) if looks == {True} else 0, str(value)))
         names = tuple(map(str, order))
     if len(distinct) < 2:
         raise TaskError(f"{name}: every row has the same label ({str(values[0])[:40]}); a task needs two or more")

@@ -61,7 +61,7 @@ def _columns(
     if len(learnt) == 1:
         if pair is not None:
             raise InputError("--pair-column: the classifier reads one text and not two")
-        return (text or text_column(rows, name, "name it, as in --text-column {}"),)
+        return (text or text_column(rows, name, "name it, as in --text-column {}").name,)
     if text is None or pair is None or text == pair:
         raise InputError(
             f"{name}: which two of {', '.join(known)} are the texts? name them, as in --text-column {known[0]} "

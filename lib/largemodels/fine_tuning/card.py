@@ -29,7 +29,7 @@ def model_card(
 
     Args:
         start: the model that the training began with.
-        task: the data; its provenance says how they were split.
+        task: the data.
         drawn: the examples that were learnt from.
         table: of `trials.trial_table`, with the classifier in the first row and the baselines below it.
         judged: the examples that the table counts.
@@ -37,13 +37,14 @@ def model_card(
     """
     first, split = table.iloc[0], task.evaluation_split
     model, data = public_name(start), public_name(task.name)
+    splits = "; ".join(f"{split} {task.description[split]}" for split in task.frames)
     parts = [
         f"---\n{_metadata(start, task, float(first['accuracy']))}\n---\n",
         f"# {model}, fine-tuned on {data}\n",
         f"A text classifier that answers with one of {len(task.labels)} classes: {_listed(task.labels)}. It is {model}"
         " with all of its weights fine-tuned by the fine-tuning chapter of the Large Model Workbench.\n",
         "## What it learnt from\n",
-        f"{data}, split by {task.provenance['splits']}; {len(drawn):,} training rows were drawn. Rows by class:\n",
+        f"{data}: {splits}. {len(drawn):,} training rows were drawn. Rows by class:\n",
         _table(["class", "learnt from", *task.counts.columns], _counts(task, drawn)),
         f"## How good it is\n\nOn {judged:,} rows of the {split} split:\n",
         _table(

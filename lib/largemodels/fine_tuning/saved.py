@@ -69,8 +69,8 @@ def lines_of_use(folder: str, task: Task) -> str:
 
 def _text_columns(task: Task) -> list[str]:
     """The column of the text and, of a task on pairs, that of the second text."""
-    columns = (task.provenance.get(name) for name in ("text_column", "pair_column"))
-    return [column for column in columns if column] or ["text"]
+    columns = (task.reading.columns.get(name) for name in ("text_column", "pair_column"))
+    return [column.name for column in columns if column] or ["text"]
 
 
 def load_saved(folder: Path | str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

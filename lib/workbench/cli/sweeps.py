@@ -221,6 +221,7 @@ def run_missing(
     if not missing:
         print(f"all {len(sweep.points)} points are done, nothing was run", file=sys.stderr)
         return
+    sweep.check_datasets()
     from workbench.sweeps.execute import run_sweeps
     from workbench.sweeps.sweep import alone
     from workbench.sweeps.view import SweepView

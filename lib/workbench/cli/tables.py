@@ -6,7 +6,7 @@ What a record or a folder's name says is shown as text: it neither styles the ta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -16,7 +16,7 @@ from rich.text import Text
 from workbench.cli.console import out, print_headline
 from workbench.cli.doctor import Check
 from workbench.core.machine import commit_in_words, in_words
-from workbench.core.text import counted, duration, few, measured, metric_cells, number, roughly, visible
+from workbench.core.text import counted, duration, few, measured, metric_cells, number, roughly, shown, visible
 from workbench.parameters.contract import Contract
 from workbench.recorded.confirm import agrees, named
 from workbench.runs.compare import Comparison, Difference, Row, has_changed
@@ -75,6 +75,8 @@ def print_run(run: Run, headline: Sequence[str]) -> None:
     given, resolved = record["parameters"]["given"], record["parameters"]["resolved"]
     rows = [(name, value, "given" if name in given else "default") for name, value in resolved.items()]
     _print_table("parameters", ("name", "value", ""), rows)
+    for name, description in record["sources"].items():
+        print_source(name, description)
     _print_table("metrics", ("name", "value", "95% interval", "n"), map(metric_cells, record["metrics"]))
     claims = [
         (_mark(each["holds"]), each["statement"], each["bound"], number(each["value"])) for each in record["claims"]
@@ -83,6 +85,13 @@ def print_run(run: Run, headline: Sequence[str]) -> None:
     if record["error"]:
         out.print(f"\n[red]failed[/] in cell {record['error']['number']} ({_text(record['error']['cell'])})")
         out.print("\n".join(visible(line) for line in record["error"]["traceback"]), markup=False)
+
+
+def print_source(name: str, description: Mapping[str, str], examples: Iterable[Mapping[str, str]] = ()) -> None:
+    """What was taken from a source of data or a model, and some examples of it."""
+    _print_table(f"taken from {visible(name)}", ("", ""), description.items())
+    for place, example in enumerate(examples, start=1):
+        _print_table(f"example {place}", ("", ""), ((part, shown(text, 200)) for part, text in example.items()))
 
 
 def print_parameters(contract: Contract) -> None:

@@ -6,7 +6,7 @@ Every import of `largemodels` but that of a type stands inside a function, so th
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from largemodels.base.cache import Progress
@@ -41,6 +41,64 @@ def prepare_dataset(name: str, progress: Progress) -> None:
         sources.prepare(name, progress)
     elif not all(map(corpora.is_cached, corpora.SHIPPED)):
         corpora.sentences(progress=progress)
+
+
+COLUMN_OPTIONS = ("text_column", "label_column", "pair_column")
+"""The parameters by which a chapter, and `workbench data`, name columns of a data set."""
+
+
+def dataset_size(name: str) -> int:
+    """How many bytes the files of a local data set have."""
+    from largemodels.data import sources
+
+    return sum(file.stat().st_size for file in sources.local_files(name))
+
+
+def check_dataset(name: str, default: str, columns: dict[str, str]) -> None:
+    """Refuse a local data set that cannot be loaded in the place of a shipped one, as what that is: text or a task.
+
+    Raises:
+        ValueError: a sentence that says what is wrong and what to do.
+    """
+    from largemodels.data import corpora, tasks
+
+    if default in tasks.SHIPPED:
+        tasks.check(name, **columns)
+    elif default in corpora.SHIPPED:
+        corpora.check(name)
+
+
+def is_corpus(name: str) -> bool:
+    """Whether a name is that of a shipped text without labels."""
+    from largemodels.data import corpora
+
+    return name in corpora.SHIPPED
+
+
+def described_dataset(name: str, columns: dict[str, str], corpus: bool) -> dict[str, Any]:
+    """What is taken from a data set, as text or as a task.
+
+    That is its `description` (row to words), two `examples`, and `suggestions` of `-p` options for other columns.
+
+    Raises:
+        ValueError: a sentence for one that cannot be read, or whose columns are in doubt.
+    """
+    from largemodels.data import corpora, description, tasks
+
+    if corpus:
+        sentences = corpora.sentences(name)
+        words = description.describe_corpus(sentences)
+        examples, suggestions = [{"sentence": text} for text in sentences["sentence"].head(2)], []
+    else:
+        task = tasks.load(name, **columns)
+        words, suggestions = task.description, description.suggestions(task.reading.columns, task.reading.others)
+        some = task.frames["train"].head(2)
+        texts = [column for column in ("text", "text_pair") if column in some]
+        examples = [
+            {column: row[column] for column in texts} | {"label": task.labels[row["label"]]}
+            for row in some.to_dict("records")
+        ]
+    return {"name": str(name), "description": words, "examples": examples, "suggestions": suggestions}
 
 
 def corpora() -> ModuleType:

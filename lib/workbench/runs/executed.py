@@ -1,6 +1,6 @@
-"""What an executed notebook tells: its run, and the metrics and claims that its chapter recorded.
+"""What an executed notebook tells: its run, and the sources, metrics and claims that its chapter recorded.
 
-Metrics and claims stand in the metadata of outputs, as `workbench.chapter` wrote them, and the run in the notebook's
+These stand in the metadata of outputs, as `workbench.chapter` wrote them, and the run in the notebook's
 metadata `workbench`, as `workbench.runs.notebooks` wrote it. Run records, the checks of the committed chapters and the
 book's ledger all read them here, so that they count the same claims.
 """
@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from workbench.runs.record import Claim, Metric, Moment, Number, Part
 
 
 @dataclass(frozen=True)
 class Executed:
-    """What was read: the run, metrics and claims in order, and one sentence for each entry that could not be read."""
+    """What was read: the run, sources, metrics and claims in order, and a sentence for each unreadable entry."""
 
     run: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -36,15 +37,15 @@ def read_executed(path: Path) -> Executed:
 
 
 def parse_executed(notebook: dict[str, Any]) -> Executed:
-    """The run, metrics and claims of a notebook.
+    """The run, sources, metrics and claims of a notebook.
 
-    Of a metric that was recorded several times the last value counts. Every claim counts, also where two have the same
-    statement: one that fails must not disappear behind one that holds.
+    Of a source or a metric that was recorded several times the last value counts. Every claim counts, also where two
+    have the same statement: one that fails must not disappear behind one that holds.
     """
     run, problems = notebook["metadata"].get("workbench", {}), []
     if run != {} and (problem := problem_of("run", run)):
         run, problems = {}, [problem]
-    kept: dict[str, list[dict[str, Any]]] = {"record": [], "claim": []}
+    kept: dict[str, list[dict[str, Any]]] = {"source": [], "record": [], "claim": []}
     for index, cell in enumerate(notebook["cells"]):
         for entries in map(recorded_in, cell.get("outputs", [])):
             for kind in kept.keys() & entries.keys():
@@ -53,11 +54,12 @@ def parse_executed(notebook: dict[str, Any]) -> Executed:
                 else:
                     kept[kind].append(dict(entries[kind]))
     metrics = {metric["name"]: metric for metric in kept["record"]}
-    return Executed(run, list(metrics.values()), kept["claim"], problems)
+    sources = {source["name"]: dict(source["rows"]) for source in kept["source"]}
+    return Executed(run, sources, list(metrics.values()), kept["claim"], problems)
 
 
 def recorded_in(output: dict[str, Any]) -> dict[str, Any]:
-    """What a chapter put into the metadata of an output: `record`, `claim`, or nothing."""
+    """What a chapter put into the metadata of an output: `source`, `record`, `claim`, or nothing."""
     entries = (output.get("metadata") or {}).get("workbench")
     return entries if isinstance(entries, dict) else {}
 
@@ -70,11 +72,16 @@ class _Run(Part):
     changed: list[str] | None = None
 
 
-_SHAPES = {"run": _Run, "record": Metric, "claim": Claim}
+class _Source(Part):
+    name: str
+    rows: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+
+
+_SHAPES = {"run": _Run, "source": _Source, "record": Metric, "claim": Claim}
 
 
 def problem_of(kind: str, entry: Any) -> str | None:
-    """What is wrong with the metadata of a `run`, of a `claim` or of a metric (`record`), as a sentence."""
+    """What is wrong with the metadata of a `run`, a `source`, a `claim` or a metric (`record`), as a sentence."""
     try:
         _SHAPES[kind].model_validate(entry)
     except ValidationError as error:

@@ -124,6 +124,8 @@ class Record(Part):
     started: Moment
     ended: Moment | None = None
     seconds: Number | None = None
+    sources: dict[str, dict[str, str]] = {}
+    """What was taken from data and models, by the name of each; see `Chapter.record_source`."""
     metrics: list[Metric] = []
     claims: list[Claim] = []
     cells: list[_Cell] = []

@@ -22,6 +22,7 @@ from workbench.core.project import Project
 from workbench.core.secrets import Secrets
 from workbench.core.text import COLOURS
 from workbench.parameters.contract import Contract
+from workbench.parameters.datasets import check_datasets
 from workbench.parameters.types import Source, named_sources, plain
 from workbench.runs import store
 from workbench.runs.executed import parse_executed
@@ -71,7 +72,8 @@ def run_chapter(
     ended badly: its record says so. `environment` holds variables of the kernel that differ from this process's.
 
     Raises:
-        RequestError: for values that do not fit, or a runs folder that cannot be written; nothing is written.
+        RequestError: for values that do not fit, local data that the chapter cannot load, or a runs folder that cannot
+            be written; nothing is written.
         RunError: for data that cannot be prepared, or code that is not Python, and then nothing is written; or for a
             disk that is full, and then the run counts as interrupted.
         KeyboardInterrupt: on Ctrl-C, after the record says `interrupted`.
@@ -85,6 +87,7 @@ def run_chapter(
     key = content_key(parts)
     if not force and (earlier := store.completed_run(project, contract.chapter, key)):
         return earlier, True
+    check_datasets(contract, values, parts["data"])
     injected = {name: plain(values[name]) for name in request} | pinned
     secrets, facts = Secrets({**os.environ, **(environment or {})}), circumstances(project, contract)
     while True:
@@ -264,7 +267,8 @@ def _execute(
         if destination.exists():
             executed = parse_executed(json.loads(destination.read_text(encoding="utf-8")))
             facts = store.notebook_facts(destination)
-            record |= {"metrics": executed.metrics, "claims": executed.claims, "notebook": facts}
+            recorded = {"sources": executed.sources, "metrics": executed.metrics, "claims": executed.claims}
+            record |= recorded | {"notebook": facts}
         store.write_record(folder, record)
 
 

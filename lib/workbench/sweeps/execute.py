@@ -95,7 +95,8 @@ def run_chapters(
     what is told how a single run goes, and the preparation of data; at most so many `workers` run at a time.
 
     Raises:
-        RequestError: for values that do not fit, or a runs folder that cannot be written.
+        RequestError: for values that do not fit, local data that a chapter cannot load, or a runs folder that cannot be
+            written.
         RunError: for data that cannot be prepared, or a disk that is full.
         KeyboardInterrupt: on Ctrl-C, after runs under way are recorded as interrupted.
     """
@@ -110,6 +111,7 @@ def run_chapters(
             done, _ = run_chapter(project, stale[0].contract, stale[0].points[0].given, reporter)
             return [(run or done, run is not None) for run in reused]
         for sweep in stale:
+            sweep.check_datasets()
             prepare(sweep.contract, sweep.points[0].given, sweep.keys.ingredients(sweep.points[0]), reporter)
     if stale:
         longest_first = sorted(stale, key=lambda sweep: -(_expected_seconds(sweep) or math.inf))

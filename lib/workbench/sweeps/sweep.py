@@ -21,6 +21,7 @@ import filelock
 from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.core.project import Project
 from workbench.parameters.contract import Contract
+from workbench.parameters.datasets import check_datasets, data_parameters
 from workbench.parameters.types import named_sources
 from workbench.runs.keys import content_key, ingredients
 from workbench.runs.store import Run, all_runs, made_folder
@@ -187,6 +188,18 @@ class Sweep:
         """The points that no completed run answers."""
         outcomes = map(self.outcome, range(len(self.points)))
         return [number for number, known in enumerate(outcomes) if known is None or known.status != "completed"]
+
+    def check_datasets(self) -> None:
+        """Refuse local data sets of missing points that the chapter could not load, each read once.
+
+        Raises:
+            RequestError: a sentence for each data set.
+        """
+        names = data_parameters(self.contract)
+        missing = [self.points[number] for number in self.missing()] if names else []
+        different = {json.dumps([point.values[name] for name in names]): point for point in missing}
+        for point in different.values():
+            check_datasets(self.contract, self.contract.resolve(point.given), self.keys.ingredients(point)["data"])
 
     def label(self, number: int) -> str:
         """A point by what varies, or else by its chapter."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import zipfile
 
 import pandas as pd
 import pytest
 
 from largemodels.base.errors import InputError
-from largemodels.data import corpora, tasks
+from largemodels.data import corpora, packed, sources, tasks
 
 ROWS = [(f"the ship {verb} in bay number {n} of {n * 7}", kind) for n in range(0, 60, 2)
         for n, verb, kind in ((n, "rose", "yes"), (n + 1, "sank", "no"))]  # fmt: skip
@@ -123,7 +127,78 @@ def test_a_further_split_is_left_out_and_noted(tmp_path, known):
     datasets.DatasetDict(splits).save_to_disk(tmp_path)
     task = tasks.load(tmp_path)
     assert sum(map(len, task.frames.values())) == 50
-    assert task.provenance["left_out"] == "unsupervised"
+    assert task.description["splits left out"] == "unsupervised (a further split)"
+
+
+COMMAS = lines(",", "text label", lambda text, kind: (text, kind))
+RECORDS = [{"text": text, "label": kind} for text, kind in ROWS]
+PACKED = {
+    "a.csv.gz": gzip.compress(COMMAS.encode()),
+    "a.CSV.BZ2": bz2.compress(COMMAS.encode()),
+    "a.jsonl.xz": lzma.compress("".join(json.dumps(row) + "\n" for row in RECORDS).encode()),
+    "UTF-8 with a mark.csv": COMMAS.encode("utf-8-sig"),
+    "UTF-16.csv": COMMAS.encode("utf-16"),
+    "UTF-32.csv": COMMAS.encode("utf-32"),
+    "a list.json": json.dumps(RECORDS).encode(),
+    "under a key.json": json.dumps({"version": "1", "data": RECORDS}).encode(),
+    "columns of pandas.json": pd.DataFrame(RECORDS).to_json().encode(),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_what_pandas_reads_by_its_suffix_or_first_bytes_is_read(tmp_path, name):
+    (tmp_path / name).write_bytes(PACKED[name])
+    read, task = learnt(tmp_path / name)
+    assert read == TEXTS
+    assert task.description["rows"] == "60 taken" + (", from the key data" if "key" in name else "")
+    (tmp_path / name).rename(tmp_path / f"train {name}")
+    assert sources.read(tmp_path)[0].stem.startswith("train ")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.csv.zip"])
+def test_an_archive_of_one_file_is_that_file(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/reviews.csv", COMMAS)
+        archive.writestr("__MACOSX/folder/._reviews.csv", "x")
+    assert learnt(tmp_path / name)[0] == TEXTS
+
+
+def test_a_file_that_unpacks_to_more_than_there_is_room_for_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "MOST", 2**20)
+    for name, content in (("a.csv.gz", gzip.compress(b"x" * 2**21)), ("a.csv.xz", lzma.compress(b"x" * 2**21))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="holds more than 1 MiB; unpack it, and give the file that was in it"):
+            sources.read(tmp_path / name)
+
+
+def test_text_labels_that_look_like_numbers_stay_text_in_one_order(tmp_path):
+    names = ["007", "7", "-1", "10"]
+    rows = pd.DataFrame({"text": list(TEXTS), "label": [names[n % 4] for n in range(60)]})
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    assert tasks.load(tmp_path / "a.csv").labels == ("-1", "007", "7", "10")
+
+
+def test_every_example_says_where_it_stands_in_its_file(tmp_path):
+    frame = table(text=0, label=1)
+    frame.loc[3, "text"] = " "
+    frame[:40].to_csv(tmp_path / "train.csv", index=False)
+    frame[40:].to_csv(tmp_path / "test.csv", index=False)
+    task = tasks.load(tmp_path)
+    assert task.description["rows"] == "59 taken; 1 without text left out"
+    assert task.description["train"].endswith("rows, from train.csv, without those of the splits below")
+    assert task.description["test"] == "20 rows, from test.csv"
+    for rows in task.frames.values():
+        for row in rows.to_dict("records"):
+            read = pd.read_csv(tmp_path / row["data_file"])
+            assert read["text"][row["row"] - 1] == row["text"]
+
+
+def test_a_line_of_a_text_file_keeps_its_number_where_blank_ones_are_left_out(tmp_path):
+    for kind in ("yes", "no"):
+        (tmp_path / f"{kind}.txt").write_text("\n\n".join(text for text, label in ROWS if label == kind))
+    rows = pd.concat(tasks.load(tmp_path).frames.values())
+    for row in rows.to_dict("records"):
+        assert (tmp_path / row["data_file"]).read_text().split("\n")[row["row"] - 1] == row["text"]
 
 
 def csv(path, **columns):
@@ -189,7 +264,43 @@ def one_file_of_texts(path):
     (path / "a.txt").write_text("it rose\nit sank\n")
 
 
+def written(name: str, content: bytes):
+    """What writes a file of this name."""
+
+    def make(path):
+        (path / name).write_bytes(content)
+
+    make.__name__ = name
+    return make
+
+
+def two_files_in_an_archive(path):
+    with zipfile.ZipFile(path / "a.csv.zip", "w") as archive:
+        archive.writestr("a.csv", "text,label")
+        archive.writestr("b.csv", "text,label")
+
+
+def an_index_that_is_the_text(path):
+    """What `datasets` reads as columns; pandas alone would hide the text."""
+    table(text=0, label=1).assign(label="x").set_index("text").to_parquet(path / "a.parquet")
+
+
 REFUSED = [
+    (two_files_in_an_archive, "a.csv.zip: holds 2 files (a.csv, b.csv) and not one; unpack it, and give a folder"),
+    (an_index_that_is_the_text, "every row has the same label (x)"),
+    (written("a.csv.gz", b"text,label"), "a.csv.gz: cannot be unpacked (damaged, or no .gz file)"),
+    (written("a.csv.xz", lzma.compress(b"text,label")[:-9]), "cannot be unpacked (damaged, or no .xz file)"),
+    (written("utf16.csv", "text,label\né,x".encode("utf-16-le")), "a binary file and not text, whatever its name"),
+    (written("a.csv", b"text,label\nit rose\0,x\n"), "a binary file and not text"),
+    (written("windows.csv", "text,label\né,x\n".encode("cp1252")), "save it as UTF-8, as iconv -f WINDOWS-1252"),
+    (written("twice.csv", b"text,text,label\na,b,c\n"), "several columns are called text; rename all but one"),
+    (written("one column.csv", b"text\nit rose,\nit sank\n"), "line 2 has another number of fields"),
+    (written("head.csv", b"text,label\n"), "holds no labelled row"),
+    (written("one row.csv", b"text,label\nit rose,x\n"), "every row has the same label (x)"),
+    (written("nothing.json", b"[]"), "nothing.json: holds no row"),
+    (written("half.json", b'[{"text": "\\ud800", "label": 1}]'), "row 1 holds half of a character"),
+    (written("two.json", b'{"a": [{"text": 1}], "b": [{"text": 1}]}'), "are the rows under a or b? leave one"),
+    (written("nested.jsonl", b'{"text": "a", "label": 1}\n{"text": {"a": 1}, "label": 1}\n'), "row 2 of nested holds"),
     (two_long_columns, "which of Our question, answer is the text? name it, as in -p text_column='Our question'"),
     (two_labels, "which of category, target is the label? name it, as in -p label_column=category"),
     (a_missing_label, "1 of 60 rows of a have no label (the first is row 4)"),

@@ -128,14 +128,14 @@ assert films["sentence"][:] == list(task.frames["train"]["text"])
 assert films.features["label"].names == list(task.labels)
 corpus = corpora.sentences("org/reviews:books")
 print(json.dumps([task.labels, {split: len(frame) for split, frame in task.frames.items()},
-                  task.provenance["fingerprint"], task.evaluation_split, corpus["library"][0], len(corpus) > 0,
+                  task.description["source"], task.evaluation_split, corpus["library"][0], len(corpus) > 0,
                   attempt(tasks.load, "org/reviews"), attempt(tasks.load, "org/reviews:plays")]))
 """
     )
-    labels, sizes, fingerprint, evaluation, library, some, which, unknown = hub.ask(code, tmp_path)
+    labels, sizes, source, evaluation, library, some, which, unknown = hub.ask(code, tmp_path)
     assert labels == ["bad", "good"]
     assert sizes == {"train": 30, "validation": 10}
-    assert fingerprint == f"org/reviews:films@{repository.commit}"
+    assert source == f"org/reviews:films@{repository.commit} on the Hugging Face Hub"
     assert evaluation == "validation"
     assert (library, some) == ("reviews", True)
     assert which == "TaskError: org/reviews: which configuration? add one of films, books behind a colon"

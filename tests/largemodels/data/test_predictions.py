@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from largemodels.base.errors import InputError
+from largemodels.data.description import describe_predictions
 from largemodels.data.predictions import (
     class_names,
     example_ids,
@@ -14,6 +15,7 @@ from largemodels.data.predictions import (
     read_predictions,
     right_by,
     save_predictions,
+    without_more,
 )
 
 LABELS = ("notes", "raises", "summary")
@@ -44,6 +46,14 @@ def test_a_table_comes_back_as_it_was_and_holds_no_text(tmp_path):
         assert list(part.right) == list(wanted.argmax(1) == [2, 0, 1])
         assert list(part.library) == ["numpy", "scipy", "numpy"]
     assert [file.name for file in (tmp_path / "predictions").iterdir()] == ["sections.parquet"]
+
+
+def test_answers_say_the_row_of_the_users_file_and_what_is_published_does_not():
+    table = predictions_table(examples().assign(row=[7, 2, 9], data_file="a.csv"), {"words": logs()}, LABELS)
+    assert list(table.row) == [7, 2, 9]
+    assert set(table.data_file) == {"a.csv"}
+    assert not {"row", "data_file"} & set(without_more(table).columns)
+    assert "library" in without_more(table)
 
 
 def test_an_example_is_named_by_its_text_and_its_second_text():
@@ -95,3 +105,13 @@ def test_what_holds_no_predictions_is_refused_in_a_sentence(tmp_path):
             read_predictions(tmp_path / "broken.parquet")
     with pytest.raises(ValueError, match=r"words: shape \(3, 3\) is not \(3, 2\)"):
         predictions_table(examples(), {"words": logs()}, LABELS[:2])
+
+
+def test_answers_are_described_by_their_models_examples_and_classes():
+    table = predictions_table(examples(), {"words": logs(1), "network": logs(2)}, LABELS)
+    assert describe_predictions("/home/me/answers.parquet", table) == {
+        "source": "answers.parquet",
+        "models": "words (3), network (3)",
+        "examples": "3",
+        "classes": "summary (1), notes (1), raises (1)",
+    }

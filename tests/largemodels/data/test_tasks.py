@@ -117,7 +117,7 @@ def test_what_datasets_saved_comes_back_with_names_and_splits(tmp_path):
     task = tasks.load(tmp_path)
     assert task.labels == ("no", "yes")
     assert set(task.frames) == {"train", "validation"}, "a test set without labels is none"
-    assert task.provenance["without_labels"] == "test"
+    assert task.description["splits left out"] == "test (without labels)"
     assert list(task.frames["validation"]["label"][:3]) == [0, 1, 0]
 
 
@@ -134,7 +134,7 @@ def test_columns_are_found_where_only_one_can_be_meant(tmp_path):
         task = tasks.load(
             write(tmp_path / "a.csv", named[["idx", *columns]] if "phrase" not in columns else named[list(columns)])
         )
-        assert (task.provenance["text_column"], task.provenance["label_column"]) == columns
+        assert tuple(column.name for column in task.reading.columns.values()) == columns
     unclear = frame.set_axis(["one", "two"], axis=1)
     unclear = unclear.assign(three=unclear["two"], four=unclear["one"] + " again")
     path = write(tmp_path / "b.csv", unclear)
@@ -151,7 +151,7 @@ def test_pairs_have_two_texts_and_are_split_together(tmp_path):
     frame = rows().rename(columns={"text": "premise"})
     frame["hypothesis"] = [f"claim {n * 19}" for n in range(60)]
     task = tasks.load(write(tmp_path / "a.csv", frame))
-    assert {"text", "text_pair", "label"} == set(task.frames["train"].columns)
+    assert {"text", "text_pair", "label", "row"} == set(task.frames["train"].columns)
     assert set((task.frames["test"]["text"] + "\0" + task.frames["test"]["text_pair"]).map(corpora.split_of)) == {
         "test"
     }
@@ -289,5 +289,5 @@ def test_real_files_are_read_to_the_last_row():
     assert news.labels == ("Business", "Sci/Tech", "Sports", "World")
     assert sum(map(len, news.frames.values())) == 10001
     reviews = tasks.load(DATA / "customer_reviews" / "all.tsv")
-    blank = int(reviews.provenance["rows_without_text"])
+    blank = reviews.reading.without_text
     assert sum(map(len, reviews.frames.values())) + blank == 3775

@@ -22,6 +22,13 @@ def test_of_a_metric_that_is_recorded_twice_the_last_value_counts():
     assert parse_executed(notebook(*entries)) == Executed(metrics=[{"name": "a", "value": 2}, {"name": "b"}])
 
 
+def test_of_a_source_that_is_described_twice_the_last_description_counts_and_a_damaged_one_is_a_problem():
+    one, two = ({"name": "data", "rows": [["rows", number]]} for number in "12")
+    executed = parse_executed(notebook(*({"source": each} for each in (one, two, {"name": "x", "rows": 7}))))
+    assert executed.sources == {"data": {"rows": "2"}}
+    assert executed.problems == ["cell 3: the source 'x' has no rows"]
+
+
 def test_a_claim_that_fails_does_not_disappear_behind_one_of_the_same_statement_that_holds():
     claims = [claim(holds=False), claim(holds=True)]
     assert parse_executed(notebook(*({"claim": one} for one in claims))).claims == claims

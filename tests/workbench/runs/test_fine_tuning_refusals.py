@@ -99,6 +99,6 @@ def test_a_rate_at_which_the_loss_is_no_number(refused_by, tmp_path):
 
 def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path):
     path = tmp_path / "table.csv"
-    rows(label="odd").to_csv(path, index=False)
-    sentence = refused_run("fine-tuning", "train-run", dataset=path)
-    assert "every row has the same label (odd); a task needs two or more" in sentence
+    rows().to_csv(path, index=False)
+    sentence = refused_run("fine-tuning", "train-run", dataset=path, labelled=4)
+    assert "labelled: 4 drawn examples hold fewer than two classes three times each" in sentence
