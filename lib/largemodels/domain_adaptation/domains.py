@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ class Domain:
     #: of the training examples or, for the documentation, every sentence of the training documents
     reading: pd.DataFrame
     held_out: pd.DataFrame  #: the same columns: text that nothing reads, of the validation examples or documents
+    description: dict[str, str] = field(default_factory=dict)  #: what was taken, as `tasks.Task.description`
 
 
 def load_domain(
@@ -64,7 +65,8 @@ def load_domain(
     else:
         reading, held_out = as_reading(train, dataset), as_reading(validation, dataset)
         name = str(dataset).rstrip("/").rpartition("/")[2]
-    return Domain(name, train, validation, test, task.labels, reading, held_out)
+    description = task.description | ({"libraries": ", ".join(libraries)} if shipped and libraries else {})
+    return Domain(name, train, validation, test, task.labels, reading, held_out, description)
 
 
 def corpus_text(corpus: str, libraries: Sequence[str] = (), split: str = "train") -> pd.DataFrame:
