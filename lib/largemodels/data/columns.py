@@ -100,7 +100,7 @@ def text_column(frame: pd.DataFrame, name: object, advice: str) -> Column:
         >>> import pandas as pd
         >>> rows = pd.DataFrame({"id": [1, 2], "review": ["good fun", "a bad film"]})
         >>> text_column(rows, "reviews.csv", "name it by text_column={}")
-        'review'
+        Column(name='review', why='by its name')
     """
     columns = [str(column) for column in frame.columns]
     if not columns:
