@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes more than cores for `-n auto`: many tests wait for processes of their own."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
 from workbench.book.extension import defined
 
+ROOT = Path(__file__).parent.parent
 MODULES = {
     ".".join(path.relative_to(ROOT / "lib").with_suffix("").parts): path
     for path in sorted((ROOT / "lib" / "largemodels").rglob("*.py"))

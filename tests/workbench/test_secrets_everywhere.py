@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from toy_project import write_chapter
-from workbench.book.publish import _build, _stage
+from workbench.book.publish import Edition, _build, _stage
 from workbench.core.errors import RunError
 from workbench.core.project import Project
 from workbench.core.secrets import REDACTED, Secrets
+from workbench.parameters.contract import load_contract
 from workbench.runs.store import all_runs
 
 HARMLESS = {"LLM_MAX_TOKENS": "100000", "GIT_AUTHOR_NAME": "kernel", "KEYBOARD": "us"}
@@ -62,6 +63,7 @@ def made_secrets() -> dict[str, tuple[str, str]]:
 
 
 SECRETS = made_secrets()
+EDITION = Edition("toy", {}, ("toy",))
 ENVIRONMENT = HARMLESS | {name: value for name, (value, _) in SECRETS.items()}
 
 
@@ -88,7 +90,7 @@ PLACES = {
     "a line of a traceback": "try_to(get_ipython().run_cell, f'x = 0\\n1 / x, {s!r}')",
     "a comment of a traceback": "try_to(get_ipython().run_cell, '1 / 0  # ' + s.splitlines()[len(s) // 100])",
     "logged": "logging.warning('of %s', s)",
-    "descriptor 2": "os.write(2, s.encode())",
+    "descriptor 2": "os.write(2, s.encode()); time.sleep(0.1)",
     "a child": "subprocess.run([sys.executable, '-c', 'import sys; print(sys.argv); print(sys.argv[1])', s])",
     "the kernel's log": "log(s)",
     "a child's output in the kernel's log": "subprocess.run(['echo', s], stdout=sys.stderr._original_stdstream_copy)",
@@ -106,7 +108,7 @@ PLACES = {
     "a table": "display(pd.DataFrame({'a': [s, s * 3]}))",
 }
 SETUP = """\
-import atexit, html, json, logging, os, subprocess, sys, threading, warnings
+import atexit, html, json, logging, os, subprocess, sys, threading, time, warnings
 from pathlib import Path
 
 import pandas as pd
@@ -277,7 +279,7 @@ def test_no_secret_of_a_notebook_that_was_run_elsewhere_reaches_a_page(told_ever
     nbformat.write(notebook, path)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    _stage(project, {}, None, project.build / "stage")
+    _stage(project, EDITION, {"toy": json.loads(path.read_text())}, None, project.build / "stage")
     assert REDACTED in (project.build / "stage" / "notebooks" / "toy.ipynb").read_text()
     assert told(project) == {}
 
@@ -287,7 +289,7 @@ def test_no_secret_of_a_page_s_source_is_in_the_log_of_its_build(told_everything
     (project.root / "book" / "intro.md").write_text(f"# Toy\n\n[What is not there]({token}.md)\n")
     monkeypatch.setenv("HF_TOKEN", token)
     stage, log = tmp_path_factory.mktemp("stage") / "book", project.root / "built.log"
-    _stage(project, {}, None, stage)
+    _stage(project, EDITION, {"toy": load_contract(project, "toy").notebook}, None, stage)
     with pytest.raises(RunError) as failed:
         _build(stage, log)
     assert f"{REDACTED}.md" in str(failed.value)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import chapters, data, doctor, evaluate, model, new_chapter, predict, recorded, runs, sweeps
+from workbench.cli import chapters, doctor, evaluate, new_chapter, predict, recorded, runs, sources, sweeps
 from workbench.cli.shared import parameters_of_chapters
 from workbench.core.errors import RequestError
 from workbench.core.text import shown
@@ -40,7 +40,7 @@ for command in (
     *(chapters.run, runs.runs, runs.show, runs.compare, runs.export, runs.rm, runs.status),
     *(chapters.book, chapters.check, chapters.accept),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, sweeps.sweeps),
-    *(predict.predict, evaluate.evaluate, data.data, model.model, doctor.doctor),
+    *(predict.predict, evaluate.evaluate, sources.data, sources.model, doctor.doctor),
 ):
     app.command()(command)
 app.command("new-chapter")(new_chapter.new_chapter)

@@ -19,6 +19,8 @@ TEXTS = ["the array returns a value", "", "the matrix, sorted, holds a column"]
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Two folders as `save=true` makes them, of a classifier of texts and one of pairs, and the first itself."""
+    from largemodels.data.columns import Column
+    from largemodels.data.description import Reading
     from largemodels.data.tasks import Task
     from largemodels.fine_tuning.saved import save_classifier
     from largemodels.models.classifiers import classifier_on
@@ -26,7 +28,8 @@ def models(tmp_path_factory):
 
     folder, model = tmp_path_factory.mktemp("models"), classifier_on(encoder(), LABELS)
     for name, columns in (("one", {"text_column": "body"}), ("two", {"text_column": "body", "pair_column": "reply"})):
-        task = Task("own", {}, LABELS, provenance=columns)
+        taken = {option: Column(column, "as named") for option, column in columns.items()}
+        task = Task("own", {}, LABELS, reading=Reading(columns=taken))
         save_classifier(folder / name, model, tokenizer(), max_length=32, task=task, card="card")
     return folder, model
 

@@ -41,6 +41,8 @@ else:
 def signals():
     """The signals that end a command, each handled afterwards as before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)  # under nohup one is ignored
     yield list(before)
     for number, handler in before.items():
         signal.signal(number, handler)

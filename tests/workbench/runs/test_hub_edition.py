@@ -28,7 +28,16 @@ SMALLER = {
         "epochs": 1,
     },
     "fine-tuning": {},
-    "domain-adaptation": {"labelled": 60, "unlabelled": 60, "judged": 80, "reading_steps": 2, "epochs": 1, "few": 10},
+    "domain-adaptation": {
+        "labelled": 60,
+        "unlabelled": 60,
+        "judged": 80,
+        "reading_steps": 2,
+        "epochs": 1,
+        "few": 10,
+        "methods": ["dapt", "self-training"],
+        "permutations": 2,
+    },
 }
 BERT, SST2, WIKITEXT = "google-bert/bert-base-uncased", "nyu-mll/glue", "Salesforce/wikitext"
 SUBJECTS = ("film", "plot", "cast", "story", "ending", "music", "camera", "script")

@@ -20,6 +20,9 @@ def test_from_a_table_to_a_prediction(project, command, root):
         for day, thing, (label, phrases) in product(range(3), THINGS, SAID.items()):
             table.writerows((f"the {thing} {phrase} after {day} days of rain", label) for phrase in phrases)
     shutil.copy(root / "notebooks" / "fine-tuning.ipynb", project.root / "notebooks")
+    (project.root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/intro\nchapters:\n- file: notebooks/fine-tuning\n"
+    )
     sizes = ["-p", "labelled=48", "-p", "judged=16", "-p", "epochs=1", "-p", "studies=false", "-p", "save=true"]
     done = command("run", "fine-tuning", "-p", "dataset=reviews.csv", *sizes)
     assert done.returncode == 0, done.stderr
