@@ -121,7 +121,7 @@ class Chapter:
         if low is not None and not low <= value <= high:
             raise ValueError(f"{name}: {value:.6g} is outside its own interval, {low:.6g} to {high:.6g}")
         count, n = (None if part is None else _number(part) for part in (count, n))
-        low, high = (None if end is None else float(end) for end in (low, high))
+        low, high = (None if end is None else float(_number(end)) for end in (low, high))
         record = {"value": value, "count": count, "n": n, "low": low, "high": high}
         _glue(name, value, {"record": {"name": name} | {part: _finite(number) for part, number in record.items()}})
         if low is not None:
@@ -264,7 +264,7 @@ def _number(value: Any) -> int | float:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, int) and value.bit_length() > 63:
         raise ValueError(f"a whole number of {value.bit_length()} bits cannot be recorded; 63 are the most")
-    return value if isinstance(value, (int, float)) else float(value)
+    return value if isinstance(value, int) else float(value) + 0.0  # which makes 0 of −0
 
 
 def _finite(value: Any) -> Any:

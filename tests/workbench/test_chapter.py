@@ -129,6 +129,15 @@ def test_a_source_is_shown_as_a_table_and_kept_with_its_rows(shown):
     assert metadata == {"workbench": {"source": {"name": "dataset", "rows": rows}}}
 
 
+def test_zero_has_no_sign(shown):
+    Chapter({}).record("gain", -0.0, low=-0.0, high=np.float64(-0.0), n=3)
+    assert [data["application/papermill.record/text/plain"] for data, _ in shown] == [
+        "0.0",
+        "'0 (n = 3; 95% interval 0 to 0)'",
+    ]
+    assert "-0" not in str(shown)
+
+
 def test_a_share_is_recorded_with_its_wilson_interval_and_handed_back(shown):
     share, low, high = Chapter({}).record_share("accuracy", np.int64(806), torch.tensor(872))
     assert (share, low, high) == proportion_interval(806, 872)
