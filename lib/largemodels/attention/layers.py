@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from largemodels.attention.inputs import check_inputs, is_whole
 from largemodels.base.checks import described
 from largemodels.models.losses import softmax
 
@@ -49,7 +50,7 @@ def attention(
                 [0.2689, 0.7311, 0.0000],
                 [0.2119, 0.2119, 0.5761]])
     """
-    _check_inputs(query, key, value, mask)
+    check_inputs(query, key, value, mask)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = query @ key.transpose(-2, -1) * scale  # (..., queries, keys)
     if mask is not None:
@@ -78,7 +79,7 @@ def padding_mask(lengths: Tensor, length: int) -> Tensor:
         tensor([[1, 1, 1],
                 [1, 0, 0]], dtype=torch.int32)
     """
-    if lengths.ndim != 1 or not _is_whole(lengths):
+    if lengths.ndim != 1 or not is_whole(lengths):
         raise ValueError(f"lengths: {described(lengths)} is not a vector of whole numbers")
     if lengths.numel() and not 0 <= int(lengths.min()) <= int(lengths.max()) <= length:
         raise ValueError(f"lengths: {lengths.tolist()} are not all between 0 and {length}")
@@ -154,7 +155,7 @@ def document_mask(documents: Tensor) -> Tensor:
                 [0, 0, 1, 0],
                 [0, 0, 0, 0]], dtype=torch.int32)
     """
-    if documents.ndim == 0 or not _is_whole(documents):
+    if documents.ndim == 0 or not is_whole(documents):
         raise ValueError(f"documents: {described(documents)} is not whole numbers of shape (..., length)")
     queries, keys = documents.unsqueeze(-1), documents.unsqueeze(-2)  # (..., length, 1), (..., 1, length)
     return (queries == keys) & (keys >= 0)  # (..., length, length)
@@ -392,42 +393,3 @@ def score_study(dim: int, keys: int, draws: int, *, scaled: bool, generator: tor
         "entropy": entropy(weights).squeeze(1) / math.log(keys),  # (draws,)
         "gradient": softmax_gradient_norm(weights).squeeze(1),  # (draws,)
     }
-
-
-# --- Inputs that do not fit --------------------------------------------------------------------------------
-
-
-def _check_inputs(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-    """Refuse inputs of `attention` that do not fit together, with a sentence that names the first of them."""
-    for name, tensor in (("query", query), ("key", key), ("value", value)):
-        if tensor.ndim < 2 or not tensor.is_floating_point():
-            raise ValueError(f"{name}: {described(tensor)} is not floating point of shape (..., length, dim)")
-    if not query.dtype == key.dtype == value.dtype:
-        raise ValueError(f"query, key and value are {query.dtype}, {key.dtype} and {value.dtype}: give them one type")
-    if query.shape[-1] != key.shape[-1]:
-        raise ValueError(f"key: width {key.shape[-1]} is not that of the query, {query.shape[-1]}")
-    if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"value: {value.shape[-2]} rows for {key.shape[-2]} keys")
-    leading = [tuple(tensor.shape[:-2]) for tensor in (query, key, value)]
-    if (batch := _broadcast(*leading)) is None:
-        raise ValueError(f"batch shapes of query, key and value do not broadcast: {', '.join(map(str, leading))}")
-    if mask is None:
-        return
-    if mask.dtype != torch.bool and not mask.is_floating_point():
-        raise ValueError(f"mask: {described(mask)} is neither boolean (True = may attend) nor floating (is added)")
-    scores = (*batch, query.shape[-2], key.shape[-2])
-    if _broadcast(mask.shape, scores) != scores:
-        raise ValueError(f"mask: shape {tuple(mask.shape)} does not broadcast to the scores, {scores}")
-
-
-def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape that these shapes broadcast to, or None."""
-    try:
-        return tuple(torch.broadcast_shapes(*shapes))
-    except RuntimeError:
-        return None
-
-
-def _is_whole(tensor: Tensor) -> bool:
-    """Whether a tensor is of whole numbers; booleans are none."""
-    return not tensor.is_floating_point() and tensor.dtype != torch.bool
