@@ -22,7 +22,7 @@ book: environment ## Run the chapters that are stale and build the book (EDITION
 	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
 
 test: environment ## Run every test, and the chapters under nbval
-	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n auto --dist loadscope tests
 	$(BIN)/workbench check
 
 lab: environment ## Open the chapters in JupyterLab

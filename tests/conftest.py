@@ -18,14 +18,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the tool, which start processes, before the quick ones of the subject.
-
-    So no process is left alone with a slow module at the end.
-    """
-    items.sort(key=lambda item: "largemodels" in item.path.parts)
-
-
 def pytest_configure() -> None:
     """Let Ctrl-C reach what tests start: a shell starts background jobs deaf to it, and their children with them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

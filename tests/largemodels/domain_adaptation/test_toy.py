@@ -162,7 +162,10 @@ def test_the_figure_draws_the_boundary_where_the_classifier_has_it():
     figure.canvas.draw()
     (line,) = [found for found in axes[0].collections if len(found.get_paths()) and _is_vertical(found, 0.3)]
     assert line is not None
-    assert axes[0].get_title() == f"before: {target_accuracy(by_side, domains):.2f} on the target"
+    assert (
+        axes[0].get_title(mpl.rcParams["axes.titlelocation"])
+        == f"before: {target_accuracy(by_side, domains):.2f} on the target"
+    )
     drawn = [found.get_offsets() for found in axes[0].collections if len(found.get_offsets()) > 1]
     assert sum(map(len, drawn)) == 400
     with pytest.raises(ValueError, match="axes: 2 for 1"):

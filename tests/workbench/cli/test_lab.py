@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 
 from made_runs import make_run
@@ -52,8 +53,16 @@ def token_of(project: Any, process: subprocess.Popen) -> str:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    while not listens(process):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert facts.stat().st_mode & 0o077 == 0
     return json.loads(facts.read_text())["token"]
+
+
+def listens(process: subprocess.Popen) -> bool:
+    """Whether a server has its socket: the file is there a moment earlier."""
+    return any(each.status == psutil.CONN_LISTEN for each in psutil.Process(process.pid).net_connections())
 
 
 def get(address: str, token: str | None = None) -> Any:
