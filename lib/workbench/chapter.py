@@ -1,4 +1,4 @@
-"""What a chapter calls while it runs: `begin`, `record_source`, `record`, `record_interval`, `record_share`, `claim`.
+"""What a chapter calls while it runs: `begin`, then `record`, `claim`, `check` and their like.
 
 Everything a chapter records travels in the metadata of its notebook outputs. So the same cells work under `workbench
 run`, under plain Papermill and in JupyterLab, and a run record or a ledger can be made from any executed notebook.
@@ -171,8 +171,12 @@ class Chapter:
         about: float | None = None,
         within: float | None = None,
         n: int | None = None,
+        kind: str = "finding",
     ) -> None:
-        """Record whether a value keeps to its one bound, and show it as one line.
+        """Record whether a finding keeps to its one bound, and show it as one line.
+
+        A finding is what another seed, model or data set might turn out otherwise. What must come out so, because it
+        is an identity or tests a tool, is a `check`; the book's ledger keeps them apart.
 
         The line holds the statement and the bound, never the value, so that nbval can compare it exactly. A claim that
         does not hold is shown with ✗ and the chapter goes on.
@@ -191,8 +195,12 @@ class Chapter:
         value = _number(value)
         bound, holds = _bound(value, above, below, between, about, within)
         self._refuse_repeated(statement)
-        claim = {"statement": statement, "bound": bound, "value": _finite(value), "holds": holds, "n": n}
+        claim = {"statement": statement, "bound": bound, "value": _finite(value), "holds": holds, "n": n, "kind": kind}
         _display({"text/plain": claim_line(claim), "text/html": claim_html(claim)}, {"workbench": {"claim": claim}})
+
+    def check(self, statement: str, value: float, **bound: Any) -> None:
+        """Record whether an identity, or a test of a tool, keeps to its bound, which is given as for `claim`."""
+        self.claim(statement, value, **bound, kind="check")
 
     def _refuse_repeated(self, statement: str) -> None:
         """Remember a statement and its cell, unless another claim has it.

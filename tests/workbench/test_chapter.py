@@ -204,6 +204,13 @@ def test_a_claim_shows_its_bound_and_whether_it_holds(shown, bound, value, line)
     assert metadata["workbench"]["claim"]["holds"] is line.startswith("✓")
 
 
+def test_a_check_is_shown_as_a_claim_is_and_recorded_as_what_had_to_come_out_so(shown):
+    Chapter({}).check("Sum of the weights", 1.0, about=1, within=1e-6)
+    Chapter({}).claim("Gain", 1.0, above=0)
+    assert shown[0][0]["text/plain"] == "✓ Sum of the weights about 1, within 1e-06"
+    assert [metadata["workbench"]["claim"]["kind"] for _, metadata in shown] == ["check", "finding"]
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_the_shown_line_never_depends_on_the_measured_value(value):
     lines = []

@@ -56,7 +56,7 @@ def recording_calls(nodes: Iterable[ast.AST]) -> list[str]:
 def _recording(node: ast.AST) -> str | None:
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id="chapter"), attr=name)):
-            return name if name.partition("_")[0] in ("record", "claim") else None
+            return name if name.partition("_")[0] in ("record", "claim", "check") else None
     return None
 
 

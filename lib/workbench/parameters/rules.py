@@ -108,12 +108,13 @@ def _globals(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:
 def _of_the_cell(cell: dict[str, Any], code: ast.Module) -> Iterator[str]:
     """Where a cell's tags, and its metadata, do not fit what it calls."""
     calls = recording_calls(ast.walk(code))
+    claims = {"claim", "check"} & set(calls)
     only_claims = bool(code.body) and all(map(_is_claim, code.body))
     if COMPARED in tags(cell) and not only_claims:
         yield f"it is tagged {COMPARED} and holds something else than claims"
-    if "claim" in calls and not only_claims and COMPARED not in tags(cell):
+    if claims and not only_claims and COMPARED not in tags(cell):
         yield f"it makes a claim beside other things; put the claims into a cell of their own, tagged {COMPARED}"
-    elif "claim" in calls and COMPARED not in tags(cell):
+    elif claims and COMPARED not in tags(cell):
         yield f"it makes a claim and is not tagged {COMPARED}"
     if QUOTES in tags(cell) and calls:
         yield f"it is tagged {QUOTES}, so its outputs are not kept, and it records or claims"
@@ -125,4 +126,4 @@ def _is_claim(statement: ast.stmt) -> bool:
     """Whether a statement is a claim, or a condition or a loop in which some are made."""
     if isinstance(statement, ast.If | ast.For):
         return all(map(_is_claim, [*statement.body, *statement.orelse]))
-    return isinstance(statement, ast.Expr) and recording_calls([statement.value]) == ["claim"]
+    return isinstance(statement, ast.Expr) and recording_calls([statement.value]) in (["claim"], ["check"])

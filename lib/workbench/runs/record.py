@@ -71,13 +71,14 @@ class Metric(Part):
 
 
 class Claim(Part):
-    """One call of `chapter.claim`."""
+    """One call of `chapter.claim`, or of `chapter.check`."""
 
     statement: str
     bound: str
     value: Number | bool | None = None
     holds: bool
     n: Number | None = None
+    kind: Literal["finding", "check"] = "finding"
 
 
 class _Cell(Part):
