@@ -105,7 +105,8 @@ def test_a_duration_is_given_as_a_person_would(seconds, shown):
 def small_book(folder, notebook) -> subprocess.CompletedProcess:
     """Build a book of a ledger and one chapter with Sphinx alone."""
     (folder / "index.md").write_text(
-        "# Ledger\n\n```{claims-ledger}\n```\n\n```{toctree}\nchapter\n```\n", encoding="utf-8"
+        "# Ledger\n\n```{claims-ledger}\n```\n\n```{claims-ledger} checks\n```\n\n```{toctree}\nchapter\n```\n",
+        encoding="utf-8",
     )
     nbformat.write(notebook, folder / "chapter.ipynb")
     settings = {

@@ -93,7 +93,7 @@ def chapter(name: str = "toy", run: dict[str, Any] | None = RUN, cited: str = ""
             },
         ),
         new_code_cell(
-            "chapter.claim('Rows sum to one: largest error', error, below=1e-6)\n"
+            "chapter.check('Rows sum to one: largest error', error, below=1e-6)\n"
             "chapter.claim('A fair coin shows heads: frequency', frequency, about=0.5, within=0.1, n=400)",
             execution_count=5,
             metadata={"tags": ["nbval-check-output"]},
@@ -129,9 +129,10 @@ def recorded(name: str, value: float) -> nbformat.NotebookNode:
 
 
 def claimed(statement: str, bound: str, value: Any, holds: bool, n: int | None) -> nbformat.NotebookNode:
-    """The output of `chapter.claim`."""
+    """The output of `chapter.claim`, or of `chapter.check` where nothing was counted."""
     line = f"{'✓' if holds else '✗'} {statement} {bound}"
     claim = {"statement": statement, "bound": bound, "value": value, "holds": holds, "n": n}
+    claim["kind"] = "check" if n is None else "finding"
     shown = f'<div class="workbench-claim {"holds" if holds else "fails"}">{line}</div>'
     data = {"text/plain": line, "text/html": shown}
     return new_output("display_data", data, metadata={"workbench": {"claim": claim}})
