@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+from workbench.book.labels import labelled, metric_labels, words_of
 from workbench.book.markup import box, paragraph, row, table, when
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
@@ -56,8 +57,9 @@ class RecordedResult(SphinxDirective):
             recorded = read_recorded(project, self.arguments[0])
             wanted = self.options.get("metrics", "").split()
             headline = named_headline(project, recorded.chapter)
+            label_of = metric_labels(project, recorded.chapter)
             of = self._sweep if recorded.is_sweep else _of_run
-            shown = of(recorded, wanted, headline)
+            shown = of(recorded, wanted, headline, label_of)
             if problem := misfit(project, recorded):
                 raise RequestError(problem)
         except RequestError as error:
@@ -67,14 +69,17 @@ class RecordedResult(SphinxDirective):
         outdated = bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
         return [*shown, provenance(recorded, changes, outdated)]
 
-    def _sweep(self, recorded: Recorded, wanted: list[str], headline: Sequence[str]) -> list[nodes.Node]:
+    def _sweep(
+        self, recorded: Recorded, wanted: list[str], headline: Sequence[str], label_of: Callable[[str], str]
+    ) -> list[nodes.Node]:
         axes, means = recorded_axes(recorded), recorded_summaries(recorded)
         _refuse_unknown(recorded, metric_names(means), wanted)
-        metrics = chosen_metrics(means, wanted, headline)
+        chosen = chosen_metrics(means, wanted, headline)
+        axes, means, metrics = list(map(words_of, axes)), labelled(means, label_of), list(map(label_of, chosen))
         shown: list[nodes.Node] = [_table(*settings_table(axes, means, metrics))]
         if not axes and recorded.points <= FEW:  # a mean of a few runs says less than the runs
             counts = recorded_counts(recorded)
-            if said := [f"{name}: {', '.join(counts[name])}" for name in metrics if name in counts]:
+            if said := [f"{label_of(name)}: {', '.join(counts[name])}" for name in chosen if name in counts]:
                 shown.append(nodes.paragraph("", f"Run by run, {'; '.join(said)}."))
         if "no-figure" not in self.options:
             png, words = picture(axes, means, metrics)
@@ -96,10 +101,13 @@ def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[s
         raise RequestError(f"{recorded.name} has no metric {', '.join(unknown)}; it has {', '.join(known)}")
 
 
-def _of_run(recorded: Recorded, wanted: list[str], headline: Sequence[str]) -> list[nodes.Node]:
+def _of_run(
+    recorded: Recorded, wanted: list[str], headline: Sequence[str], label_of: Callable[[str], str]
+) -> list[nodes.Node]:
     metrics = recorded.record["metrics"]
     _refuse_unknown(recorded, [metric["name"] for metric in metrics], wanted)
-    rows = map(metric_cells, headline_of(wanted or headline, metrics))
+    chosen = headline_of(wanted or headline, metrics)
+    rows = [metric_cells({**metric, "name": label_of(metric["name"])}) for metric in chosen]
     return [_table(("Metric", "Value", "95% interval", "n"), rows)]
 
 
