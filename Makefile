@@ -28,10 +28,11 @@ test: environment ## Run every test, and the chapters under nbval
 lab: environment ## Open the chapters in JupyterLab
 	@$(BIN)/workbench lab
 
-lint: environment ## Check style and the direction of imports
+lint: environment ## Check style, the direction of imports, and that no measured number is typed into a chapter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m workbench.book.numbers
 
 bench: environment ## Measure speed beside the alternatives
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
