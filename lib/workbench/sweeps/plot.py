@@ -24,7 +24,7 @@ _MOST_AXES = 3  # parameters with a column each in a table
 _MOST_COLUMNS = 5  # metrics, or settings, side by side in a table
 _MOST_DOTS = 40
 _MOST_CELLS = 400
-_MOST_NUMBERS = 8  # columns of a heat map whose cells are numbered
+_MOST_NUMBERS = 8  # columns of a heat map whose cells are numbered, or values along a logarithmic axis
 
 
 def kind_of(axes: list[str], means: list[Summary]) -> str:
@@ -92,6 +92,9 @@ def _line(ax: Any, axes: list[str], means: list[Summary]) -> None:
     ax.errorbar(values, [summary.mean for summary in means], _errors(means), capsize=3, elinewidth=1)
     if values[0] > 0 and values[-1] >= 10 * values[0]:
         ax.set_xscale("log")
+        if len(values) <= _MOST_NUMBERS:  # powers of ten would stand between the values that were tried
+            ax.set_xticks(values, [f"{value:g}" for value in values])
+            ax.minorticks_off()
     ax.set_xlabel(name)
 
 
