@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def picture(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[
     figure, panels = plt.subplots(rows, columns, figsize=(7.2, max(2.2, tall) * rows), squeeze=False)
     for ax, metric in zip(panels.ravel(), metrics, strict=False):
         draw(ax, axes, [summary for summary in chosen if summary.metric == metric])
-        ax.set_title(metric)
+        ax.set_title(textwrap.fill(metric, 38 if columns > 1 else 80))
     for ax in panels.ravel()[len(metrics) :]:
         ax.set_visible(False)
     image = io.BytesIO()

@@ -54,6 +54,11 @@ def test_a_file_that_is_no_mapping_of_labels_is_one_sentence(project):
         metric_labels(project, "toy")
 
 
+@pytest.mark.parametrize(("name", "words"), [("few_labels", "few labels"), ("0_1", "0.1"), ("d_k", "d_k")])
+def test_names_are_said_and_symbols_stay(name, words):
+    assert words_of(name) == words
+
+
 def test_settings_are_in_words():
     summary = Summary({"target_libraries": ["torch", "datasets"], "rank": 4}, "few_labels_gain", 3, 0.5, 0.4, 0.6)
     (said,) = labelled([summary], words_of)
