@@ -37,7 +37,7 @@ def metric_labels(project: Project, chapter: str) -> Callable[[str], str]:
 
 
 def words_of(name: str) -> str:
-    """A name of code as a reader would say it: `few_labels` as "few labels", `0_1` as "0.1", and a symbol, `d_k`, as it is."""
+    """A name of code as a reader would say it: `few_labels` as "few labels", `0_1` as "0.1"; a symbol, `d_k`, stays."""
     if re.search(r"(?:^|_)[a-z](?:_|$)", name):
         return name
     return re.sub(r"(?<=\d)_(?=\d)", ".", name).replace("_", " ")
