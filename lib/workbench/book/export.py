@@ -19,7 +19,7 @@ from workbench.runs.notebooks import FIGURES, figures_of, named_cells
 from workbench.runs.store import Run, read_notebook
 
 METRICS = ("name", "value", "low", "high", "count", "n")
-CLAIMS = ("statement", "bound", "value", "n", "holds")
+CLAIMS = ("statement", "bound", "value", "n", "holds", "kind")
 
 
 def export(project: Project, run: Run, target: Path, log: Any, *, replace: bool = False) -> list[str]:
