@@ -268,10 +268,10 @@ def film_sentence(draw: random.Random, label: int) -> str:
     return f"{first} {draw.choice(LINKS)} {second}"
 
 
-def tiny_glue(draw: random.Random) -> dict[str, bytes]:
+def tiny_glue(draw: random.Random, train: int = 120, validation: int = 40) -> dict[str, bytes]:
     """The files of SST-2 with GLUE's splits and columns; the labels of its test split are secret, which is -1."""
     splits = {}
-    for split, number in (("train", 120), ("validation", 40), ("test", 20)):
+    for split, number in (("train", train), ("validation", validation), ("test", 20)):
         labels = [row % 2 for row in range(number)]
         sentences = [film_sentence(draw, label) for label in labels]
         secret = [-1] * number if split == "test" else labels
