@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -25,6 +26,10 @@ _API = re.compile(r"/api/(models|datasets)/(.+?)(?:/(revision|tree|paths-info)/(
 _FILE = re.compile(r"/(datasets/)?(.+?)/resolve/([^/]+)/(.+)")
 _LARGE = (".safetensors", ".parquet", ".bin")
 TOKEN = "hf_thisIsASecretThatNobodyMayRead"
+SUBJECTS = ("film", "plot", "cast", "story", "ending", "music", "camera", "script")
+VERDICTS = {0: ("dull", "weak", "tired", "empty"), 1: ("moving", "sharp", "warm", "witty")}
+LINKS = ("and", "while", "because", "although", "so", "yet")
+FILM_WORDS = " ".join([*SUBJECTS, *LINKS, *VERDICTS[0], *VERDICTS[1], *map(str, range(40)), "The the of was ."])
 
 
 @dataclass
@@ -254,6 +259,24 @@ def tiny_reviews() -> dict[str, bytes]:
         for config in ("films", "books")
     }
     return parquet_files(configs, classes=["bad", "good"])
+
+
+def film_sentence(draw: random.Random, label: int) -> str:
+    """A sentence on a film whose verdicts are the label's: 0 is bad, 1 good."""
+    parts = [f"the {draw.choice(SUBJECTS)} of {draw.choice(SUBJECTS)} {draw.randrange(40)} was" for _ in range(2)]
+    first, second = (f"{part} {draw.choice(VERDICTS[label])}" for part in parts)
+    return f"{first} {draw.choice(LINKS)} {second}"
+
+
+def tiny_glue(draw: random.Random, train: int = 120, validation: int = 40) -> dict[str, bytes]:
+    """The files of SST-2 with GLUE's splits and columns; the labels of its test split are secret, which is -1."""
+    splits = {}
+    for split, number in (("train", train), ("validation", validation), ("test", 20)):
+        labels = [row % 2 for row in range(number)]
+        sentences = [film_sentence(draw, label) for label in labels]
+        secret = [-1] * number if split == "test" else labels
+        splits[split] = {"sentence": sentences, "label": secret, "idx": list(range(number))}
+    return parquet_files({"sst2": splits}, classes=["negative", "positive"])
 
 
 def parquet_files(configs: dict[str, dict[str, dict[str, list]]], classes: list[str] | None = None) -> dict[str, bytes]:

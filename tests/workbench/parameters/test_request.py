@@ -33,6 +33,6 @@ def test_every_kept_file_of_parameters_fits_the_chapter_that_its_first_line_name
     assert files
     for file in files:
         line = file.read_text(encoding="utf-8").splitlines()[0]
-        chapter, path = re.search(r"workbench run (\w+) -f (\S+)$", line).groups()
+        chapter, path = re.search(r"workbench run ([\w-]+) -f (\S+)$", line).groups()
         assert root / path == file
         load_contract(Project(root), chapter).resolve(given_parameters([], [file]))
