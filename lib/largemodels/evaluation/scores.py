@@ -7,6 +7,8 @@ predicted one, as `error_analysis.confusion_table` gives them.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -78,11 +80,11 @@ def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def brier_parts(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
-    """Murphy's three parts of the Brier score: `(reliability, resolution, uncertainty)`; score = first − second + third.
+    """Murphy's parts of the Brier score, `(reliability, resolution, uncertainty)`: it is the first − second + third.
 
     Examples with the very same forecast are one group; with n_g of n in it, f_g the forecast, o_g the shares of the
     classes in the group and o those of all examples, they are Σ n_g/n |f_g − o_g|², Σ n_g/n |o_g − o|² and
-    Σ o (1 − o) (Murphy 1973). Forecasts are rounded beforehand to form groups; where each is alone in its group, the
+    Σ o (1 − o) (Murphy 1973). Round the forecasts beforehand to form groups; where each is alone in its group, the
     resolution is the uncertainty and says nothing.
 
     Examples:
@@ -110,7 +112,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels  # (n,) each
     ends, error = np.arange(bins + 1) / bins, 0.0
-    for low, high in zip(ends[:-1], ends[1:], strict=True):
+    for low, high in itertools.pairwise(ends):
         inside = (low < confidence) & (confidence <= high)
         if inside.any():
             error += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
@@ -118,7 +120,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def temperature_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    """The log loss of softmax(logits / temperature), which temperature scaling makes as small as it can (Guo et al. 2017).
+    """The log loss of softmax(logits / temperature), which temperature scaling makes smallest (Guo et al. 2017).
 
     Examples:
         >>> surer_than_right = np.array([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
@@ -130,4 +132,5 @@ def temperature_loss(logits: np.ndarray, labels: np.ndarray, temperature: float)
     """
     scaled = logits / temperature  # (n, classes)
     scaled = scaled - scaled.max(1, keepdims=True)  # no exponential overflows
-    return log_loss(np.exp(scaled) / np.exp(scaled).sum(1, keepdims=True), labels)
+    log_probabilities = scaled - np.log(np.exp(scaled).sum(1, keepdims=True))
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())

@@ -51,7 +51,7 @@ def test_copies_are_counted_by_three_definitions_that_grow_wider():
 
 
 def test_the_published_count_of_sst2s_validation_sentences_in_the_film_reviews():
-    """The counts that the chapter on evaluation states; the data are public and not the project's, so that few have them."""
+    """The data are public but not the project's."""
     folder = Path(__file__).parents[3].parent / "shared" / "data"
     if not folder.exists():
         pytest.skip("SST-2 and the film reviews are not here")

@@ -130,7 +130,7 @@ def test_the_analysis_of_variance_by_hand():
 
 
 def answers_drawn(random, seeds, n, between_seeds, size=1):
-    """Right or wrong, `(seeds, n)`: the same easy and hard examples for all, documents of `size` that a seed gets alike."""
+    """Right or wrong, `(seeds, n)`, in documents of `size` that a seed gets alike; some are easy for all seeds."""
     chance = np.repeat(random.uniform(0.4, 0.9, n // size), size) + random.normal(0, between_seeds, (seeds, 1))
     return np.repeat(random.random((seeds, n // size)), size, axis=1) < chance
 
