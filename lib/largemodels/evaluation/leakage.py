@@ -6,12 +6,43 @@ task.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from largemodels.data.deduplication import resembling
 from largemodels.data.texts import WORDS, words
 
 LONG_ENOUGH = 10  # distinct words: a text with one of them changed still resembles itself, 9 of 11 are in common
+
+SST2_IN_REVIEWS = {"same": 382, "same_characters": 686, "alike": 729}
+"""The `copies` of SST-2's 872 validation sentences among the film reviews (Pang and Lee 2005) that it was cut from."""
+_NEITHER_LETTER_NOR_DIGIT = re.compile(r"[\W_]+")
+
+
+def copies(test: Sequence[str], training: Sequence[str]) -> dict[str, int]:
+    """How many test texts stand in the training texts, by three ways to say what standing there means.
+
+    `same`: the same string. `same_characters`: the same letters and digits in the same order, whatever the case, the
+    spaces and the punctuation, which tokenisers change. `alike`: four fifths of all words in common
+    (`data.deduplication`).
+
+    Examples:
+        >>> copies(["a b c, d", "A B C D", "x"], ["a b c, d"])
+        {'same': 1, 'same_characters': 2, 'alike': 2}
+    """
+
+    def characters(text: str) -> str:
+        return _NEITHER_LETTER_NOR_DIGIT.sub("", text.casefold())
+
+    strings, reduced = set(training), {characters(text) for text in training}
+    return {
+        "same": sum(text in strings for text in test),
+        "same_characters": sum(characters(text) in reduced for text in test),
+        "alike": len(resembling(test, training)),
+    }
 
 
 def with_planted(

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from largemodels.base.errors import InputError
 from largemodels.data.predictions import COLUMNS, LOG_P, class_names, log_probabilities_in
@@ -115,20 +117,44 @@ def answers_of(table: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Every pair of models, each with its first seed, compared on the same examples: one row a pair.
+    """Every pair of models of a table, each with its first seed, compared by `pairs_of`: one row a pair.
+
+    The table is as `judged` gives it.
+    """
+    answers = {model: answers_of(table, model) for model in table["model"].unique()}
+    documents = next(iter(answers.values()))["document"].to_numpy()
+    right = {model: rows["right"].to_numpy() for model, rows in answers.items()}
+    return pairs_of(right, documents, resamples=resamples, seed=seed)
+
+
+def pairs_of(
+    right: Mapping[str, np.ndarray], documents: ArrayLike, *, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Every pair of models compared on the same examples: one row a pair, the smallest p of the permutation test first.
 
     Columns: `better` and `other`, by accuracy; `difference` of the accuracies, with the ends `low` and `high` of its
     interval by paired bootstrap over documents; the p values `mcnemar` (mid-p; examples taken as independent),
-    `bootstrap` and `permutation` (documents drawn, or flipped, as a whole); and `holm` and `bh`, those of the
-    permutation test adjusted for all pairs (`comparisons.adjusted_p`). Smallest p first. The table is as `judged` gives
-    it; bootstrap and permutation test take as many resamples.
+    `bootstrap` and `permutation` (documents drawn, or flipped, as a whole); and for all pairs together `holm` and `bh`,
+    the permutation test's adjusted by either correction, and `mcnemar_holm` (`comparisons.adjusted_p`).
+
+    Args:
+        right: by the name of each model `(n,)`, bool: whether it gets each example right.
+        documents: `(n,)`, that of each example.
+        resamples: of each bootstrap, and of each permutation test.
+        seed: of the draws.
+
+    Examples:
+        >>> right = {"good": np.ones(40, bool), "bad": np.arange(40) >= 12, "worse": np.arange(40) >= 13}
+        >>> pairs_of(right, documents=np.arange(40), resamples=200)[["better", "other", "difference"]]
+          better  other  difference
+        0   good  worse       0.325
+        1   good    bad       0.300
+        2    bad  worse       0.025
     """
-    answers = {model: answers_of(table, model) for model in table["model"].unique()}
-    names = sorted(answers, key=lambda model: -answers[model]["right"].mean())
+    names = sorted(right, key=lambda model: -right[model].mean())
     rows = []
     for better, other in combinations(names, 2):
-        first, second = (answers[name]["right"].to_numpy() for name in (better, other))
-        documents = answers[better]["document"].to_numpy()
+        first, second = right[better], right[other]
         drawn = {"clusters": documents, "resamples": resamples, "seed": seed}
         bootstrap = paired_bootstrap(first, second, **drawn)
         permutation = paired_permutation(first, second, **drawn)
@@ -137,6 +163,8 @@ def all_pairs(table: pd.DataFrame, *, resamples: int = 2000, seed: int = 0) -> p
         rows.append(row | {"bootstrap": bootstrap.p, "permutation": permutation.p})
     pairs = pd.DataFrame(rows)
     pairs = pairs.assign(
-        holm=adjusted_p(pairs["permutation"], "holm"), bh=adjusted_p(pairs["permutation"], "benjamini-hochberg")
+        holm=adjusted_p(pairs["permutation"], "holm"),
+        bh=adjusted_p(pairs["permutation"], "benjamini-hochberg"),
+        mcnemar_holm=adjusted_p(pairs["mcnemar"], "holm"),
     )
     return pairs.sort_values(["permutation", "difference"], ascending=[True, False], ignore_index=True)

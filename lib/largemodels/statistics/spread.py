@@ -126,52 +126,64 @@ class Spread:
     """How far an accuracy moves with the seed, and how far with the test set; see `seed_and_test_spread`."""
 
     accuracy: float  #: the mean over seeds
-    observed_sd: float  #: the standard deviation of the seeds' accuracies on this test set, as it is
-    seed_sd: float  #: the standard deviation between seeds, were the test set without end
-    test_sd: float  #: the standard deviation of one model's accuracy over test sets of this size
+    observed_variance: float  #: of the seeds' accuracies on this test set, as they are
+    noise_variance: float  #: the part of it that this test set makes: seeds err on different examples of it
+    seed_variance: float  #: between seeds, were the test set without end: observed less noise, below 0 where that is
+    seed_low: float  #: the lower end of its 95% interval, below 0 too
+    seed_high: float  #: the upper end
+    test_variance: float  #: of one model's accuracy over test sets of this size
 
 
-def seed_and_test_spread(right: ArrayLike) -> Spread:
-    """The spread of an accuracy between seeds, and between test sets, told apart.
+def seed_and_test_spread(right: ArrayLike, clusters: ArrayLike | None = None) -> Spread:
+    """The variance of an accuracy between seeds, with an interval, and between test sets, told apart.
 
     Every seed answers the same examples, so that how hard these are moves all accuracies together and is not in the
     spread between seeds; that seeds err on different examples is, and shrinks with the test set. With
-    `right[i, j]` = μ + seed i + example j + rest ij, all independent, the two-way analysis of variance gives three mean
-    squares, and from their expected values the variances
+    `right[i, j]` = μ + seed i + example j + rest ij, all independent, the two-way analysis of variance gives
 
-    - between seeds, (MS_seeds − MS_rest) / n, the `seed_sd` squared;
-    - between examples, (MS_examples − MS_rest) / seeds;
-    - of the rest, MS_rest;
+    - the noise that the test set makes in a seed's accuracy, MS_rest / n;
+    - the variance between seeds, (MS_seeds − MS_rest) / n, the observed variance less the noise;
+    - the variance of one model's accuracy over test sets of n examples, the mean over seeds of each one's own.
 
-    and one model's accuracy over test sets of n examples has the variance (examples + rest) / n, the `test_sd` squared.
-    A variance that comes out negative is 0 (Searle, Casella and McCulloch 1992, chapter 4; the design is
-    persons × items in Brennan 2001; why to tell the two apart: Bouthillier et al. 2021).
+    The estimate between seeds is returned as it comes out: a negative one says that the seeds differ by no more than
+    noise, and cutting it at 0 would hide that and bias it (Searle, Casella and McCulloch 1992, chapter 4). Its interval
+    is that of the observed variance, (seeds − 1) · observed / χ², less the noise: for normal effects of seeds, and a
+    noise that is known well, since it is estimated from all seeds and examples. The design is persons × items in
+    Brennan 2001; why to tell the two apart: Bouthillier et al. 2021.
 
     Args:
         right: `(seeds, examples)`, bool, at least two of each: whether the model of a seed gets an example right.
+        clusters: `(examples,)`, such as the document of each: noise and test sets are then those of whole clusters.
 
     Examples:
         >>> import numpy as np
-        >>> right = np.random.default_rng(0).random((5, 400)) < 0.8  # five seeds on 400 examples
+        >>> right = np.random.default_rng(0).random((5, 400)) < 0.8  # five seeds on 400 examples, all equally good
         >>> spread = seed_and_test_spread(right)
-        >>> print(f"{spread.accuracy:.2f} ± {spread.test_sd:.2f} over test sets")
+        >>> print(f"{spread.accuracy:.2f} ± {spread.test_variance ** 0.5:.2f} over test sets")
         0.79 ± 0.02 over test sets
+        >>> spread.seed_low < 0 < spread.seed_high
+        True
     """
     right = np.asarray(right)
     if right.dtype != bool or right.ndim != 2 or min(right.shape) < 2:
         raise ValueError(f"right: {right.dtype} of shape {right.shape} is not bool of at least (2 seeds, 2 examples)")
     seeds, examples = right.shape
+    of_example = np.arange(examples) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if len(of_example) != examples:
+        raise ValueError(f"clusters: {len(of_example)} for {examples} examples")
     mean, by_seed, by_example = right.mean(), right.mean(1), right.mean(0)
     rest = right - by_seed[:, None] - by_example + mean  # (seeds, examples)
-    rest_variance = float((rest**2).sum()) / ((seeds - 1) * (examples - 1))
-    observed_variance = float(by_seed.var(ddof=1))  # MS_seeds / n
-    seed_variance = max(0.0, observed_variance - rest_variance / examples)
-    example_variance = max(0.0, float(by_example.var(ddof=1)) - rest_variance / seeds)
+    noise = sum(clustered_variance(row, of_example)[1] for row in rest) / (seeds - 1)  # a row of the rest has mean 0
+    observed = float(by_seed.var(ddof=1))  # MS_seeds / n
+    low, high = (seeds - 1) * observed / stats.chi2.ppf([(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2], seeds - 1)
     return Spread(
         accuracy=float(mean),
-        observed_sd=math.sqrt(observed_variance),
-        seed_sd=math.sqrt(seed_variance),
-        test_sd=math.sqrt((example_variance + rest_variance) / examples),
+        observed_variance=observed,
+        noise_variance=noise,
+        seed_variance=observed - noise,
+        seed_low=float(low) - noise,
+        seed_high=float(high) - noise,
+        test_variance=sum(clustered_variance(row, of_example)[1] for row in right) / seeds,
     )
 
 

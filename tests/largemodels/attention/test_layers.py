@@ -45,6 +45,20 @@ def problems(draw):
 # --- Scaled dot-product attention --------------------------------------------------------------------------
 
 
+@given(problems(), st.integers(1, 13))
+def test_attention_in_tiles_of_any_size_is_attention(problem, tile):
+    query, key, value, _ = problem
+    assume(query.ndim == 2)
+    query = 30 * query  # so that the largest score changes between tiles, and exponentials would overflow without it
+    tiled = lm.attention_in_tiles(query, key, value, tile)
+    assert largest_difference(tiled, attention(query, key, value)[0]) < 30 * TOLERANCE[query.dtype]
+
+
+def test_a_tile_without_keys_is_refused():
+    with pytest.raises(ValueError, match=r"^tile: 0 is not at least 1"):
+        lm.attention_in_tiles(*torch.randn(3, 4, 4), tile=0)
+
+
 @given(problems(), st.sampled_from(["none", "boolean", "broadcast", "additive", "causal"]))
 def test_attention_equals_pytorch_under_every_kind_of_mask(problem, kind):
     query, key, value, seed = problem

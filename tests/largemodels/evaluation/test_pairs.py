@@ -96,6 +96,7 @@ def test_each_pair_is_tested_on_its_first_seed_by_document_and_corrected_for_all
     assert row["low"] <= row["difference"] <= row["high"]
     assert pairs["holm"].to_numpy() == pytest.approx(adjusted_p(pairs["permutation"], "holm"))
     assert (pairs["bh"] <= pairs["holm"]).all()
+    assert pairs["mcnemar_holm"].to_numpy() == pytest.approx(adjusted_p(pairs["mcnemar"], "holm"))
 
 
 @pytest.mark.parametrize(

@@ -118,20 +118,28 @@ def test_a_statistic_that_some_resamples_do_not_have_is_refused():
 
 def test_the_analysis_of_variance_by_hand():
     # Means by seed 1 and ¼, by example 1, ½, ½, ½; the rest is −⅜ and three times ⅛ for the first seed, and the
-    # negatives for the second: MS_rest = 0.375 / 3.
+    # negatives for the second: MS_rest = 0.375 / 3. The first seed's answers do not vary, the second's do by ¼.
     found = seed_and_test_spread(np.array([[1, 1, 1, 1], [1, 0, 0, 0]], dtype=bool))
     assert found.accuracy == 0.625
-    assert found.observed_sd**2 == pytest.approx(0.75**2 / 2)
-    assert found.seed_sd**2 == pytest.approx(0.75**2 / 2 - 0.125 / 4)
-    assert found.test_sd**2 == pytest.approx((0 + 0.125) / 4)
+    assert found.observed_variance == pytest.approx(0.75**2 / 2)
+    assert found.noise_variance == pytest.approx(0.125 / 4)
+    assert found.seed_variance == pytest.approx(0.75**2 / 2 - 0.125 / 4)
+    assert found.test_variance == pytest.approx((0 + 0.25) / 4 / 2)
+    ends = [0.75**2 / 2 / stats.chi2.ppf(q, 1) - 0.125 / 4 for q in (0.975, 0.025)]
+    assert (found.seed_low, found.seed_high) == pytest.approx(ends)
 
 
-def test_the_two_spreads_are_those_that_the_answers_were_drawn_with():
+def answers_drawn(random, seeds, n, between_seeds, size=1):
+    """Right or wrong, `(seeds, n)`, in documents of `size` that a seed gets alike; some are easy for all seeds."""
+    chance = np.repeat(random.uniform(0.4, 0.9, n // size), size) + random.normal(0, between_seeds, (seeds, 1))
+    return np.repeat(random.random((seeds, n // size)), size, axis=1) < chance
+
+
+def test_the_two_variances_are_those_that_the_answers_were_drawn_with():
     random, n, between_seeds, found = np.random.default_rng(0), 400, 0.03, []
     for _ in range(400):
-        chance = random.uniform(0.4, 0.9, n) + random.normal(0, between_seeds, (6, 1)).clip(-0.1, 0.1)
-        spread = seed_and_test_spread(random.random((6, n)) < chance)
-        found.append((spread.seed_sd**2, spread.test_sd**2, spread.observed_sd**2))
+        spread = seed_and_test_spread(answers_drawn(random, 6, n, between_seeds))
+        found.append((spread.seed_variance, spread.test_variance, spread.observed_variance))
     columns = np.array(found).T
     seed, test, observed = (stats.t.interval(0.9999, 399, column.mean(), stats.sem(column)) for column in columns)
     # Given its seed, an answer is right with chance 0.65 + shift, whatever the example: a Bernoulli variable.
@@ -139,6 +147,34 @@ def test_the_two_spreads_are_those_that_the_answers_were_drawn_with():
     assert seed[0] < between_seeds**2 < seed[1]
     assert test[0] < of_one_answer / n < test[1]
     assert observed[0] > between_seeds**2  # as it is, it holds some of the test set's
+
+
+@pytest.mark.parametrize("between_seeds", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_interval_of_the_seeds_variance_holds_it_as_often_as_it_says(between_seeds, size):
+    random, held, estimates, draws = np.random.default_rng(1), 0, [], 400
+    clusters = np.arange(400) // size
+    for _ in range(draws):
+        right = answers_drawn(random, 6, 400, between_seeds, size)
+        found = seed_and_test_spread(right, clusters)
+        held += found.seed_low <= between_seeds**2 <= found.seed_high
+        estimates.append(found.seed_variance)
+    assert held / draws == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / draws))
+    assert abs(np.mean(estimates) - between_seeds**2) < 4 * stats.sem(estimates)  # without bias, clusters or none
+    if not between_seeds:
+        assert np.mean(np.array(estimates) < 0) > 0.3  # shown as they come out
+
+
+def test_ignoring_the_clusters_takes_their_noise_for_the_seeds_own():
+    random = np.random.default_rng(2)
+    right = [answers_drawn(random, 6, 400, 0.0, size=4) for _ in range(100)]
+    ignoring = [seed_and_test_spread(answers).seed_variance for answers in right]
+    assert np.mean(ignoring) > 4 * stats.sem(ignoring)
+
+
+def test_clusters_of_another_length_are_refused():
+    with pytest.raises(ValueError, match=r"^clusters: 2 for 3 examples"):
+        seed_and_test_spread(np.ones((2, 3), bool), clusters=[0, 1])
 
 
 def test_the_variance_over_seeds_and_examples_by_hand():
@@ -192,8 +228,8 @@ def test_ignoring_either_draw_gives_an_interval_that_is_too_short(seed_sd, docum
 def test_seeds_that_answer_alike_have_no_spread_and_their_test_set_has():
     right = np.tile(np.arange(100) % 5 > 0, (4, 1))
     found = seed_and_test_spread(right)
-    assert found.seed_sd == found.observed_sd == 0
-    assert found.test_sd == pytest.approx(math.sqrt(0.8 * 0.2 / 99))
+    assert found.seed_variance == found.observed_variance == found.seed_low == found.seed_high == 0
+    assert math.sqrt(found.test_variance) == pytest.approx(math.sqrt(0.8 * 0.2 / 99))
 
 
 @pytest.mark.parametrize(
