@@ -239,7 +239,7 @@ def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: f
         return float("inf")
     place = int(np.searchsorted(best, wanted))
     if place == 0:
-        return float(np.exp(logs[0]))
+        return float(min(sizes))
     share = (wanted - best[place - 1]) / (best[place] - best[place - 1])
     return float(np.exp(logs[place - 1] + share * (logs[place] - logs[place - 1])))
 

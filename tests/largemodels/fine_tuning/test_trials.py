@@ -105,6 +105,7 @@ def test_labels_are_read_off_a_curve():
     sizes, accuracies = [100, 400, 200], [0.5, 0.7, 0.6]
     assert worth_in_labels(sizes, accuracies, 0.6) == pytest.approx(200)
     assert worth_in_labels(sizes, accuracies, 0.65) == pytest.approx(math.sqrt(200 * 400))
+    assert worth_in_labels([30, 60], [0.5, 0.6], 0.5) == 30, "the smallest size itself, so that it is said to be that"
     assert worth_in_labels(sizes, accuracies, 0.4) == pytest.approx(100)
     assert worth_in_labels(sizes, accuracies, 0.71) == math.inf
     assert worth_in_labels([1, 2, 4], [0.5, 0.4, 0.6], 0.55) == pytest.approx(math.sqrt(8))  # a dip is noise
