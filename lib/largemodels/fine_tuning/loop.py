@@ -32,10 +32,16 @@ def train_loop(
     """
     learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in learnt if parameter.ndim > 1]
-    vectors = [parameter for parameter in learnt if parameter.ndim == 1]  # biases and scales of norms: no decay
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    vectors = [parameter for parameter in learnt if parameter.ndim == 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},  # biases and the scales of normalisations
+    ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, recipe))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: rate_factor(step, recipe),
+    )
     half = recipe.precision == "bfloat16"
     model.train()
     losses = []

@@ -27,7 +27,7 @@ class LoRALinear(nn.Module):
     """
 
     def __init__(self, layer: nn.Linear, rank: int, alpha: float) -> None:
-        """Take a layer, which is frozen, and give it a pair of matrices of this rank, scaled by `alpha / rank`."""
+        """Freeze a layer and give it a pair of matrices, scaled by `alpha / rank`."""
         super().__init__()
         self.layer = layer.requires_grad_(False)
         self.A = nn.Parameter(torch.empty(rank, layer.in_features))
