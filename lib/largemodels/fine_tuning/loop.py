@@ -37,7 +37,12 @@ def train_loop(
         {"params": matrices, "weight_decay": recipe.weight_decay},
         {"params": vectors, "weight_decay": 0.0},  # biases and the scales of normalisations
     ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-6)
+    optimizer = torch.optim.AdamW(
+        groups,
+        lr=recipe.learning_rate,
+        betas=(0.9, 0.98),
+        eps=1e-6,
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: rate_factor(step, recipe),
