@@ -187,9 +187,8 @@ def _stage(
     """Lay out what the pages are made of, as a checkout has it, with these notebooks as the chapters."""
     prose = () if edition.with_prose else ("*.md",)
     shutil.copytree(project.root / "book", folder / "book", ignore=shutil.ignore_patterns(".*.tmp", *prose))
-    if (shown_code := project.root / "lib" / "largemodels").is_dir():  # pages show functions by `literalinclude`
-        left_out = shutil.ignore_patterns("weights", "__pycache__")
-        shutil.copytree(shown_code, folder / "lib" / "largemodels", ignore=left_out)
+    for name, package in our_packages().items():  # pages show functions by `literalinclude`
+        shutil.copytree(package, folder / "lib" / name, ignore=shutil.ignore_patterns("weights", "__pycache__"))
     (folder / "_toc.yml").write_text(yaml.safe_dump(contents(project, edition), sort_keys=False), encoding="utf-8")
     config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:

@@ -35,6 +35,8 @@ def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -
     The reference, which takes as long to build as the rest, can be left out.
     """
     shutil.copytree(ROOT / "book", folder / "book")
+    left_out = shutil.ignore_patterns("weights", "__pycache__")
+    shutil.copytree(ROOT / "lib", folder / "lib", ignore=left_out)  # pages show functions of it
     (folder / "notebooks").mkdir()
     cited = re.search(r"@\w+{(.+?),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"))[1]
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
