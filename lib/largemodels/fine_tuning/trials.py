@@ -29,7 +29,7 @@ from largemodels.models.classifiers import (
 )
 from largemodels.models.lengths import length_limit
 from largemodels.models.trainable import trained_parameters
-from largemodels.statistics.comparisons import adjusted_p, mcnemar, paired_bootstrap
+from largemodels.statistics.comparisons import adjusted_p, paired_bootstrap, paired_permutation
 from largemodels.statistics.intervals import proportion_interval
 
 
@@ -180,9 +180,10 @@ class _StepClock(TrainerCallback):
 def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int = 2000) -> pd.DataFrame:
     """One row for each trial, judged on the same examples; the differences are to the first trial.
 
-    Columns: setting, trained (parameters), seconds, loss (nats), right (count), accuracy with low and high (95%,
-    Wilson), difference with difference_low and difference_high (95%, paired bootstrap; documents as clusters where the
-    examples have some), and p (exact McNemar test, Holm's correction for all rows).
+    Columns: setting, trained (parameters), seconds (of the optimizer steps, or of fitting where there are none), loss
+    (nats), right (count), accuracy with low and high (95%, Wilson), difference with difference_low and difference_high
+    (95% for each row by itself, paired bootstrap), and p (sign-flip test, Holm's correction for all rows). In both, all
+    examples of a document go together, where the examples name one.
     """
     first = trials[0].right(judged)
     rows, p_values = [], []
@@ -190,12 +191,17 @@ def trial_table(trials: Sequence[Trial], judged: pd.DataFrame, *, resamples: int
     for trial in trials:
         right = trial.right(judged)
         accuracy, low, high = proportion_interval(int(right.sum()), len(right))
-        row = {"setting": trial.name, "trained": trial.trained, "seconds": trial.seconds, "loss": trial.loss(judged)}
+        row = {
+            "setting": trial.name,
+            "trained": trial.trained,
+            "seconds": sum(trial.epoch_seconds) or trial.seconds,
+            "loss": trial.loss(judged),
+        }
         row |= {"right": int(right.sum()), "accuracy": accuracy, "low": low, "high": high}
         if trial is not trials[0]:
             gain = paired_bootstrap(right, first, clusters=clusters, resamples=resamples)
             row |= {"difference": gain.difference, "difference_low": gain.low, "difference_high": gain.high}
-            p_values.append(mcnemar(right, first).p)
+            p_values.append(paired_permutation(right, first, clusters=clusters).p)
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p=[np.nan, *adjusted_p(p_values)])
@@ -213,8 +219,8 @@ def readable(table: pd.DataFrame, examples: int, names: Mapping[str, str] | None
             "seconds": [f"{seconds:.1f}" for seconds in table["seconds"]],
             "loss": [f"{loss:.2f}" for loss in table["loss"]],
             "right": [f"{count}/{examples}" for count in table["right"]],
-            "difference (95%)": difference,
-            "p": ["" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
+            "difference (95%, each)": difference,
+            "p (Holm)": ["" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" for p in table["p"]],
         },
         index=pd.Index([(names or {}).get(name, name) for name in table["setting"]], name="setting"),
     )
@@ -233,7 +239,7 @@ def worth_in_labels(sizes: Sequence[int], accuracies: Sequence[float], wanted: f
         return float("inf")
     place = int(np.searchsorted(best, wanted))
     if place == 0:
-        return float(np.exp(logs[0]))
+        return float(min(sizes))
     share = (wanted - best[place - 1]) / (best[place] - best[place - 1])
     return float(np.exp(logs[place - 1] + share * (logs[place] - logs[place - 1])))
 
@@ -274,7 +280,7 @@ def surest_errors(
 
 
 def worth_said(other: str, worth: float, sizes: Sequence[int]) -> str:
-    """The sentence on what `worth_in_labels` found: the labels with which the first curve comes as far as another.
+    """The sentence on what `worth_in_labels` found: the labels with which the first curve does as well as another.
 
     Args:
         other: the setting with all labels, as a subject.
@@ -282,6 +288,7 @@ def worth_said(other: str, worth: float, sizes: Sequence[int]) -> str:
         sizes: those that were tried, the largest of which the other setting had.
     """
     if math.isinf(worth):
-        return f"With {max(sizes):,} labels, {other} comes further than the pretrained network with any number tried."
-    about = f"{min(sizes):,}, the fewest that were tried" if worth <= min(sizes) else f"about {worth:,.0f}"
-    return f"With {max(sizes):,} labels, {other} comes as far as the pretrained network with {about}."
+        return f"With {max(sizes):,} labels, {other} does better than the pretrained network with any number tried."
+    fewest = min(sizes)
+    about = f"{fewest:,} or fewer, {fewest:,} being the fewest tried" if worth <= fewest else f"about {worth:,.0f}"
+    return f"With {max(sizes):,} labels, {other} does as well as the pretrained network with {about}."

@@ -61,7 +61,12 @@ def smoothed_targets(target: Tensor, classes: int, label_smoothing: float, dtype
     With ε = `label_smoothing`, it is 1 − ε + ε/C on the target and ε/C on every other class: one-hot for ε = 0
     (Szegedy et al. 2016, section 7).
     """
-    rest = torch.full((*target.shape, classes), label_smoothing / classes, dtype=dtype, device=target.device)
+    rest = torch.full(
+        (*target.shape, classes),
+        label_smoothing / classes,
+        dtype=dtype,
+        device=target.device,
+    )
     on_target = torch.full_like(target.unsqueeze(-1), 1, dtype=dtype) * (1 - label_smoothing)
     return rest.scatter_add(-1, target.unsqueeze(-1), on_target)
 
@@ -88,7 +93,9 @@ def cross_entropy(
         tensor(0.4100)
     """
     counts, safe_target = _counted(logits, target, ignore_index, label_smoothing)
-    wanted = smoothed_targets(safe_target, logits.shape[-1], label_smoothing, logits.dtype)  # (..., classes)
+    wanted = smoothed_targets(  # (..., classes)
+        safe_target, logits.shape[-1], label_smoothing, logits.dtype
+    )
     # 0 · log 0 is 0: a class that is neither wanted nor possible adds nothing.
     log_probabilities = log_softmax(logits).masked_fill(wanted == 0, 0.0)  # (..., classes)
     losses = -(wanted * log_probabilities).sum(-1)  # (...)

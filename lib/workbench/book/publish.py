@@ -187,15 +187,13 @@ def _stage(
     """Lay out what the pages are made of, as a checkout has it, with these notebooks as the chapters."""
     prose = () if edition.with_prose else ("*.md",)
     shutil.copytree(project.root / "book", folder / "book", ignore=shutil.ignore_patterns(".*.tmp", *prose))
+    for name, package in our_packages().items():  # pages show functions by `literalinclude`
+        shutil.copytree(package, folder / "lib" / name, ignore=shutil.ignore_patterns("weights", "__pycache__"))
     (folder / "_toc.yml").write_text(yaml.safe_dump(contents(project, edition), sort_keys=False), encoding="utf-8")
     config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:
         config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    for module in project.root.glob("lib/largemodels/**/*.py"):  # pages show parts of them beside their formulas
-        copy = folder / module.relative_to(project.root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(module, copy)
     (folder / "notebooks").mkdir()
     for chapter, notebook in notebooks.items():
         path = folder / "notebooks" / f"{chapter}.ipynb"

@@ -24,7 +24,7 @@ from largemodels.fine_tuning.trials import (
 )
 from largemodels.models.classifiers import classifier_on
 from largemodels.models.trainable import train_only, trained_parameters
-from largemodels.statistics.comparisons import mcnemar
+from largemodels.statistics.comparisons import paired_permutation
 from small_corpus import encoder, examples, tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -86,22 +86,26 @@ def test_differences_are_to_the_first_trial_on_the_same_examples():
     assert table["difference"][1] == pytest.approx((worse.sum() - first.sum()) / 200)
     assert table["difference_low"][1] < table["difference"][1] < table["difference_high"][1] < 0
     assert table["difference"][2] == 0
-    assert table["p"][1] == pytest.approx(2 * mcnemar(worse, first).p)  # Holm: the smaller of two counts twice
+    flipped = paired_permutation(worse, first, clusters=judged["document"])
+    assert table["p"][1] == pytest.approx(2 * flipped.p)  # Holm: the smaller of two counts twice
+    together = trial_table([trial("a", first, labels), trial("b", worse, labels)], judged.assign(document=labels))
+    assert together["p"][1] > 0.2, "two documents cannot tell anything apart, however many sentences they have"
     assert table["p"][2] == 1
     shown = readable(table, 200, {"b": "the worse"})
     assert list(shown.index) == ["a", "the worse", "c"]
     assert shown["right"]["the worse"] == f"{worse.sum()}/200"
-    assert shown["difference (95%)"]["the worse"].startswith(f"{(worse.sum() - first.sum()) / 200:+.3f} (-0.")
-    assert list(shown["p"]) == ["", "< 0.001", "1.000"]
-    assert shown["difference (95%)"]["a"] == ""
+    assert shown["difference (95%, each)"]["the worse"].startswith(f"{(worse.sum() - first.sum()) / 200:+.3f} (-0.")
+    assert list(shown["p (Holm)"]) == ["", "< 0.001", "1.000"]
+    assert shown["difference (95%, each)"]["a"] == ""
     alone = trial_table([trial("a", first, labels)], judged)
-    assert list(readable(alone, 200)["difference (95%)"]) == [""]
+    assert list(readable(alone, 200)["difference (95%, each)"]) == [""]
 
 
 def test_labels_are_read_off_a_curve():
     sizes, accuracies = [100, 400, 200], [0.5, 0.7, 0.6]
     assert worth_in_labels(sizes, accuracies, 0.6) == pytest.approx(200)
     assert worth_in_labels(sizes, accuracies, 0.65) == pytest.approx(math.sqrt(200 * 400))
+    assert worth_in_labels([30, 60], [0.5, 0.6], 0.5) == 30, "the smallest size itself, so that it is said to be that"
     assert worth_in_labels(sizes, accuracies, 0.4) == pytest.approx(100)
     assert worth_in_labels(sizes, accuracies, 0.71) == math.inf
     assert worth_in_labels([1, 2, 4], [0.5, 0.4, 0.6], 0.55) == pytest.approx(math.sqrt(8))  # a dip is noise
@@ -157,9 +161,9 @@ def test_numbers_with_fractions_are_no_classes():
 @pytest.mark.parametrize(
     ("worth", "said"),
     [
-        (math.inf, "comes further than the pretrained network with any number tried"),
-        (50, "comes as far as the pretrained network with 50, the fewest that were tried"),
-        (120.4, "comes as far as the pretrained network with about 120"),
+        (math.inf, "does better than the pretrained network with any number tried"),
+        (50, "does as well as the pretrained network with 50 or fewer, 50 being the fewest tried"),
+        (120.4, "does as well as the pretrained network with about 120"),
     ],
 )
 def test_what_a_start_is_worth_in_labels_is_said_as_it_came_out(worth, said):
