@@ -6,6 +6,7 @@ target.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from sklearn.metrics import f1_score
 
 from largemodels.base.errors import InputError
 from largemodels.data.predictions import read_predictions
+from largemodels.evaluation.error_analysis import collapsed_class
 from largemodels.figures.style import MARKERS, PALETTE
 from largemodels.statistics.comparisons import ALPHA, PairedDifference, adjusted_p
 from largemodels.statistics.spread import seed_and_test_interval
 
-LOWEST = -0.2  # where the panels of the figure begin
+LOWEST = -20.0  # points of accuracy, where the panels of the figure begin
 
 
 def read_answers(paths: Sequence[Path], file: str) -> pd.DataFrame:
@@ -124,6 +126,29 @@ def seconds_beside(answers: Path) -> dict[tuple[str, str], float]:
     return {(name, metric.removesuffix("_seconds")): float(mean) for (name, metric), mean in means.items()}
 
 
+def parameters_beside(answers: Path) -> dict[str, object]:
+    """The parameters of the sweep that is recorded beside the answers; empty where there is none."""
+    sweep = answers.with_name("sweep.json")
+    return json.loads(sweep.read_text(encoding="utf-8"))["parameters"]["resolved"] if sweep.is_file() else {}
+
+
+def collapses(answers: pd.DataFrame) -> pd.DataFrame:
+    """The alarm: where a method gives nearly all examples one answer, whatever their class; a row each, perhaps none.
+
+    Columns: method, target, seed, answer, share (of the examples that get it) and accuracy. See
+    `error_analysis.collapsed_class`, which says what counts.
+    """
+    rows, names = [], sorted(set(answers["label"]) | set(answers["answer"])) if len(answers) else []
+    seeds = answers["seed"] if "seed" in answers else pd.Series(0, index=answers.index)
+    keys = {"method": "model", "target": targets_of(answers), "seed": seeds} if len(answers) else {}
+    for key, group in answers.groupby(list(keys.values()), sort=False) if len(answers) else ():
+        codes = (pd.Categorical(group[column], names).codes for column in ("answer", "label"))
+        if found := collapsed_class(*codes, names=names):
+            said = {"answer": found.name, "share": found.count / found.n, "accuracy": float(group["right"].mean())}
+            rows.append(dict(zip(keys, key, strict=True)) | said)
+    return pd.DataFrame(rows, columns=["method", "target", "seed", "answer", "share", "accuracy"])
+
+
 def metric_name(method: str) -> str:
     """A method's name as metrics have it: "deep coral" becomes deep_coral."""
     return "".join(letter if letter.isalnum() else "_" for letter in method)
@@ -149,21 +174,24 @@ def effects_table(table: pd.DataFrame, seconds: Mapping[tuple[str, str], float])
 
 
 def effects_figure(table: pd.DataFrame, *, axes: Sequence[Axes]) -> None:
-    """Draw the differences of `effects` with their intervals, one panel a target; filled where they survive correction.
+    """Draw the differences of `effects` in points with their intervals, one panel a target.
 
-    A difference below `LOWEST` is written at the edge.
+    Markers are filled where a difference survives correction; one below `LOWEST` is written at the edge, above its bar.
     """
     methods = list(dict.fromkeys(table["method"]))[::-1]
     heights = np.arange(len(methods))
     for place, (ax, (target, rows)) in enumerate(zip(axes, table.groupby("target", sort=False), strict=True)):
         rows, colour = rows.set_index("method").reindex(methods), PALETTE[place]
+        rows[["difference", "low", "high"]] *= 100
         survives = (rows["p_holm"] <= ALPHA).to_numpy()
         ax.hlines(heights, rows["low"], rows["high"], color=colour, linewidth=1.4)
         for some, face in ((survives, colour), (~survives, "white")):
             look = {"color": colour, "marker": MARKERS[place], "markerfacecolor": face, "linestyle": ""}
             ax.plot(rows["difference"][some], heights[some], **look)
         for height in heights[(rows["difference"] < LOWEST).to_numpy()]:
-            ax.text(LOWEST, height, f" ← {rows['difference'].iloc[height]:.2f}", color=colour, va="center", fontsize=8)
+            said = f"← {rows['difference'].iloc[height]:.1f}".replace("-", "\N{MINUS SIGN}")
+            beside = {"textcoords": "offset points", "xytext": (3, 3), "fontsize": 8}
+            ax.annotate(said, (LOWEST, height), color=colour, va="bottom", **beside)
         ax.axvline(0, color="grey", linestyle="--", linewidth=1, marker="")
         ax.set(yticks=heights, yticklabels=methods, xlim=(LOWEST, None))
         ax.set_title(target)

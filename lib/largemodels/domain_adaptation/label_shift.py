@@ -9,12 +9,17 @@ same classes, and inputs of other lengths are a `ValueError` that names the argu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from largemodels.base.checks import as_distributions, class_ids
+from largemodels.statistics.calibration import apply_temperature, fit_temperature
 from largemodels.statistics.intervals import percentile_interval, portions
+
+SharesMethod = Literal["shares", "calibrated shares", "bbse", "map shares"]
+"""Remedies that estimate the target's shares of the classes and move a source classifier's answers to them."""
 
 _TOLERANCE = 1e-6  # the estimate of the shares ends when no share moves by more,
 _MOST_ROUNDS = 10_000  # or after so many rounds
@@ -151,24 +156,119 @@ def _parts(source: np.ndarray, target: np.ndarray, all_source: np.ndarray, all_t
     )
 
 
-def estimate_by_likelihood(target_probabilities: ArrayLike, source_shares: ArrayLike) -> np.ndarray:
+def estimate_by_likelihood(
+    target_probabilities: ArrayLike, source_shares: ArrayLike, *, prior: float = 0.0
+) -> np.ndarray:
     """The target's shares of the classes, `(classes,)`, that make its texts most likely, by expectation maximisation.
 
-    Each round moves the probabilities to the present shares (`with_shares`) and takes their mean as the next ones
-    (Saerens, Latinne and Decaestecker 2002). The probabilities have to be calibrated.
+    The E step moves the probabilities to the present shares (`with_shares`); the M step takes their mean as the next
+    ones (Saerens, Latinne and Decaestecker 2002). The probabilities have to be calibrated, see `fit_vector_scaling`.
 
     Args:
         target_probabilities: a source classifier's, `(m, classes)`, each row a distribution.
-        source_shares: the classes' in the classifier's training data, `(classes,)`.
+        source_shares: the classes' in the data that the probabilities are calibrated on, `(classes,)`.
+        prior: target examples that are imagined beside the m texts, with the source's shares; 0 for none. They are a
+            Dirichlet prior on the shares, with parameters 1 + prior · source_shares, and the result its mode.
+
+    Examples:
+        >>> rows = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]
+        >>> estimate_by_likelihood(rows, [0.5, 0.5]).round(2)
+        array([1., 0.])
+        >>> estimate_by_likelihood(rows, [0.5, 0.5], prior=3).round(2)
+        array([0.7, 0.3])
     """
     rows = as_distributions(target_probabilities, "target_probabilities")
     source_shares = shares = shares_for(rows, source_shares, "source_shares")
+    if not prior >= 0:
+        raise ValueError(f"prior: {prior} is not at least 0")
     for _ in range(_MOST_ROUNDS):
-        moved = with_shares(rows, source_shares, shares).mean(0)
+        belongs = with_shares(rows, source_shares, shares)  # E: (m, classes)
+        moved = (belongs.sum(0) + prior * source_shares) / (len(rows) + prior)  # M
         if np.abs(moved - shares).max() <= _TOLERANCE:
             return moved
         shares = moved
     return shares
+
+
+def estimate_by_confusion(
+    source_probabilities: ArrayLike,
+    source_labels: ArrayLike,
+    target_probabilities: ArrayLike,
+) -> np.ndarray:
+    """The target's shares of the classes, `(classes,)`, that explain how often it is given each answer.
+
+    If a class looks the same in both domains, it is confused with the others as often: C w = μ, where C is the share of
+    each answer together with each label in the source, μ that of each answer in the target, and w the target's shares
+    over the source's (Lipton, Wang and Smola 2018: black-box shift estimation). A probability counts as a part of an
+    answer, so that rows of 0 and 1 count answers alone, as Lipton et al. do. Of all w that fit as well, the nearest to
+    1 is taken; negative shares are set to 0, and a class without a source example keeps that share, 0.
+
+    Args:
+        source_probabilities: of held-out source examples, `(n, classes)`, each row a distribution.
+        source_labels: their classes, `(n,)`.
+        target_probabilities: the same classifier's, `(m, classes)`; they need not be calibrated.
+
+    Examples:
+        >>> answers, labels = np.eye(2)[[0, 0, 0, 1, 1, 1, 1, 0]], [0, 0, 0, 0, 1, 1, 1, 1]
+        >>> estimate_by_confusion(answers, labels, np.eye(2)[[0, 0, 0, 0, 0, 0, 1, 1, 1, 1]]).round(2)
+        array([0.7, 0.3])
+    """
+    rows = as_distributions(source_probabilities, "source_probabilities")
+    target = as_distributions(target_probabilities, "target_probabilities")
+    labels = class_ids(source_labels, "source_labels")
+    classes = rows.shape[1]
+    if len(labels) != len(rows) or labels.max() >= classes or target.shape[1] != classes:
+        raise ValueError(f"source_labels: they are not {len(rows)} of the {classes} classes that the target has too")
+    joint = rows.T @ np.eye(classes)[labels] / len(rows)  # C: (answers, labels)
+    weights = 1 + np.linalg.lstsq(joint, target.mean(0) - joint.sum(1), rcond=None)[0]  # C (w - 1) = μ - C·1
+    shares = np.maximum(weights, 0) * joint.sum(0)
+    return shares / shares.sum()
+
+
+def fit_vector_scaling(log_probabilities: ArrayLike, labels: ArrayLike) -> tuple[float, np.ndarray]:
+    """The temperature T and a bias of each class, `(classes,)`, for which softmax(log p / T + b) loses least.
+
+    Their mean on these examples is the share of each class in them, which a temperature alone does not see to; so the
+    shares that `estimate_by_likelihood` starts from are those of the probabilities (Alexandari, Kundaje and Shrikumar
+    2020: bias-corrected temperature scaling). Half the sum of b² is added to the log loss of all examples, so that a
+    class without an example has a bias too. Fit it on held-out source examples.
+
+    Args:
+        log_probabilities: `(n, classes)`, logits or log-probabilities, finite.
+        labels: `(n,)`, the true classes.
+    """
+    from scipy import optimize, special
+
+    logits = np.asarray(log_probabilities, dtype=float)
+    labels = class_ids(labels, "labels")
+    if logits.ndim != 2 or not np.isfinite(logits).all() or len(labels) != len(logits):
+        raise ValueError(f"log_probabilities: shape {logits.shape} is not that of finite rows for {len(labels)} labels")
+    if labels.max() >= logits.shape[1]:
+        raise ValueError(f"labels: {labels.max()} is not one of {logits.shape[1]} classes")
+    true = np.eye(logits.shape[1])[labels]
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        steep, bias = np.exp(parameters[0]), parameters[1:]
+        logs = special.log_softmax(steep * logits + bias, axis=1)
+        wrong = np.exp(logs) - true  # (n, classes), the gradient by the logits
+        slope = np.append(steep * (wrong * logits).sum(), wrong.sum(0) + bias)
+        return float(bias @ bias / 2 - (logs * true).sum()), slope
+
+    ends = [(-5.0, 5.0), *[(None, None)] * logits.shape[1]]  # of ln(1/T): a set that is all right has no best T
+    best = optimize.minimize(loss, np.zeros(1 + logits.shape[1]), jac=True, bounds=ends).x
+    return float(np.exp(-best[0])), best[1:]
+
+
+def apply_vector_scaling(log_probabilities: ArrayLike, temperature: float, bias: ArrayLike) -> np.ndarray:
+    """The probabilities softmax(log p / T + b), `(n, classes)`.
+
+    Examples:
+        >>> apply_vector_scaling(np.log([[0.5, 0.5]]), 1.0, np.log([0.9, 0.1])).round(2)
+        array([[0.9, 0.1]])
+    """
+    from scipy import special
+
+    return special.softmax(np.asarray(log_probabilities, dtype=float) / temperature + np.asarray(bias), axis=1)
 
 
 def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_shares: ArrayLike) -> np.ndarray:
@@ -188,6 +288,46 @@ def with_shares(probabilities: ArrayLike, source_shares: ArrayLike, target_share
         raise ValueError(f"source_shares: class {int(before.argmin())} has none, so nothing is known of it")
     moved = rows * (after / before)
     return moved / np.maximum(moved.sum(1, keepdims=True), np.finfo(float).tiny)
+
+
+def corrected_answers(
+    method: SharesMethod,
+    on_source: np.ndarray,
+    labels: np.ndarray,
+    on_target: np.ndarray,
+    judged: np.ndarray,
+    learnt_shares: np.ndarray,
+    *,
+    prior: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The shares that a classifier's probabilities imply, its target's by this method, and calibrated probabilities.
+
+    "shares" divides the logits by one temperature and maximises the likelihood from the shares that were learnt from.
+    The others have a bias for each class beside the temperature, and start from the shares that the calibrated
+    probabilities have: "calibrated shares" maximises the likelihood, "map shares" with a prior, and "bbse" solves the
+    confusion matrix. The result is `(classes,)`, `(classes,)` and `(examples, classes)`.
+
+    Args:
+        method: its name.
+        on_source: log-probabilities of held-out source examples, `(n, classes)`.
+        labels: their classes, `(n,)`.
+        on_target: log-probabilities of unlabelled target texts, `(m, classes)`.
+        judged: log-probabilities of the examples whose answers are wanted, `(examples, classes)`.
+        learnt_shares: of the classes in the training examples, `(classes,)`, none of them 0.
+        prior: of "map shares": the imagined target examples that have the source's shares.
+    """
+    if method == "shares":
+        temperature = fit_temperature(on_source, labels)
+        on_target, judged = (apply_temperature(logs, temperature) for logs in (on_target, judged))
+        return learnt_shares, estimate_by_likelihood(on_target, learnt_shares), judged
+    temperature, bias = fit_vector_scaling(on_source, labels)
+    source, target, judged = (apply_vector_scaling(logs, temperature, bias) for logs in (on_source, on_target, judged))
+    before = source.mean(0)
+    if method == "bbse":
+        answered = (np.eye(len(before))[rows.argmax(1)] for rows in (source, target))
+        held_out, asked = answered
+        return before, estimate_by_confusion(held_out, labels, asked), judged
+    return before, estimate_by_likelihood(target, before, prior=prior if method == "map shares" else 0.0), judged
 
 
 def shares_for(rows: np.ndarray, shares: ArrayLike, name: str) -> np.ndarray:

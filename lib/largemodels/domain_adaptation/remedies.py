@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -27,7 +28,7 @@ from largemodels.domain_adaptation.alignment import (
 )
 from largemodels.domain_adaptation.distance import proxy_a_distance
 from largemodels.domain_adaptation.domains import Draw
-from largemodels.domain_adaptation.label_shift import estimate_by_likelihood, with_shares
+from largemodels.domain_adaptation.label_shift import SharesMethod, corrected_answers, with_shares
 from largemodels.domain_adaptation.train import features_of, fine_tune_across
 from largemodels.fine_tuning.trials import Trial, word_trial
 from largemodels.models.batches import join_sentences
@@ -36,7 +37,6 @@ from largemodels.models.loading import load_classifier, load_masked_lm
 from largemodels.models.training import Recipe
 from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import PretrainingRecipe, pretrain
-from largemodels.statistics.calibration import apply_temperature, fit_temperature
 
 Remedy = Literal[
     "dapt",
@@ -50,6 +50,9 @@ Remedy = Literal[
     "weights",
     "self-training",
     "shares",
+    "calibrated shares",
+    "bbse",
+    "map shares",
     "few labels",
     "ceiling",
     "words",
@@ -93,6 +96,11 @@ class AdaptedClassifier:
     note: str = ""  #: a remark on this training, in words; "" for none
     #: of a remedy that reads, the mean loss at hidden words of `Draw.held_text` after it, nats
     reading_loss: float = math.nan
+    #: of "nothing", the log-probabilities of `Draw.validation`, `(examples, classes)`, and of `Draw.unlabelled`
+    on_source: np.ndarray | None = None
+    on_target: np.ndarray | None = None
+    #: of a `SharesMethod`, its estimate of the target's shares, `(classes,)`
+    shares: np.ndarray | None = None
 
 
 def adapted(method: Method, draw: Draw, setting: Setting, base: AdaptedClassifier | None = None) -> AdaptedClassifier:
@@ -147,7 +155,11 @@ def _trained(method: Method, draw: Draw, setting: Setting) -> AdaptedClassifier:
         drawn, note = _weighted(draw, setting)
         return _fine_tuned(network, drawn, draw, setting, note)
     examples = {"few labels": [draw.labelled, draw.few], "ceiling": [draw.ceiling]}
-    return _fine_tuned(network, pd.concat(examples.get(method, [draw.labelled])), draw, setting)
+    result = _fine_tuned(network, pd.concat(examples.get(method, [draw.labelled])), draw, setting)
+    if method != "nothing":
+        return result
+    on_source, on_target = (answers(network, examples, setting) for examples in (draw.validation, draw.unlabelled))
+    return dataclasses.replace(result, on_source=on_source, on_target=on_target)
 
 
 def _recipe(examples: pd.DataFrame, setting: Setting) -> Recipe:
@@ -228,7 +240,7 @@ def _weighted(draw: Draw, setting: Setting) -> tuple[pd.DataFrame, str]:
 
 def _self_trained(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
     """The result of learning from the source, and from the surer half of the answers of "nothing" on the target."""
-    probabilities = np.exp(answers(base.classifier, draw.unlabelled, setting))
+    probabilities = np.exp(base.on_target)
     places, labels = confident_pseudo_labels(
         probabilities / probabilities.sum(1, keepdims=True), len(draw.unlabelled) // 2, shares=_shares(draw)
     )
@@ -238,16 +250,21 @@ def _self_trained(draw: Draw, setting: Setting, base: AdaptedClassifier) -> Adap
     return _fine_tuned(network, pd.concat([draw.labelled, trusted]), draw, setting, note)
 
 
-def _corrected(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
-    """The answers of "nothing" moved to the shares of the classes that its calibrated answers make likeliest."""
-    held_out = answers(base.classifier, draw.validation, setting)
-    temperature = fit_temperature(held_out, draw.validation["label"].to_numpy())
-    before = _shares(draw, prior=1.0)  # no class has a share of 0
-    on_target = apply_temperature(answers(base.classifier, draw.unlabelled, setting), temperature)
-    after = estimate_by_likelihood(on_target, before)
-    moved = with_shares(apply_temperature(base.trial.log_probabilities, temperature), before, after)
-    shares = ", ".join(f"{label} {share:.2f}" for label, share in zip(draw.labels, after, strict=True))
-    return AdaptedClassifier(Trial("", np.log(moved.clip(NEVER))), note=f"estimates the shares {shares}")
+def _corrected(method: SharesMethod, draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedClassifier:
+    """The answers of "nothing" moved to the shares of the classes that it is taken to have in the target."""
+    before, after, judged = corrected_answers(
+        method,
+        base.on_source,
+        draw.validation["label"].to_numpy(),
+        base.on_target,
+        base.trial.log_probabilities,
+        _shares(draw, prior=1.0),  # no class has a share of 0
+        prior=len(draw.labelled),
+    )
+    moved = with_shares(judged, before, after)
+    said = ", ".join(f"{label} {share:.2f}" for label, share in zip(draw.labels, after, strict=True))
+    note = f"estimates the shares {said}"
+    return AdaptedClassifier(Trial("", np.log(moved.clip(NEVER))), note=note, shares=after)
 
 
 def _shares(draw: Draw, prior: float = 0.0) -> np.ndarray:
@@ -278,7 +295,7 @@ def _aligned(draw: Draw, setting: Setting, base: AdaptedClassifier) -> AdaptedCl
 
 _AFTER: dict[str, Callable[[Draw, Setting, AdaptedClassifier], AdaptedClassifier]] = {
     "self-training": _self_trained,
-    "shares": _corrected,
+    **{method: partial(_corrected, method) for method in get_args(SharesMethod)},
     "coral": _aligned,
 }
 """Remedies that start from the result of "nothing", and so cost its seconds too."""

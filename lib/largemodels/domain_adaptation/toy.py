@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
+from scipy import special
 from torch import nn
 
 from largemodels.domain_adaptation.alignment import (
@@ -26,7 +27,12 @@ from largemodels.domain_adaptation.alignment import (
     mmd_squared,
     reversal_schedule,
 )
-from largemodels.domain_adaptation.label_shift import estimate_by_likelihood, with_shares
+from largemodels.domain_adaptation.label_shift import (
+    SharesMethod,
+    corrected_answers,
+    estimate_by_likelihood,
+    with_shares,
+)
 from largemodels.figures.style import MARKERS, PALETTE
 from largemodels.statistics.intervals import mean_interval
 
@@ -118,6 +124,61 @@ def shifted_labels(share: float = 0.9, n: int = 200, seed: int = 0) -> ToyDomain
 
     first, second = _generators(seed)
     return ToyDomains(f"class 1 at {share:.0%}", *draw(first, 0.5), *draw(second, share))
+
+
+@dataclass(frozen=True)
+class ToyAnswers:
+    """A classifier's answers in two domains that differ in the shares of three classes, and in nothing else."""
+
+    source_labels: np.ndarray  #: 0, 1 or 2, `(n,)`
+    on_source: np.ndarray  #: log-probabilities, `(n, 3)`
+    target_labels: np.ndarray  #: 0, 1 or 2, `(n,)`, for judging alone
+    on_target: np.ndarray  #: log-probabilities, `(n, 3)`
+
+
+def shifted_answers(learnt: float = 1.0, bias: float = 0.0, n: int = 1000, seed: int = 0) -> ToyAnswers:
+    """Answers to points of three Gaussians: classes 0, 1 and 2 are 58, 40 and 2% of the source, 30, 68 and 2% there.
+
+    Without arguments they are the exact log-probabilities in the source. Else the rare class 2 is learnt in part: its
+    log-likelihood is `learnt` times its own and the rest that of the likelier other class, so that with 0 its points
+    look like any others; and `bias` is added to its logit, which makes all answers say too much of it.
+    """
+    shares, others = np.array([0.58, 0.4, 0.02]), np.array([0.3, 0.68, 0.02])
+    centres = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+    domains = []
+    for random, drawn in zip(_generators(seed), (shares, others), strict=True):
+        labels = random.choice(3, n, p=drawn)
+        points = centres[labels] + random.normal(size=(n, 2))
+        likelihoods = -((points[:, None] - centres) ** 2).sum(-1) / 2  # logarithms, (n, 3)
+        likelihoods[:, 2] = learnt * likelihoods[:, 2] + (1 - learnt) * likelihoods[:, :2].max(1)
+        domains += [labels, special.log_softmax(np.log(shares) + likelihoods + np.array([0, 0, bias]), 1)]
+    return ToyAnswers(*domains)
+
+
+def share_errors(
+    methods: Sequence[SharesMethod],
+    *,
+    learnt: float = 1.0,
+    bias: float = 0.0,
+    prior: float = 400.0,
+    seeds: Sequence[int] = range(10),
+) -> pd.DataFrame:
+    """How far each method's estimate is from the target's shares of the classes: a row a seed, a column a method.
+
+    In total variation, 0 to 1. The first column is "nothing": the source's shares. Answers are those of
+    `shifted_answers`, and `prior` is that of "map shares".
+    """
+    rows = []
+    for seed in seeds:
+        toy = shifted_answers(learnt, bias, seed=seed)
+        source, truth = (
+            np.bincount(labels, minlength=3) / len(labels) for labels in (toy.source_labels, toy.target_labels)
+        )
+        answers = (toy.on_source, toy.source_labels, toy.on_target, toy.on_target, source)
+        estimates = {"nothing": source}
+        estimates |= {method: corrected_answers(method, *answers, prior=prior)[1] for method in methods}
+        rows.append({name: float(np.abs(shares - truth).sum() / 2) for name, shares in estimates.items()})
+    return pd.DataFrame(rows, index=pd.Index(seeds, name="seed"))
 
 
 def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:

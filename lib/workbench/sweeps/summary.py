@@ -45,6 +45,9 @@ class Summary:
     high: float | None
     own_low: float | None = None
     own_high: float | None = None
+    two: tuple[float, float] | None = (
+        None  #: the values of two runs, which say more than an interval from one difference
+    )
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -82,7 +85,8 @@ def summarised(runs: Iterable[tuple[dict[str, Any], Iterable[Metric]]]) -> list[
         first, setting = metrics[0], json.loads(place)
         if len(metrics) > 1:
             interval = content.intervals().mean_interval([metric.value for metric in metrics])
-            means.append(Summary(setting, name, len(metrics), *interval))
+            two = (float(first.value), float(metrics[1].value)) if len(metrics) == 2 else None
+            means.append(Summary(setting, name, len(metrics), *interval, two=two))
         else:
             means.append(Summary(setting, name, 1, float(first.value), None, None, first.low, first.high))
     return means
@@ -211,8 +215,10 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def shown_mean(summary: Summary | None) -> str:
-    """A mean and its interval in words."""
+    """A mean and its interval in words; of two runs, their values."""
     if summary is None:
         return ""
+    if summary.two:
+        return f"{summary.two[0]:.4g} and {summary.two[1]:.4g}"
     ends = summary.ends
     return f"{summary.mean:.4g}" + (f" ({ends[0]:.4g} to {ends[1]:.4g})" if ends else "")

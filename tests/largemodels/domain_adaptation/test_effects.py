@@ -11,11 +11,13 @@ mpl.use("Agg")
 from largemodels.base.errors import InputError
 from largemodels.domain_adaptation.effects import (
     accuracy_and_f1,
+    collapses,
     difference,
     effects,
     effects_figure,
     effects_table,
     metric_name,
+    parameters_beside,
     read_answers,
     seconds_beside,
     targets_of,
@@ -165,7 +167,7 @@ def test_the_figure_fills_what_survives():
     assert style.PALETTE[0] in faces
     assert not axes[0].texts
     effects_figure(effects(answers({"m": -0.4, "n": 0.0})), axes=axes)
-    assert axes[0].texts[0].get_text().startswith(" ← -0.")
+    assert axes[0].texts[0].get_text().startswith("← \N{MINUS SIGN}")
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["n", "m"], "the first method is on top"
 
 
@@ -190,3 +192,29 @@ def test_every_source_on_every_target_is_the_mean_over_seeds():
     assert list(accuracy) == list(accuracy.index) == ["one", "two"]
     alone, _ = accuracy_and_f1(rows.query("seed == 0").drop(columns="seed"))
     assert alone.loc["two", "two"] == rows.query("seed == 0 and model == 'two' and library == 'two'")["right"].mean()
+
+
+def test_an_answer_that_nearly_all_are_given_raises_an_alarm_and_a_frequent_class_does_not():
+    labels = np.repeat(["common", "rare"], [95, 5])
+    said = {"right": labels, "collapsed": np.repeat("rare", 100), "careless": np.repeat("common", 100)}
+    table = pd.concat(
+        pd.DataFrame({"model": model, "seed": 3, "label": labels, "answer": answer, "right": answer == labels})
+        for model, answer in said.items()
+    )
+    found = collapses(table)
+    assert found.method.tolist() == ["collapsed", "careless"]
+    assert found.iloc[0].to_dict() == {
+        "method": "collapsed",
+        "target": "",
+        "seed": 3,
+        "answer": "rare",
+        "share": 1.0,
+        "accuracy": 0.05,
+    }
+    assert collapses(pd.DataFrame()).empty
+
+
+def test_parameters_are_those_of_the_sweep_beside_the_answers(tmp_path):
+    assert parameters_beside(tmp_path / "predictions.parquet") == {}
+    (tmp_path / "sweep.json").write_text('{"parameters": {"resolved": {"reading_steps": 7}}}')
+    assert parameters_beside(tmp_path / "predictions.parquet") == {"reading_steps": 7}

@@ -9,6 +9,7 @@ import pytest
 
 from largemodels.domain_adaptation import remedies
 from largemodels.domain_adaptation.domains import Draw, as_reading
+from largemodels.domain_adaptation.label_shift import corrected_answers, with_shares
 from largemodels.domain_adaptation.remedies import (
     Method,
     Setting,
@@ -176,6 +177,23 @@ def test_covariances_are_aligned_on_texts_that_the_network_was_not_trained_on(ou
     adapted("coral", drawn, setting, outcomes["nothing"])
     assert [len(table) for table in read] == [len(drawn.validation), len(drawn.unlabelled), len(drawn.judged)]
     assert not set(read[0]["text"]) - set(drawn.validation["text"])
+
+
+@pytest.mark.parametrize("method", ["shares", "calibrated shares", "bbse", "map shares"])
+def test_what_moves_the_shares_says_which_and_starts_from_the_answers_of_nothing(outcomes, drawn, method):
+    nothing, found = outcomes["nothing"], outcomes[method]
+    assert nothing.on_source.shape == (len(drawn.validation), 2)
+    assert nothing.on_target.shape == (len(drawn.unlabelled), 2)
+    assert found.shares.sum() == pytest.approx(1)
+    learnt = np.bincount(drawn.labelled["label"], minlength=2) + 1.0
+    labels, logs = drawn.validation["label"].to_numpy(), nothing.trial.log_probabilities
+    before, after, judged = corrected_answers(
+        method, nothing.on_source, labels, nothing.on_target, logs, learnt / learnt.sum(), prior=len(drawn.labelled)
+    )
+    np.testing.assert_allclose(found.shares, after, atol=1e-6)
+    np.testing.assert_allclose(
+        np.exp(found.trial.log_probabilities), with_shares(judged, before, after), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_nothing_is_trained_where_it_is_not_given(outcomes, drawn, setting):

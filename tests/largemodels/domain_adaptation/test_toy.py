@@ -21,6 +21,8 @@ from largemodels.domain_adaptation.toy import (
     remedy_table,
     rotated_gaussians,
     rotated_moons,
+    share_errors,
+    shifted_answers,
     shifted_labels,
     stretched_gaussians,
     target_accuracy,
@@ -176,3 +178,25 @@ def test_the_figure_draws_the_boundary_where_the_classifier_has_it():
 def _is_vertical(found, place):
     points = np.vstack([path.vertices for path in found.get_paths()])
     return len(points) > 50 and np.allclose(points[:, 0], place, atol=0.1)
+
+
+def test_every_estimate_of_the_shares_is_near_where_the_answers_are_exact():
+    errors = share_errors(("shares", "calibrated shares", "bbse"), seeds=range(4)).mean()
+    assert errors["nothing"] > 0.2
+    assert errors.drop("nothing").max() < 0.06
+
+
+def test_a_rare_class_that_is_hardly_learnt_takes_all_from_the_likelihood_and_not_from_its_cures():
+    cures = ["calibrated shares", "bbse", "map shares"]
+    errors = share_errors(("shares", *cures), learnt=0.1, bias=0.5, seeds=range(4)).mean()
+    assert errors["shares"] > 0.8
+    assert (errors[cures] < errors["nothing"]).all()
+
+
+def test_a_bias_and_a_class_that_is_not_learnt_are_in_the_answers():
+    exact, blind, biased = (shifted_answers(n=50, **how) for how in ({}, {"learnt": 0.0}, {"bias": 0.5}))
+    np.testing.assert_allclose(np.exp(exact.on_source).sum(1), 1)
+    over = blind.on_source[:, 2] - blind.on_source[:, :2].max(1)
+    assert np.ptp(over - np.log(0.02)) < np.log(0.58 / 0.4) + 1e-9, "it is as likely as the likelier other class"
+    odds = [answers.on_target[:, 2] - answers.on_target[:, 0] for answers in (exact, biased)]
+    np.testing.assert_allclose(odds[1] - odds[0], 0.5)

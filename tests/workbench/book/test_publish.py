@@ -214,6 +214,14 @@ def test_an_unusable_repository_is_refused(book, run):
         build(book, run, repository="somewhere")
 
 
+def test_the_code_of_the_subject_is_laid_out_for_pages_to_show(book, tmp_path):
+    code = book.root / "lib" / "largemodels" / "part" / "shown.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("shown = 1\n")
+    publish_module._stage(book, read_edition(book, "offline"), {}, None, tmp_path / "stage")
+    assert (tmp_path / "stage" / "lib" / "largemodels" / "part" / "shown.py").read_text() == "shown = 1\n"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
