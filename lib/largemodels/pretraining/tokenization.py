@@ -117,7 +117,7 @@ def wordpiece_merges(words: Iterable[str], number: int, *, prefix: str = "##") -
 
     Examples:
         >>> print(*wordpiece_merges(["low", "lower", "slow"], 2)["joined"])
-        ##er ##wer
+        ##er sl
     """
     return _merges(words, number, prefix, lambda pair, left, right: pair / (left * right))
 
