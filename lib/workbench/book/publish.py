@@ -192,10 +192,10 @@ def _stage(
     if repository:
         config = with_repository(config, repository)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    for code in sorted(project.root.glob("lib/largemodels/**/*.py")):  # pages show some of it: `literalinclude`
-        copy = folder / code.relative_to(project.root)
+    for module in project.root.glob("lib/largemodels/**/*.py"):  # pages show parts of them beside their formulas
+        copy = folder / module.relative_to(project.root)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(code, copy)
+        shutil.copy2(module, copy)
     (folder / "notebooks").mkdir()
     for chapter, notebook in notebooks.items():
         path = folder / "notebooks" / f"{chapter}.ipynb"

@@ -35,6 +35,8 @@ def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -
     The reference, which takes as long to build as the rest, can be left out.
     """
     shutil.copytree(ROOT / "book", folder / "book")
+    modules = shutil.ignore_patterns("__pycache__", "*.md", "*.safetensors", "*.parquet", "*.gz", "*.zst")
+    shutil.copytree(ROOT / "lib" / "largemodels", folder / "lib" / "largemodels", ignore=modules)
     (folder / "notebooks").mkdir()
     cited = re.search(r"@\w+{(.+?),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"))[1]
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ SWITCHED = {
         "corpus": "letters.txt",
         "architecture": "bert",
         "rival": False,
+        "variants": ["all-three"],
         "vocabulary_size": 120,
         "steps": 3,
         "pair_steps": 3,
