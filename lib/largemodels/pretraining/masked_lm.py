@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
 from largemodels.models.batches import LengthBatches, TokenSequences, pad
-from largemodels.models.losses import IGNORED, cross_entropy
+from largemodels.models.losses import IGNORED, log_softmax
 from largemodels.statistics.intervals import clustered_mean_interval
 
 # --- Hiding tokens -----------------------------------------------------------------------------------------
@@ -90,7 +90,11 @@ def masked_language_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Raises:
         ValueError: if nothing is masked.
     """
-    return cross_entropy(logits, labels, ignore_index=IGNORED)
+    hidden = labels != IGNORED  # (batch, length)
+    if not hidden.any():
+        raise ValueError("labels: no token is hidden, so there is nothing to average")
+    log_probabilities = log_softmax(logits[hidden])  # (hidden, vocabulary)
+    return -log_probabilities.gather(-1, labels[hidden].unsqueeze(-1)).mean()
 
 
 class MaskedBatches(LengthBatches):

@@ -1,12 +1,16 @@
 """A WordPiece tokenizer trained on the corpus at hand, as BERT has one: lower case, pieces of words.
 
-Pretraining begins here; everything after it sees only the `input_ids` that this tokenizer gives out.
+Pretraining begins here; everything after it sees only the `input_ids` that this tokenizer gives out. What its training
+does, merge by merge, is written out in `bpe_merges` and `wordpiece_merges`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 
+import pandas as pd
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -80,3 +84,73 @@ def _framed(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=max_length, clean_up_tokenization_spaces=False, **SPECIAL_TOKENS
     )
+
+
+# --- What a trainer does, on a few words ------------------------------------------------------------------
+
+
+def bpe_merges(words: Iterable[str], number: int, *, prefix: str = "") -> pd.DataFrame:
+    """The first merges of byte-pair encoding, a row each: left, right, joined, count and score, which is the count.
+
+    Each word begins as its characters. Each merge joins the pair of neighbours that stands in the words most often,
+    everywhere where it stands; of equally frequent pairs the one whose pieces were known first, single characters in
+    the order of the alphabet. Words that come several times count several times (Sennrich et al. 2016).
+
+    Args:
+        words: of any language, without spaces.
+        number: of merges; there are fewer where every word is whole before.
+        prefix: of pieces that do not begin a word, such as `##`.
+
+    Examples:
+        >>> print(*bpe_merges(["low", "lower", "slow"], 2)["joined"])
+        lo low
+    """
+    return _merges(words, number, prefix, lambda pair, left, right: pair)
+
+
+def wordpiece_merges(words: Iterable[str], number: int, *, prefix: str = "##") -> pd.DataFrame:
+    """The first merges by WordPiece's score, in the columns of `bpe_merges`.
+
+    The score is count(ab) / (count(a) · count(b)): how much more often the two stand together than their own
+    frequencies would make them, up to a factor that is the same for all pairs. With it, the likelihood of the text
+    under a unigram model of its pieces grows most for each occurrence (Schuster and Nakajima 2012).
+
+    Examples:
+        >>> print(*wordpiece_merges(["low", "lower", "slow"], 2)["joined"])
+        ##er sl
+    """
+    return _merges(words, number, prefix, lambda pair, left, right: pair / (left * right))
+
+
+def _merges(words: Iterable[str], number: int, prefix: str, score: Callable[[int, int, int], float]) -> pd.DataFrame:
+    frequency = Counter(words)
+    pieces = {word: [word[0], *(prefix + character for character in word[1:])] for word in frequency}
+    known = sorted({piece for split in pieces.values() for piece in split})
+    merges = []
+    for _ in range(number):
+        single, pairs = Counter(), Counter()
+        for word, split in pieces.items():
+            for piece in split:
+                single[piece] += frequency[word]
+            for pair in pairwise(split):
+                pairs[pair] += frequency[word]
+        if not pairs:
+            break
+        scores = {(a, b): score(count, single[a], single[b]) for (a, b), count in pairs.items()}
+        left, right = min(scores, key=lambda pair: (-scores[pair], *map(known.index, pair)))
+        joined = left + right.removeprefix(prefix)
+        merges.append((left, right, joined, pairs[left, right], scores[left, right]))
+        known += [joined] if joined not in known else []
+        pieces = {word: _joined(split, left, right, joined) for word, split in pieces.items()}
+    return pd.DataFrame(merges, columns=["left", "right", "joined", "count", "score"])
+
+
+def _joined(split: list[str], left: str, right: str, joined: str) -> list[str]:
+    """The pieces of a word with each `left` before a `right` joined to it, from the first on."""
+    result: list[str] = []
+    for piece in split:
+        if piece == right and result and result[-1] == left:
+            result[-1] = joined
+        else:
+            result.append(piece)
+    return result

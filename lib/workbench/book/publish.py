@@ -193,10 +193,6 @@ def _stage(
     config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
     if repository:
         config = with_repository(config, repository)
-    for code in project.root.glob("lib/largemodels/*/*.py"):  # which pages show by literalinclude
-        copy = folder / code.relative_to(project.root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(code, copy)
     (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     (folder / "notebooks").mkdir()
     for chapter, notebook in notebooks.items():

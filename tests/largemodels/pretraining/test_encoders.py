@@ -16,11 +16,11 @@ import small_corpus
 from largemodels.base.errors import InputError
 from largemodels.models.cost import count_flops
 from largemodels.models.losses import IGNORED
-from largemodels.pretraining.encoders import matrix_parameters
+from largemodels.pretraining.encoders import OLD_PARTS, OldPartsForMaskedLM, matrix_parameters
 from largemodels.pretraining.masked_lm import masked_language_loss
 from small_corpus import masked_batch, tokenizer
 
-ARCHITECTURES = ["modern", "bert"]
+ARCHITECTURES = ["modern", "bert", *OLD_PARTS]
 
 
 def encoder(architecture, **options):
@@ -54,6 +54,68 @@ def test_sparse_bert_is_bert():
     torch.testing.assert_close(ours(**inputs).loss, theirs(**inputs).loss)
 
 
+BIASES = dict.fromkeys(("norm_bias", "attention_bias", "mlp_bias", "classifier_bias", "decoder_bias"), True)
+
+
+def weights_of_bert(bert):
+    """The state of `OldPartsForMaskedLM` that has BERT's weights; the type of its one segment goes to the positions."""
+    old, new = bert.state_dict(), {}
+    embeddings = "bert.embeddings."
+    new["model.embeddings.tok_embeddings.weight"] = old[f"{embeddings}word_embeddings.weight"]
+    new["model.embeddings.position_embeddings.weight"] = (
+        old[f"{embeddings}position_embeddings.weight"] + old[f"{embeddings}token_type_embeddings.weight"][0]
+    )
+    pairs = [("model.embeddings.norm", f"{embeddings}LayerNorm")]
+    for i in range(bert.config.num_hidden_layers):
+        ours, theirs = f"model.layers.{i}.", f"bert.encoder.layer.{i}."
+        for kind in ("weight", "bias"):
+            three = [old[f"{theirs}attention.self.{name}.{kind}"] for name in ("query", "key", "value")]
+            new[f"{ours}attn.Wqkv.{kind}"] = torch.cat(three)
+        pairs += [
+            (f"{ours}attn.Wo", f"{theirs}attention.output.dense"),
+            (f"{ours}attn_norm", f"{theirs}attention.output.LayerNorm"),
+            (f"{ours}mlp.Wi", f"{theirs}intermediate.dense"),
+            (f"{ours}mlp.Wo", f"{theirs}output.dense"),
+            (f"{ours}mlp_norm", f"{theirs}output.LayerNorm"),
+        ]
+    transform = "cls.predictions.transform."
+    pairs += [("head.dense", f"{transform}dense"), ("head.norm", f"{transform}LayerNorm")]
+    new |= {f"{ours}.{kind}": old[f"{theirs}.{kind}"] for ours, theirs in pairs for kind in ("weight", "bias")}
+    decoder = {"decoder.weight": old["cls.predictions.decoder.weight"], "decoder.bias": old["cls.predictions.bias"]}
+    return new | decoder
+
+
+def test_the_modern_encoder_with_all_three_old_parts_computes_what_bert_computes():
+    bert = encoder("bert")
+    for parameter in bert.parameters():  # biases and normalisations too, which begin as zeros and ones
+        torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
+    config = encoder("modern").config
+    config.update({**BIASES, "norm_eps": bert.config.layer_norm_eps, "intermediate_size": 4 * 16 * 2 // 3 + 1})
+    ours = OldPartsForMaskedLM(config, post_norm=True, learnt_positions=True, gated=False).eval()
+    ours.load_state_dict(weights_of_bert(bert))
+    inputs = masked_batch()
+    torch.testing.assert_close(ours(**inputs).logits, bert(**inputs).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_the_modern_encoder_with_no_old_part_is_modernbert():
+    modern = encoder("modern")
+    ours = OldPartsForMaskedLM(modern.config).eval()
+    ours.load_state_dict(modern.state_dict())
+    inputs = masked_batch()
+    torch.testing.assert_close(ours(**inputs).logits, modern(**inputs).logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("variant", OLD_PARTS)
+def test_a_variant_has_the_matrices_of_the_modern_encoder(variant):
+    assert matrix_parameters(encoder(variant)) == matrix_parameters(encoder("modern"))
+
+
+def test_each_old_part_changes_the_encoder_and_the_three_together_are_a_fourth():
+    inputs = masked_batch()
+    losses = {encoder(name)(**inputs).loss.item() for name in ARCHITECTURES}
+    assert len(losses) == len(ARCHITECTURES)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_same_seed_gives_the_same_weights_and_leaves_other_generators_alone(architecture):
     torch.manual_seed(5)
@@ -70,7 +132,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_other_generators_alone(
     [
         ("bert", {"hidden_size": 15}, "hidden_size: 15 is not a multiple of 2, for 2 heads"),
         ("modern", {"hidden_size": 18}, "hidden_size: 18 is not a multiple of 4, for 2 heads"),
-        ("gpt", {}, "architecture: gpt is not one of modern, bert"),
+        ("gpt", {}, "architecture: gpt is not one of modern, bert, post-norm, learnt-positions, ungated, all-three"),
     ],
 )
 def test_what_does_not_fit_is_refused(architecture, options, message):

@@ -1,8 +1,16 @@
-"""The tokenizer is deterministic, invertible on what it knows, and asks for no more tokens than the text supports."""
+"""The tokenizer is deterministic, invertible on what it knows, and asks for no more tokens than the text supports.
+
+Merges that are written out are those of the `tokenizers` library.
+"""
+
+import json
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from largemodels.pretraining.tokenization import SPECIAL_TOKENS, train_tokenizer
+from largemodels.pretraining.tokenization import SPECIAL_TOKENS, bpe_merges, train_tokenizer, wordpiece_merges
 from small_corpus import corpus, tokenizer
 
 
@@ -60,3 +68,49 @@ def test_a_saved_tokenizer_reads_the_same(tmp_path):
     tokenizer().save_pretrained(tmp_path)
     text = "The shape of a matrix, 3 × 4."
     assert AutoTokenizer.from_pretrained(tmp_path)(text)["input_ids"] == tokenizer()(text)["input_ids"]
+
+
+# Merges, written out
+
+WORDS = ["mean", "means", "median", "medians", "matrix", "matrices", "maximum", "minimum", "index", "indices"]
+
+
+def merges_of_the_library(words):
+    """What `tokenizers` merges, in order, as `[left, right]`."""
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    learner.train_from_iterator(words, trainers.BpeTrainer(vocab_size=10_000, show_progress=False))
+    return [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
+
+
+@given(st.lists(st.text("abcd", min_size=1, max_size=8), min_size=1, max_size=12))
+@example(WORDS)
+@example(["aaaa", "aa", "aaaaa"])
+@settings(deadline=None)
+def test_merges_of_byte_pair_encoding_are_those_of_the_library(words):
+    ours = bpe_merges(words, 10_000)
+    assert list(zip(ours["left"], ours["right"], strict=True)) == merges_of_the_library(words)
+
+
+def test_the_wordpiece_trainer_of_the_library_merges_by_counts_and_not_by_the_score_of_wordpiece():
+    pieces = sorted({f"##{character}" for word in WORDS for character in word[1:]})
+    characters = len(pieces) + len(set("".join(WORDS)))
+    learner = Tokenizer(models.WordPiece())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.WordPieceTrainer(vocab_size=characters + 12, special_tokens=pieces, show_progress=False)
+    learner.train_from_iterator(WORDS, trainer)
+    vocabulary = learner.get_vocab()
+    joined = sorted(vocabulary, key=vocabulary.get)[characters:]
+    assert joined == list(bpe_merges(WORDS, 12, prefix="##")["joined"])
+    assert set(joined) != set(wordpiece_merges(WORDS, 12)["joined"])
+
+
+def test_wordpiece_joins_what_hardly_stands_apart_before_what_is_frequent():
+    words = ["ab", "ab", "ab", "ac", "ac", "db", "db", "xy"]
+    assert bpe_merges(words, 1).loc[0, ["left", "right", "count", "score"]].tolist() == ["a", "b", 3, 3]
+    assert wordpiece_merges(words, 1).loc[0, ["left", "right", "count", "score"]].tolist() == ["x", "##y", 1, 1.0]
+
+
+def test_merges_end_where_every_word_is_whole():
+    assert bpe_merges(["aba", "aba"], 9)["joined"].tolist() == ["ab", "aba"]
+    assert bpe_merges([], 3).empty

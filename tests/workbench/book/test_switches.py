@@ -17,6 +17,7 @@ SMALL = {
     "attention": {"corpus": "letters.txt", "d_k": 5, "heads": 1, "draws": 20, "max_length": 64, "vector_size": 8},
     "pretraining": {
         "corpus": "letters.txt",
+        "variants": ["all-three"],
         "vocabulary_size": 120,
         "steps": 3,
         "pair_steps": 3,
