@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+# More processes than cores: threads that wait for each other sleep, and do not spin on the cores that the others need.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two processes more than cores for `-n auto`: many tests wait for processes of their own."""

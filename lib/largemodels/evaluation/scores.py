@@ -83,9 +83,9 @@ def brier_parts(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, f
     """Murphy's parts of the Brier score, `(reliability, resolution, uncertainty)`: it is the first − second + third.
 
     Examples with the very same forecast are one group; with n_g of n in it, f_g the forecast, o_g the shares of the
-    classes in the group and o those of all examples, they are Σ n_g/n |f_g − o_g|², Σ n_g/n |o_g − o|² and
-    Σ o (1 − o) (Murphy 1973). Round the forecasts beforehand to form groups; where each is alone in its group, the
-    resolution is the uncertainty and says nothing.
+    classes in the group and o those of all examples, they are `Σ n_g/n |f_g − o_g|²`, `Σ n_g/n |o_g − o|²`
+    and `Σ o (1 − o)` (Murphy 1973). Round the forecasts beforehand to form groups; where each is alone in its group,
+    the resolution is the uncertainty and says nothing.
 
     Examples:
         >>> forecasts = np.repeat([[0.9, 0.1], [0.6, 0.4]], [4, 6], axis=0)

@@ -57,7 +57,7 @@ SMALL = {
 }
 # What a chapter can leave out, and how.
 SWITCHES = {
-    "pretraining": {"rival": False, "architecture": "bert"},
+    "pretraining": {"rival": False, "variants": [], "architecture": "bert"},
     "fine-tuning": {"rates": [], "sizes": [], "parts": [], "scratch": False, "words": False, "studies": False},
     "domain-adaptation": {"methods": [], "table_answers": [], "pairs_answers": [], "longer_answers": []},
     "evaluation": {"smoothing": []},
