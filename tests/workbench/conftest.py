@@ -73,9 +73,9 @@ def command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def workbench(project: Project) -> Callable:
     """Call the command line as a process of its own, in the project's root."""
 
-    def call(*arguments: str, seconds: float = 300, **environment: str) -> subprocess.CompletedProcess:
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "workbench.cli.app", *arguments]
         environ = {**os.environ, "COLUMNS": "200", **environment}
-        return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=seconds)
+        return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=300)
 
     return call

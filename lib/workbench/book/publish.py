@@ -40,6 +40,7 @@ from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
 _STAGE = ".stage-"
+_LONGEST = 100  # characters of a folder that is named by its chapters
 _LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<page>[\w./-]+\.(?:ipynb|md))(?:#[\w-]*)?\)")
 _ADDRESS = re.compile(r"https://(?P<host>[\w.-]*git(?:hub|lab)[\w.-]*)(?P<path>(?:/[\w.-]+){2,})")
 
@@ -63,7 +64,10 @@ class Edition:
         if unknown := [name for name in names if name not in listed]:
             raise RequestError(f"{shown(unknown[0])} is not in _toc.yml{nearest_or_all(unknown[0], listed)}")
         only = tuple(name for name in listed if name in names)
-        return Edition(f"{self.name}/{'+'.join(only)}", self.chapters, only, with_prose=False)
+        folder = "+".join(only)
+        if len(folder) > _LONGEST:
+            folder = f"{len(only)} chapters {hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+        return Edition(f"{self.name}/{folder}", self.chapters, only, with_prose=False)
 
 
 def read_edition(project: Project, name: str) -> Edition:

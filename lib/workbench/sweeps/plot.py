@@ -132,7 +132,8 @@ def _words(axes: list[str], means: list[Summary], metrics: list[str], kind: str)
         over = f"; one run each{bars}"
     else:
         each = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
-        bars = "" if kind == "heat map" else ", with 95% intervals"
+        shown = "with both values" if runs == [2] else "with 95% intervals"
+        bars = "" if kind == "heat map" else f", {shown}"
         over = f"; means of {each} runs, which differ in the seed{bars}"
     count = len({str(summary.setting) for summary in means})
     left_out = f"; the {_MOST_DOTS} highest of {count} settings" if kind == "dots" and count > _MOST_DOTS else ""

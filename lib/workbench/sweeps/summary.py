@@ -45,13 +45,14 @@ class Summary:
     high: float | None
     own_low: float | None = None
     own_high: float | None = None
-    two: tuple[float, float] | None = (
-        None  #: the values of two runs, which say more than an interval from one difference
-    )
+    two: tuple[float, float] | None = None
+    """The values of two runs, which say more than an interval that rests on one difference."""
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The interval to show: over runs, or else the one that a single run recorded."""
+        """The interval to show: over runs, of two their values, of one that which it recorded."""
+        if self.two:
+            return min(self.two), max(self.two)
         low, high = (self.own_low, self.own_high) if self.runs == 1 else (self.low, self.high)
         return None if low is None or high is None else (low, high)
 
@@ -215,10 +216,10 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def shown_mean(summary: Summary | None) -> str:
-    """A mean and its interval in words; of two runs, their values."""
+    """A mean and its interval in words, or the values of two runs."""
     if summary is None:
         return ""
     if summary.two:
-        return f"{summary.two[0]:.4g} and {summary.two[1]:.4g}"
+        return f"{summary.mean:.4g} ({summary.two[0]:.4g} and {summary.two[1]:.4g})"
     ends = summary.ends
     return f"{summary.mean:.4g}" + (f" ({ends[0]:.4g} to {ends[1]:.4g})" if ends else "")

@@ -57,7 +57,7 @@ def test_a_run_is_exported_whole_or_not_at_all_as_page_figures_and_tables(projec
         ["name", "value", "low", "high", "count", "n"],
         ["double", "6", "0.0", "99.0", "", "7"],
     ]
-    assert tables["claims.csv"][1] == ["It is small, at least", "below 5", "3", "", "True"]
+    assert tables["claims.csv"][1] == ["It is small, at least", "below 5", "3", "", "True", "finding"]
     assert "{glue:text}`double:.1f`, and *not computed in this run* elsewhere" in staged["page"]
 
     (out / "mine.txt").write_text("kept")

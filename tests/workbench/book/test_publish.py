@@ -214,12 +214,9 @@ def test_an_unusable_repository_is_refused(book, run):
         build(book, run, repository="somewhere")
 
 
-def test_the_code_of_the_subject_is_laid_out_for_pages_to_show(book, tmp_path):
-    code = book.root / "lib" / "largemodels" / "part" / "shown.py"
-    code.parent.mkdir(parents=True)
-    code.write_text("shown = 1\n")
+def test_code_that_pages_show_is_laid_out_beside_them(book, tmp_path):
     publish_module._stage(book, read_edition(book, "offline"), {}, None, tmp_path / "stage")
-    assert (tmp_path / "stage" / "lib" / "largemodels" / "part" / "shown.py").read_text() == "shown = 1\n"
+    assert "def attention(" in (tmp_path / "stage" / "lib" / "largemodels" / "attention" / "layers.py").read_text()
 
 
 @pytest.mark.parametrize(

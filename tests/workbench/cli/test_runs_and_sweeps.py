@@ -176,8 +176,8 @@ def test_sweeps_that_have_ended_are_listed_and_shown_again(project, command):
     assert shown[0] == "workbench sweep toy -g size=1,2 -g seed=0:2: 4 of 4 points completed"
     assert [line.split() for line in shown[1:-1]] == [
         ["size", "runs", "double"],
-        ["1", "2", "2", "(2", "to", "2)"],
-        ["2", "2", "4", "(4", "to", "4)"],
+        ["1", "2", "2", "(2", "and", "2)"],
+        ["2", "2", "4", "(4", "and", "4)"],
     ]
     assert shown[-1] == str(first)
     assert "rate" in command("sweeps", "toy/latest").stdout
@@ -203,7 +203,7 @@ def test_the_means_of_two_sweeps_stand_side_by_side(project, command):
     said = [line.split() for line in command("sweeps", first, second, "--metric", "loss").stdout.splitlines()]
     assert said[2] == ["size", "metric", "1", "2", "2", "−", "1"]
     assert [(row[0], row[1], row[2], row[-1]) for row in said[3:5]] == [
-        ("1", "loss", "1.5", "7.853)"),
+        ("1", "loss", "1.5", "2)"),
         ("2", "loss", "2.5", "+1.5"),
     ]
     assert said[5] == ["5", "loss", "7"]

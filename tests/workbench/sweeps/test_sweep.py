@@ -29,7 +29,7 @@ def test_a_sweep_runs_every_point_once_and_the_same_line_finds_them_again(projec
     assert sorted(line[:2] for line in trace(project)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert statuses(project) == ["completed"] * 4
     assert "4 points to run" in err
-    assert "2 and 2.1" in out
+    assert "2.05 (2 and 2.1)" in out
     facts = results(project)
     assert (facts["points"], facts["completed"], facts["varied"]) == (4, 4, ["size", "seed"])
     assert facts["command"] == "workbench sweep toy -g size=1,2 -g seed=0:2"
@@ -47,8 +47,8 @@ def test_a_sweep_runs_every_point_once_and_the_same_line_finds_them_again(projec
     assert summary["low"].tolist() == pytest.approx([2.05 - 12.706 * 0.05, 4.05 - 12.706 * 0.05], abs=1e-3)
     assert (facts["folder"] / "plot.png").read_bytes().startswith(b"\x89PNG")
     words, table = (facts["folder"] / "plot.md").read_text().split("\n\n")
-    assert words == "Line of double against size; means of 2 runs, which differ in the seed, with 95% intervals."
-    assert "| 2 | 2 | 4 and 4.1 |" in table
+    assert words == "Line of double against size; means of 2 runs, which differ in the seed, with both values."
+    assert "| 2 | 2 | 4.05 (4 and 4.1) |" in table
 
     edit_cell(project.notebooks / "toy.ipynb", "title", "# Another title")
     code, _, err = sweep(project, *GRID)
