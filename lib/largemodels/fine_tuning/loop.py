@@ -1,6 +1,6 @@
 """The training loop written out, with the optimiser and the schedule that stand in it.
 
-`train_loop` does in twenty lines what `models.training.train` hands to the `Trainer` of `transformers`: the same
+`train_loop` does in some thirty lines what `models.training.train` hands to the `Trainer` of `transformers`: the same
 batches give the same losses. The chapters train by the `Trainer`, which also resumes, evaluates and knows several
 devices.
 """

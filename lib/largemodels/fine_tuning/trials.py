@@ -259,7 +259,7 @@ def padding_table(lengths: Sequence[int], batch_size: int, longest: int, seed: i
         f"to the model's {longest}": [(part.clip(max=longest), longest) for part in shuffled],
         "to 128": [(part.clip(max=128), 128) for part in shuffled],
         "to the longest of a random batch": [(part, part.max()) for part in shuffled],
-        "by length, as here": [(part, part.max()) for part in by_length],
+        f"by length, {budget} places at most": [(part, part.max()) for part in by_length],
     }
     rows = []
     for way, batches in ways.items():

@@ -11,6 +11,7 @@ from torch import nn
 
 from largemodels.attention import layers as lm
 from largemodels.attention.layers import MultiHeadAttention, attention
+from largemodels.attention.tiles import attention_in_tiles
 
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 dtypes = st.sampled_from(list(TOLERANCE))
@@ -50,13 +51,13 @@ def test_attention_in_tiles_of_any_size_is_attention(problem, tile):
     query, key, value, _ = problem
     assume(query.ndim == 2)
     query = 30 * query  # so that the largest score changes between tiles, and exponentials would overflow without it
-    tiled = lm.attention_in_tiles(query, key, value, tile)
+    tiled = attention_in_tiles(query, key, value, tile)
     assert largest_difference(tiled, attention(query, key, value)[0]) < 30 * TOLERANCE[query.dtype]
 
 
 def test_a_tile_without_keys_is_refused():
     with pytest.raises(ValueError, match=r"^tile: 0 is not at least 1"):
-        lm.attention_in_tiles(*torch.randn(3, 4, 4), tile=0)
+        attention_in_tiles(*torch.randn(3, 4, 4), tile=0)
 
 
 @given(problems(), st.sampled_from(["none", "boolean", "broadcast", "additive", "causal"]))
