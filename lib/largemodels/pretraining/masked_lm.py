@@ -32,7 +32,7 @@ class Masking:
     Attributes:
         rate: the chance of each token to be chosen for prediction.
         mask_share: the share of the chosen that become `[MASK]`.
-        random_share: the share of the chosen that become another token; the rest stays as it is.
+        random_share: the share of the chosen that become a random token; the rest stays as it is.
     """
 
     rate: float = 0.15
@@ -142,7 +142,8 @@ def masked_tokens(
         seed: of the masks.
 
     Returns:
-        A table of document, library, token (as text), loss (−log p of the token, in nats) and correct (whether no other
+        A table of document, library, token (as text), shown (what `masking` put in its place: `[MASK]`, a random token,
+        or the token itself, which a model may copy), loss (−log p of the token, in nats) and correct (whether no other
         token was likelier).
     """
     model.eval()
@@ -152,6 +153,7 @@ def masked_tokens(
         batch = {name: tensor.to(model.device) for name, tensor in batches[index].items()}
         labels = batch.pop("labels")
         hidden = labels != IGNORED  # (batch, length)
+        shown = batch["input_ids"][hidden]  # (hidden,)
         if not context:
             special = torch.isin(batch["input_ids"], torch.tensor(tokenizer.all_special_ids, device=labels.device))
             batch["input_ids"] = batch["input_ids"].masked_fill(~special, tokenizer.mask_token_id)
@@ -159,6 +161,7 @@ def masked_tokens(
         part = {
             "sequence": np.repeat(batches.members(index), hidden.sum(1).cpu().numpy()),
             "token": tokens.cpu().numpy(),
+            "shown": shown.cpu().numpy(),
             "loss": F.cross_entropy(logits, tokens, reduction="none").cpu().numpy(),
             "correct": (logits.argmax(-1) == tokens).cpu().numpy(),
         }
@@ -167,7 +170,8 @@ def masked_tokens(
     sequence = table.pop("sequence")
     table.insert(0, "document", np.array(sequences.documents, dtype=object)[sequence])
     table.insert(1, "library", np.array(sequences.libraries, dtype=object)[sequence])
-    table["token"] = tokenizer.convert_ids_to_tokens(table["token"].tolist())
+    for column in ("token", "shown"):
+        table[column] = tokenizer.convert_ids_to_tokens(table[column].tolist())
     return table
 
 
@@ -198,14 +202,31 @@ def uniform_entropy(tokenizer: PreTrainedTokenizerBase) -> float:
 
 
 def unigram_entropy(tokenizer: PreTrainedTokenizerBase, sequences: TokenSequences) -> float:
-    """The entropy of the tokens that masking may choose, in nats: the loss of a model that knows each one's frequency.
-
-    It is the lowest loss that can be had without looking at the rest of the sentence.
-    """
-    counts = np.bincount(np.concatenate(sequences.input_ids), minlength=len(tokenizer)).astype(float)
-    counts[tokenizer.all_special_ids] = 0
+    """The entropy of the tokens that masking may choose, in nats: the least that a constant guess costs."""
+    counts = _counts(tokenizer, sequences)
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
+
+
+def unigram_cross_entropy(
+    tokenizer: PreTrainedTokenizerBase, sequences: TokenSequences, held_out: TokenSequences
+) -> float:
+    """The mean loss on held-out tokens of a prediction that knows how frequent each token is in `sequences`, in nats.
+
+    One is added to the count of every token that masking may choose, so that none of them is impossible.
+    """
+    counts, asked = _counts(tokenizer, sequences), _counts(tokenizer, held_out)
+    ordinary = np.ones(len(tokenizer), dtype=bool)
+    ordinary[tokenizer.all_special_ids] = False
+    log_shares = np.log((counts[ordinary] + 1) / (counts[ordinary] + 1).sum())
+    return float(-(asked[ordinary] * log_shares).sum() / asked.sum())
+
+
+def _counts(tokenizer: PreTrainedTokenizerBase, sequences: TokenSequences) -> np.ndarray:
+    """How often each token of the vocabulary stands in the text, `(vocabulary,)`; special ones count 0."""
+    counts = np.bincount(np.concatenate(sequences.input_ids), minlength=len(tokenizer)).astype(float)
+    counts[tokenizer.all_special_ids] = 0
+    return counts
 
 
 @torch.no_grad()

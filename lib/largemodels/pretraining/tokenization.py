@@ -112,8 +112,9 @@ def wordpiece_merges(words: Iterable[str], number: int, *, prefix: str = "##") -
     """The first merges by WordPiece's score, in the columns of `bpe_merges`.
 
     The score is count(ab) / (count(a) · count(b)): how much more often the two stand together than their own
-    frequencies would make them, up to a factor that is the same for all pairs. With it, the likelihood of the text
-    under a unigram model of its pieces grows most for each occurrence (Schuster and Nakajima 2012).
+    frequencies would make them, up to a factor that is the same for all pairs. WordPiece joins the pair that raises the
+    likelihood of the text most (Schuster and Nakajima 2012); its trainer was never published, and this score, roughly
+    the gain for each occurrence, is the usual account of it.
 
     Examples:
         >>> print(*wordpiece_merges(["low", "lower", "slow"], 2)["joined"])

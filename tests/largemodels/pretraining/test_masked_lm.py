@@ -22,6 +22,7 @@ from largemodels.pretraining.masked_lm import (
     masked_language_loss,
     masked_tokens,
     uniform_entropy,
+    unigram_cross_entropy,
     unigram_entropy,
 )
 from small_corpus import encoder, text, tokenizer
@@ -231,6 +232,11 @@ def test_a_model_that_knows_the_answer_loses_nothing():
     assert blind[["document", "token"]].equals(table[["document", "token"]]), "the same tokens are asked for"
     assert not blind["correct"].any()
     assert blind["loss"].min() > 10, "it has seen [MASK] where the token stood"
+    mixed = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.5, 0.5, 0.25))
+    assert mixed["correct"].equals(mixed["shown"] == mixed["token"]), "it repeats what is shown, and nothing else"
+    assert (mixed["shown"] == "[MASK]").mean() == pytest.approx(0.5, abs=0.1)
+    blind = masked_tokens(Echo(), tokenizer(), sequences, Masking(0.5, 0.5, 0.25), context=False)
+    assert blind["shown"].equals(mixed["shown"]), "what the masking did stays known"
 
 
 def test_the_unigram_entropy_is_that_of_the_tokens_that_can_be_hidden():
@@ -238,6 +244,20 @@ def test_the_unigram_entropy_is_that_of_the_tokens_that_can_be_hidden():
     frequent = masked_tokens(encoder(), tokenizer(), sequences, Masking(0.5))["token"].value_counts(normalize=True)
     assert unigram_entropy(tokenizer(), sequences) == pytest.approx(-(frequent * np.log(frequent)).sum(), abs=0.03)
     assert unigram_entropy(tokenizer(), sequences) < uniform_entropy(tokenizer()) == math.log(120)
+
+
+def test_the_unigram_guess_of_other_text_costs_its_tokens_under_the_shares_of_the_first():
+    known, other = text(documents=400), text(documents=20, seed=5)
+    special = set(tokenizer().all_special_ids)
+    counts = dict.fromkeys(set(range(len(tokenizer()))) - special, 1)  # one each, so that none is impossible
+    for token in np.concatenate(known.input_ids).tolist():
+        if token not in special:
+            counts[token] += 1
+    total = sum(counts.values())
+    losses = [-math.log(counts[t] / total) for t in np.concatenate(other.input_ids).tolist() if t not in special]
+    cost = unigram_cross_entropy(tokenizer(), known, other)
+    assert cost == pytest.approx(np.mean(losses))
+    assert cost > unigram_entropy(tokenizer(), other), "the tokens of the other text cost least under their own shares"
 
 
 def test_masks_are_filled_with_the_likeliest_tokens_first():
