@@ -114,9 +114,8 @@ def _compared(target: str, method: str, base: str, parts: Sequence[Mapping[str, 
 def means_beside(answers: Path, ending: str) -> dict[tuple[str, str], float]:
     """The mean of a metric of each method, by target and method, from the results that are recorded beside the answers.
 
-    Empty where there are none: answers may come from elsewhere. `targets_of` names the targets, as it names those of the
-    answers. The metric of a method is that named METHOD and the ending, "_seconds" or "_reading_loss", see
-    `metric_name`.
+    Empty where there are none: answers may come from elsewhere. `targets_of` names the targets, as in the answers.
+    The metric of a method is that named METHOD and the ending, "_seconds" or "_reading_loss", see `metric_name`.
     """
     results = answers.with_name("results.parquet")
     if not results.is_file():
