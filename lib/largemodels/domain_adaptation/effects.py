@@ -111,19 +111,21 @@ def _compared(target: str, method: str, base: str, parts: Sequence[Mapping[str, 
     return row | {"difference": interval.difference, "low": interval.low, "high": interval.high, "p": interval.p}
 
 
-def seconds_beside(answers: Path) -> dict[tuple[str, str], float]:
-    """The mean seconds of each method, by target and method, from the results that are recorded beside the answers.
+def means_beside(answers: Path, ending: str) -> dict[tuple[str, str], float]:
+    """The mean of a metric of each method, by target and method, from the results that are recorded beside the answers.
 
-    Empty where there are none: answers may come from elsewhere. `targets_of` names the targets, and the seconds of a
-    method are those of the metric METHOD_seconds, see `metric_name`.
+    Empty where there are none: answers may come from elsewhere. `targets_of` names the targets, as in the answers.
+    The metric of a method is that named METHOD and the ending, "_seconds" or "_reading_loss", see `metric_name`.
     """
     results = answers.with_name("results.parquet")
     if not results.is_file():
         return {}
     table = pd.read_parquet(results)
-    table = table[table["metric"].str.endswith("_seconds")]
+    same = [column for column in table if column.startswith("target") and table[column].map(_joined).nunique() < 2]
+    table = table.drop(columns=same)  # as in the answers, which have what varied
+    table = table[table["metric"].str.endswith(ending)]
     means = table["value"].groupby([targets_of(table), table["metric"]]).mean()
-    return {(name, metric.removesuffix("_seconds")): float(mean) for (name, metric), mean in means.items()}
+    return {(name, metric.removesuffix(ending)): float(mean) for (name, metric), mean in means.items()}
 
 
 def parameters_beside(answers: Path) -> dict[str, object]:

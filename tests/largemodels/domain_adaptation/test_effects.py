@@ -16,10 +16,10 @@ from largemodels.domain_adaptation.effects import (
     effects,
     effects_figure,
     effects_table,
+    means_beside,
     metric_name,
     parameters_beside,
     read_answers,
-    seconds_beside,
     targets_of,
 )
 from largemodels.figures import style
@@ -131,19 +131,21 @@ def test_answers_and_seconds_are_read_from_what_is_recorded(tmp_path):
     found = read_answers([tmp_path / "predictions.parquet"], "remedies")
     assert set(found["model"]) == {"nothing", "deep coral"}
     assert read_answers([], "remedies").empty
-    assert seconds_beside(tmp_path / "predictions.parquet") == {}
+    assert means_beside(tmp_path / "predictions.parquet", "_seconds") == {}
     pd.DataFrame(
         {
-            "target_libraries": [["a"], ["a"], ["b"], ["a"]],
-            "metric": ["deep_coral_seconds", "deep_coral_seconds", "deep_coral_seconds", "judged"],
-            "value": [2.0, 4.0, 5.0, 9.0],
+            "target": "corpus",
+            "target_libraries": [["a"], ["a"], ["b"], ["a"], ["b"]],
+            "metric": [*["deep_coral_seconds"] * 3, "judged", "dapt_reading_loss"],
+            "value": [2.0, 4.0, 5.0, 9.0, 3.5],
         }
     ).to_parquet(tmp_path / "results.parquet")
-    found = seconds_beside(tmp_path / "predictions.parquet")
+    found = means_beside(tmp_path / "predictions.parquet", "_seconds")
     assert found == {("a", "deep_coral"): 3.0, ("b", "deep_coral"): 5.0}
+    assert means_beside(tmp_path / "predictions.parquet", "_reading_loss") == {("b", "dapt"): 3.5}
     results = pd.read_parquet(tmp_path / "results.parquet").drop(columns="target_libraries")
     results.to_parquet(tmp_path / "results.parquet")
-    assert seconds_beside(tmp_path / "predictions.parquet") == {("", "deep_coral"): pytest.approx(11 / 3)}
+    assert means_beside(tmp_path / "predictions.parquet", "_seconds") == {("", "deep_coral"): pytest.approx(11 / 3)}
     assert metric_name("deep coral") == "deep_coral"
 
 
