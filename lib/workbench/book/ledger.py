@@ -32,13 +32,12 @@ FINDING, CHECK = "finding", "check"
 WITHDRAWN = "withdrawn.yml"
 
 
-def chapters(env: BuildEnvironment) -> list[tuple[str, Executed]]:
-    """The book's notebooks as `(docname, what it tells)`, in the order of the table of contents."""
+def notebooks(env: BuildEnvironment) -> list[str]:
+    """The documents of the book that are notebooks, in the order of the table of contents."""
     site_map = getattr(env.config, "external_site_map", None) or {}
     order = {name.removesuffix(".ipynb"): place for place, name in enumerate(site_map)}
     names = (name for name in env.found_docs if env.doc2path(name).endswith(".ipynb"))
-    names = sorted(names, key=lambda name: (order.get(name, len(order)), name))
-    return [(name, read_executed(Path(env.doc2path(name)))) for name in names]
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
 class ClaimsLedger(SphinxDirective):
@@ -57,7 +56,7 @@ class ClaimsLedger(SphinxDirective):
         """The totals and the table, or a sentence where no chapter has made a claim."""
         kind = directives.choice((self.arguments or ["findings"])[0], ("findings", "checks")).removesuffix("s")
         self.env.note_reread()  # any notebook may have changed, or be new
-        executed_chapters = chapters(self.env)
+        executed_chapters = [(name, read_executed(Path(self.env.doc2path(name)))) for name in notebooks(self.env)]
         problems = [(docname, problem) for docname, executed in executed_chapters for problem in executed.problems]
         for docname, problem in problems if kind == FINDING else ():
             logger.warning("%s: %s", docname, problem, location=docname, type="workbench", subtype="metadata")
@@ -65,9 +64,10 @@ class ClaimsLedger(SphinxDirective):
         claiming = [each for each in claiming if each[2]]
         if not claiming:
             return [paragraph("No chapter of this book has been executed yet, so there is nothing to list.")]
-        columns, seeds, rows = self._COLUMNS[kind], over_seeds(Project(Path(self.env.srcdir))), []
+        columns, rows = self._COLUMNS[kind], []
+        seeds = over_seeds(Project(Path(self.env.srcdir))) if kind == FINDING else {}
         for docname, executed, claims in claiming:
-            recorded = seeds.get(docname.rpartition("/")[2]) if kind == FINDING else None
+            recorded = seeds.get(docname.rpartition("/")[2])
             rows.append(_chapter_row(docname, executed, recorded, len(columns)))
             held = {claim["statement"]: f"{claim['held']} of {claim['runs']}" for claim in _claims(recorded)}
             for place, claim in claims:
@@ -188,7 +188,7 @@ class WithdrawnClaims(SphinxDirective):
         return [table({"Claim": 28, "Measured": 18, "Why it went": 32, "Now": 22}, rows, "workbench-withdrawn")]
 
     def _rows(self, entries: list[Withdrawn]) -> Iterator[nodes.row]:
-        for docname, _ in chapters(self.env):
+        for docname in notebooks(self.env):
             if of_chapter := [entry for entry in entries if entry.chapter == docname.rpartition("/")[2]]:
                 yield _chapter_row(docname, Executed(), None, 4)
             for entry in of_chapter:
