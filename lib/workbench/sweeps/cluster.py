@@ -197,8 +197,19 @@ def _client(place: Any) -> Any:
     except (OSError, ValueError) as error:
         reason = (str(error) or "it says nothing").splitlines()[0]
         if isinstance(error, CommClosedError):  # it begins with the two ends of the connection
-            reason = f"{reason.rpartition('>: ')[2]}; one with TLS has an address with tls:// and its own certificates"
+            reason = f"{reason.rpartition('>: ')[2]}; {_hint(place)}"
         raise RunError(f"no Dask scheduler answers at {place}: {reason}") from None
+
+
+def _hint(address: str) -> str:
+    """What to look at where a scheduler closed the connection before it had greeted.
+
+    With TLS 1.3 a client has finished its part of the handshake when the scheduler looks at its certificate, so that it
+    may learn the reason ("unknown ca"), or only that the connection has ended.
+    """
+    if address.startswith("tls://"):
+        return "look whether it accepts the certificate that Dask's configuration names"
+    return "one with TLS has an address with tls:// and its own certificates"
 
 
 async def _greet(address: str, arguments: dict[str, Any]) -> None:
