@@ -1,0 +1,1 @@
+"""Generation: the decoder, its loss, sampling, and what it can do."""

@@ -1,0 +1,132 @@
+"""Documents for a causal language model, its training, and its loss: nats, perplexity, bits per byte.
+
+The loss of a token depends on how a tokenizer cuts; bits per byte do not: the loss of all tokens of a text over the
+bytes of that text is the length of its shortest encoding by the model, whatever the tokens are (Gao et al. 2020).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from largemodels.base.errors import InputError
+from largemodels.models.batches import LengthBatches, TokenSequences, pad
+from largemodels.models.losses import IGNORED
+from largemodels.models.training import Recipe, train
+
+
+def joined_documents(sentences: pd.DataFrame) -> pd.DataFrame:
+    """The documents of a corpus, a row each, in their order: document, library, text (sentences joined by spaces).
+
+    The table is as `largemodels.data.corpora.sentences` gives it.
+    """
+    groups = sentences.groupby("document", sort=False)
+    return groups.agg(library=("library", "first"), text=("sentence", " ".join)).reset_index()
+
+
+def token_windows(documents: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenSequences:
+    """Documents as token ids, each between two end-of-text tokens, in windows of at most `max_length` tokens.
+
+    A window begins with the last token of the one before, so that every token but the first end-of-text is predicted
+    once, and none is predicted across documents.
+
+    Raises:
+        InputError: if there are no documents, or no room for a token and its successor.
+    """
+    if not len(documents):
+        raise InputError("documents: there are none; give a larger text, so that each split gets some")
+    if max_length < 2:
+        raise InputError(f"max_length: {max_length} is not at least 2, a token and the one that is predicted")
+    end = tokenizer.eos_token_id
+    windows, names, libraries = [], [], []
+    tokens = tokenizer(documents["text"].tolist(), add_special_tokens=False, verbose=False)["input_ids"]
+    for ids, document, library in zip(tokens, documents["document"], documents["library"], strict=True):
+        whole = np.array([end, *ids, end])
+        for start in range(0, len(whole) - 1, max_length - 1):
+            windows.append(whole[start : start + max_length])
+            names.append(document)
+            libraries.append(library)
+    return TokenSequences(windows, names, libraries)
+
+
+class CausalBatches(LengthBatches):
+    """Batches of windows: `input_ids`, `attention_mask` and `labels`, each `(batch, length)`.
+
+    The labels are the tokens themselves, and `IGNORED` at the padding: a model compares each with the logits of the
+    position before.
+    """
+
+    def __init__(self, windows: TokenSequences, tokenizer: PreTrainedTokenizerBase, **options: Any) -> None:
+        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
+        super().__init__(windows.lengths, **options)
+        self.windows, self.pad_token_id = windows, tokenizer.pad_token_id
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some windows; nothing in it is drawn."""
+        batch = pad([self.windows.input_ids[i] for i in members], self.pad_token_id)
+        return {**batch, "labels": batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)}
+
+
+def train_decoder(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    windows: TokenSequences,
+    recipe: Recipe,
+    *,
+    validation: TokenSequences | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """The history of a training by next-token prediction; `model` is trained in place.
+
+    Args:
+        model: a causal language model, such as `Decoder`.
+        tokenizer: the one that the windows were made with.
+        validation: held-out text, evaluated whole each time.
+        **options: evaluations, folder, saves and callbacks, as for `largemodels.models.training.train`, whose table
+            comes back.
+    """
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        tokens = token_losses(model, tokenizer, validation)
+        return {"loss": tokens["loss"].mean(), "accuracy": tokens["correct"].mean()}
+
+    batches = partial(CausalBatches, windows, tokenizer)
+    return train(model, tokenizer, batches, recipe, evaluate=evaluate if validation else None, **options)
+
+
+@torch.no_grad()
+def token_losses(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, windows: TokenSequences, *, batch_tokens: int = 8192
+) -> pd.DataFrame:
+    """One row for each predicted token, in the order of the windows: document, library, token_id, loss and correct.
+
+    The loss is −log p of the token given those before it in its window, in nats; `correct` says whether no other token
+    was likelier. The model is left in evaluation mode.
+    """
+    model.eval()
+    batches = CausalBatches(windows, tokenizer, batch_tokens=batch_tokens, seed=0)
+    parts = []
+    for index in range(len(batches)):
+        batch = {name: tensor.to(model.device) for name, tensor in batches[index].items()}
+        labels = batch.pop("labels")[:, 1:]  # (batch, length − 1)
+        asked = labels != IGNORED
+        logits, tokens = model(**batch).logits[:, :-1][asked].float(), labels[asked]  # (asked, vocabulary), (asked,)
+        part = {
+            "window": np.repeat(batches.members(index), asked.sum(1).cpu().numpy()),
+            "token_id": tokens.cpu().numpy(),
+            "loss": F.cross_entropy(logits, tokens, reduction="none").cpu().numpy(),
+            "correct": (logits.argmax(-1) == tokens).cpu().numpy(),
+        }
+        parts.append(pd.DataFrame(part))
+    table = pd.concat(parts).sort_values("window", kind="stable", ignore_index=True)
+    window = table.pop("window")
+    table.insert(0, "document", np.array(windows.documents, dtype=object)[window])
+    table.insert(1, "library", np.array(windows.libraries, dtype=object)[window])
+    return table
