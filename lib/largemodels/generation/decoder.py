@@ -234,7 +234,7 @@ class Decoder(nn.Module):
             or config.head_dim != config.hidden_size // config.num_attention_heads
         ):
             raise InputError(
-                f"{type(model).__name__}: no equal here; a Llama with tied embeddings, θ of 10,000 and no biases has one"
+                f"{type(model).__name__}: no equal here; only a Llama with tied embeddings, θ of 10,000 and no biases"
             )
         shape = DecoderShape(
             vocabulary_size=config.vocab_size,
