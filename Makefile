@@ -21,9 +21,9 @@ help: ## Show this list
 book: environment ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
 	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
 
-test: environment ## Run every test, and the chapters under nbval
-	$(BIN)/python -m pytest -n auto --dist loadscope tests
-	$(BIN)/workbench check
+test: environment ## Run every test, and the chapters under nbval (CHAPTER=… for those of one chapter)
+	$(BIN)/python -m pytest -n auto --dist loadscope tests $(if $(CHAPTER),-k '$(CHAPTER) or $(subst -,_,$(CHAPTER))')
+	$(BIN)/workbench check $(CHAPTER)
 
 lab: environment ## Open the chapters in JupyterLab
 	@$(BIN)/workbench lab

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+EVERY = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CHAPTERS = ["attention", "pretraining", "fine-tuning", "domain-adaptation", "evaluation"]
 _DROPDOWN = re.compile(r"^(?P<fence>`{3,})\{dropdown\} Solution\n(?P<body>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,7 +32,7 @@ def test_three_exercises_or_more_have_code_that_checks_itself(chapter):
     assert len(asserting) >= 3
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", EVERY)
 def test_the_code_of_each_solution_runs_by_itself(chapter):
     for number, code in enumerate(solutions(chapter), start=1):
         exec(compile(code, f"{chapter}, solution {number}", "exec"), {"__name__": "solution"})

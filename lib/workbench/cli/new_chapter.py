@@ -37,7 +37,7 @@ def new_chapter(
     print(f"{path.relative_to(project.root)} is made, and stands in _toc.yml. Write it, and then:\n")
     for command in ("run", "accept", "check"):
         print(f"    workbench {command} {name}")
-    print("    make lint && make test")
+    print(f"    make lint && make test CHAPTER={name}")
 
 
 def add_chapter(project: Project, name: str, title: str | None = None) -> Path:
