@@ -13,5 +13,5 @@ def test_scripts_styles_and_templates_are_package_data():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["largemodels"]
     packaged = {path for pattern in patterns for path in package.glob(pattern)}
     beside = {path for path in (package / "figures").iterdir() if path.suffix in (".js", ".css", ".html", ".mplstyle")}
-    assert len(beside) == 7
+    assert len(beside) == 10
     assert beside <= packaged
