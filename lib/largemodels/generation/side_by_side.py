@@ -58,7 +58,7 @@ def train_side_by_side(
         return loss(call, *batch)
 
     losses = torch.zeros(steps, len(seeds))
-    optimizer = torch.optim.AdamW(weights.values(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(weights.values(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_share_of_peak, steps=steps))
     for step in range(steps):
         batches = [draw(step, generator) for generator in generators]

@@ -53,8 +53,8 @@ class SkylineTask:
         ('badbca', 'DCA')
     """
 
-    length: int = 8
-    letters: int = 8
+    length: int = 6
+    letters: int = 6
     seen_from: Literal["left", "right"] = "right"
 
     def __post_init__(self) -> None:
@@ -194,7 +194,7 @@ def train_kind(
     kind: Kind,
     task: SkylineTask,
     *,
-    steps: int = 200,
+    steps: int = 250,
     seeds: Sequence[int] = (0, 1, 2),
     batch: int = 32,
     learning_rate: float = 8e-3,
