@@ -57,8 +57,8 @@ class AttentionOnly(nn.Module):
 
         With `output_attentions` the weights of each layer, `(batch, heads, length, length)`, are `.attentions`.
         """
-        length = input_ids.shape[1]
-        mask, positions = causal_mask(length).unsqueeze(0), torch.arange(length)
+        positions = torch.arange(input_ids.shape[1], device=input_ids.device)  # (length,)
+        mask = causal_mask(len(positions)).unsqueeze(0).to(input_ids.device)  # (1, length, length)
         x = self.embedding(input_ids)  # (batch, length, width)
         attentions = []
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -203,7 +203,7 @@ def circuit_by_hand(vocabulary_size: int = 12, *, sharpness: float = 200.0) -> A
     one of each key, and writes the key's token into a third field, which is the output.
     """
     v = vocabulary_size
-    width = 2 * (3 * v // 2 + v)  # the three fields, the shared one, and slow components for the comparison
+    width = 6 * v  # three fields, and enough components for the shared one and for slow pairs
     model = AttentionOnly(v, width=width, num_layers=2, num_heads=1)
     for parameter in model.parameters():
         if parameter.ndim == 2:

@@ -242,7 +242,9 @@ def answers(kind: Kind, model: nn.Module, task: SkylineTask, source: Tensor, gen
         logits = answer_logits(kind, model, task, source, written)  # (batch, length, vocabulary)
         return drawn(logits.flatten(0, 1)).view(source.shape)
     for place in range(task.length + 1):
-        written[:, place] = drawn(answer_logits(kind, model, task, source, written)[:, place])
+        token = drawn(answer_logits(kind, model, task, source, written)[:, place])
+        ended = (written[:, :place] == task.end).any(1)
+        written[:, place] = torch.where(ended, task.end, token)
     return written
 
 

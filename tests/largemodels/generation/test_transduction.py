@@ -172,6 +172,14 @@ def test_the_cross_attention_of_each_token_is_a_distribution_over_the_source():
     assert not any(block.cross_attention._forward_hooks for block in model.decoder)
 
 
+def test_nothing_is_written_behind_an_end():
+    source = TASK.sources(200, drawn())
+    written = answers("decoder", network("decoder", TASK), TASK, source, drawn())
+    ended = (written == TASK.end).cumsum(1) > 0
+    assert ended.any()
+    assert (written[ended] == TASK.end).all()
+
+
 def test_the_stack_reads_positions_as_differences():
     model = Stack(TASK.vocabulary_size, width=16, num_layers=2, num_heads=2, inner=16)
     tokens = torch.tensor([[1, 2, 3, 1]])
