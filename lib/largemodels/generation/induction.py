@@ -76,6 +76,12 @@ def repeated_sequences(count: int, period: int, vocabulary_size: int, generator:
 
     Raises:
         InputError: for a period below 2, or fewer than two tokens to draw from.
+
+    Examples:
+        >>> import torch
+        >>> (row,) = repeated_sequences(1, period=4, vocabulary_size=50, generator=torch.Generator().manual_seed(0))
+        >>> row.shape, bool((row[:4] == row[4:]).all())
+        (torch.Size([8]), True)
     """
     for name, value in (("period", period), ("vocabulary_size", vocabulary_size)):
         if value < 2:
@@ -125,6 +131,11 @@ def repeats_predicted(model: nn.Module, sequences: Tensor) -> tuple[int, int]:
     """How many tokens of the second time are the likeliest by the model, and how many there are.
 
     The first of them is left out: that the sequence begins again cannot be known before it does.
+
+    Examples:
+        >>> import torch
+        >>> repeats_predicted(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]]))
+        (3, 3)
     """
     period = sequences.shape[1] // 2
     guesses = model(sequences).logits[:, period:-1].argmax(-1)  # (batch, period − 1)
@@ -160,6 +171,13 @@ def head_scores(model: nn.Module, sequences: Tensor) -> pd.DataFrame:
 
     Raises:
         InputError: for a model that keeps its weights to itself.
+
+    Examples:
+        >>> import torch
+        >>> head_scores(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]])).round(2)
+           layer  head  previous  induction
+        0      1     1      1.00       0.00
+        1      2     1      0.16       0.88
     """
     attentions = model(sequences, output_attentions=True).attentions
     if not attentions or any(weights is None for weights in attentions):

@@ -157,7 +157,16 @@ def network(kind: Kind, task: SkylineTask, *, width: int = 32, seed: int = 0) ->
 
 
 def mask_of(kind: Kind, task: SkylineTask) -> Tensor:
-    """Who may read whom in the single stack, `(tokens, tokens)` of the source or of source, beginning and answer."""
+    """Who may read whom in the single stack, `(tokens, tokens)` of the source or of source, beginning and answer.
+
+    Examples:
+        >>> mask_of("prefix decoder", SkylineTask(length=2)).int()
+        tensor([[1, 1, 0, 0, 0],
+                [1, 1, 0, 0, 0],
+                [1, 1, 1, 0, 0],
+                [1, 1, 1, 1, 0],
+                [1, 1, 1, 1, 1]], dtype=torch.int32)
+    """
     n = task.length
     masks = {
         "encoder": torch.ones(n, n, dtype=torch.bool),
@@ -249,7 +258,15 @@ def answers(kind: Kind, model: nn.Module, task: SkylineTask, source: Tensor, gen
 
 
 def judged(task: SkylineTask, source: Tensor, answers: Tensor) -> pd.DataFrame:
-    """One row for each answer: source, answer, houses (whether they are the right ones), one_case, exact (both)."""
+    """One row for each answer: source, answer, houses (whether they are the right ones), one_case, exact (both).
+
+    Examples:
+        >>> import torch
+        >>> task = SkylineTask(length=3, letters=4)
+        >>> judged(task, torch.tensor([[0, 3, 1]]), torch.tensor([[8, 7, 1]]))
+          source answer  houses  one_case  exact
+        0    adb     Db    True     False  False
+    """
     expected = task.written(source, torch.zeros(len(source), dtype=torch.long))
     table = pd.DataFrame(
         {
@@ -266,7 +283,13 @@ def judged(task: SkylineTask, source: Tensor, answers: Tensor) -> pd.DataFrame:
 
 
 def one_case_by_chance(task: SkylineTask, source: Tensor) -> float:
-    """The share of right houses in one case where each place draws its case apart from the others: mean 2^(1 − k)."""
+    """The share of right answers in one case where each of k letters draws its case for itself: the mean of 2^(1 − k).
+
+    Examples:
+        >>> import torch
+        >>> one_case_by_chance(SkylineTask(length=3, letters=4), torch.tensor([[2, 1, 0], [0, 1, 2]]))
+        0.625
+    """
     return float((2.0 ** (1 - task.seen(source).sum(1))).mean())
 
 
@@ -275,6 +298,10 @@ def best_without_future(task: SkylineTask) -> float:
 
     A house of height h, from 0, is seen over m that follow with probability (h / letters)^m; the likelier of the two
     is guessed. For a view from the right.
+
+    Examples:
+        >>> best_without_future(SkylineTask(length=2, letters=4))
+        0.875
     """
     heights = torch.arange(task.letters) / task.letters  # (letters,): the share that is lower
     following = torch.arange(task.length)[:, None]  # (length, 1)
