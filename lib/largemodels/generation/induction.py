@@ -174,10 +174,10 @@ def head_scores(model: nn.Module, sequences: Tensor) -> pd.DataFrame:
 
     Examples:
         >>> import torch
-        >>> head_scores(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]])).round(2)
+        >>> head_scores(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]])).round(1)
            layer  head  previous  induction
-        0      1     1      1.00       0.00
-        1      2     1      0.16       0.88
+        0      1     1       1.0        0.0
+        1      2     1       0.2        0.9
     """
     attentions = model(sequences, output_attentions=True).attentions
     if not attentions or any(weights is None for weights in attentions):
