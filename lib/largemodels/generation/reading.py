@@ -45,6 +45,12 @@ def context_length(model: nn.Module) -> int | None:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
+def vocabulary_size(model: nn.Module) -> int:
+    """The tokens that a causal model knows."""
+    embedding = model.embedding if isinstance(model, Decoder) else model.get_input_embeddings()
+    return embedding.weight.shape[0]
+
+
 def refuse_unreadable(model: nn.Module, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
     """Refuse what a model cannot go on from.
 
@@ -59,8 +65,7 @@ def refuse_unreadable(model: nn.Module, prompts: Sequence[Sequence[int]], max_ne
         )
     if not prompts or not all(map(len, prompts)):
         raise InputError("prompts: there is an empty one; give each at least one token")
-    embedding = model.embedding if isinstance(model, Decoder) else model.get_input_embeddings()
-    rows = embedding.weight.shape[0]
+    rows = vocabulary_size(model)
     if outside := [token for prompt in prompts for token in prompt if not 0 <= token < rows]:
         raise InputError(f"prompts: token {outside[0]} is none of the model's {rows:,}; use the model's own tokenizer")
     if max_new_tokens < 1:
@@ -123,8 +128,8 @@ class Reading:
         if self.cache is not None:
             options["past_key_values"] = self.cache
         if self.mask is not None:
-            more = self.length - self.mask.shape[1]
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), more)], dim=1)  # (batch, length)
+            more = self.mask.new_ones(len(self.mask), self.length - self.mask.shape[1])
+            self.mask = torch.cat([self.mask, more], dim=1)  # (batch, length)
             options["attention_mask"] = self.mask
             if self.takes_positions:
                 options["position_ids"] = (self.mask.cumsum(1) - 1).clamp(min=0)[:, -new:]
@@ -134,11 +139,13 @@ class Reading:
 
     def crop(self, length: int) -> None:
         """Forget all tokens but the first `length`."""
+        if length >= self.length:
+            return
+        if self.cache is not None:
+            self.cache.crop(length - self.length)  # below 0: how many, as all of transformers take it
         self.tokens = self.tokens[:, :length]
         if self.mask is not None:
             self.mask = self.mask[:, :length]
-        if self.cache is not None:
-            self.cache.crop(length)
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows of the batch, in this order."""
