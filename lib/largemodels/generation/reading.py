@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
 from largemodels.generation.decoder import Decoder
+from largemodels.models.cost import time_calls
 from largemodels.models.loading import is_causal
 
 
@@ -154,3 +157,27 @@ class Reading:
             self.mask = self.mask[rows]
         if self.cache is not None:
             self.cache.batch_select_indices(rows)
+
+
+def token_seconds(model: nn.Module, lengths: Sequence[int], repetitions: int) -> pd.DataFrame:
+    """Seconds that one more token takes, a row for each repetition: length, cache ("with" or "without") and seconds.
+
+    Args:
+        model: a causal model.
+        lengths: tokens of the text, the further one included, each at least 2.
+        repetitions: of each length.
+    """
+    token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+
+    def one_more(reading: Reading) -> None:
+        reading.read(token)
+        reading.crop(reading.length - 1)
+
+    calls = {}
+    for length in lengths:
+        for cache in ("with", "without"):
+            reading = Reading(model, use_cache=cache == "with")
+            reading.read(token.expand(1, length - 1))
+            calls[length, cache] = partial(one_more, reading)
+    rows = [(*call, value) for call, seconds in time_calls(calls, repetitions).items() for value in seconds]
+    return pd.DataFrame(rows, columns=["length", "cache", "seconds"])

@@ -134,6 +134,27 @@ class Sampling:
         return logits
 
 
+def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """A token of each distribution, `(…)`, where its cumulative sum passes a number drawn from (0, 1) evenly.
+
+    One number a token is enough so. `torch.multinomial` draws one for each token of the vocabulary, which takes longer
+    than a small model's step.
+
+    Args:
+        probabilities: `(…, vocabulary)`.
+        generator: of the numbers, on the same device.
+
+    Examples:
+        >>> import torch
+        >>> draw(torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), torch.Generator())
+        tensor([1, 2])
+    """
+    cumulative = probabilities.cumsum(-1, dtype=torch.float64)  # in float32 the sum of a large vocabulary rounds
+    shape, device = probabilities.shape[:-1], probabilities.device
+    numbers = torch.rand(*shape, 1, generator=generator, device=device, dtype=torch.float64) * cumulative[..., -1:]
+    return torch.searchsorted(cumulative, numbers, right=True)[..., 0]  # the first sum above the number
+
+
 def generate(
     model: nn.Module,
     prompts: Sequence[Sequence[int]],
@@ -177,7 +198,7 @@ def generate(
                 seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen
                 seen.scatter_(1, new, True)  # padding repeats the first token of its prompt, and so adds none
             probabilities = sampling.shaped(logits.float(), seen).softmax(-1)
-            new = torch.multinomial(probabilities, 1, generator=generator)  # (batch, 1)
+            new = draw(probabilities, generator)[:, None]  # (batch, 1)
         drawn.append(new)
         if stop is not None:
             ended |= new[:, 0] == stop

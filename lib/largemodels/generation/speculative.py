@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from largemodels.base.errors import InputError
 from largemodels.generation.reading import Reading, refuse_unreadable, vocabulary_size
-from largemodels.generation.sampling import Sampling
+from largemodels.generation.sampling import Sampling, draw
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def kept(drafted: Tensor, target: Tensor, draft: Tensor, generator: torch.Genera
     keep = torch.rand(len(drafted), generator=generator, device=drafted.device) < probability
     number = int(keep.long().cumprod(0).sum())
     behind = target[number] if number == len(drafted) else residual(target[number], draft[number])
-    return number, int(torch.multinomial(behind, 1, generator=generator))
+    return number, int(draw(behind, generator))
 
 
 def speculate(
@@ -136,7 +136,7 @@ def speculate(
         draft: list[Tensor] = []
         for _ in range(min(ahead, end - len(text))):
             draft.append(probabilities(small, text + proposed, 1)[0])
-            proposed.append(int(torch.multinomial(draft[-1], 1, generator=generator)))
+            proposed.append(int(draw(draft[-1], generator)))
         target = probabilities(large, text + proposed, len(proposed) + 1)
         number, following = kept(torch.tensor(proposed, device=model.device), target, torch.stack(draft), generator)
         drafted, accepted, steps = drafted + len(proposed), accepted + number, steps + 1

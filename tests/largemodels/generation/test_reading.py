@@ -7,8 +7,8 @@ import torch
 
 from largemodels.base.errors import InputError
 from largemodels.generation.cache import KeyValueCache, cache_bytes
-from largemodels.generation.decoder import Decoder
-from largemodels.generation.reading import Reading, context_length, encode_prompt, padded_left
+from largemodels.generation.decoder import Decoder, DecoderShape
+from largemodels.generation.reading import Reading, context_length, encode_prompt, padded_left, token_seconds
 from largemodels.generation.tokenization import train_tokenizer
 from small_corpus import tokenizer
 from small_decoders import CONTEXT, VOCABULARY, decoder
@@ -59,8 +59,6 @@ def test_rows_are_chosen_with_all_that_was_read_of_them(model):
 @pytest.mark.parametrize("dtype", list(ROUNDING))
 @pytest.mark.parametrize("key_value_heads", [1, 2, 4])
 def test_a_cache_has_the_bytes_of_the_formula(key_value_heads, dtype):
-    from largemodels.generation.decoder import DecoderShape
-
     shape = DecoderShape(VOCABULARY, 32, 3, 4, key_value_heads, 48, CONTEXT)
     reading = Reading(Decoder(shape, seed=0).to(dtype).eval())
     for length in (5, 1, 60):
@@ -69,6 +67,14 @@ def test_a_cache_has_the_bytes_of_the_formula(key_value_heads, dtype):
         expected = cache_bytes(length, 3, key_value_heads, 8, batch=2, number_bytes=dtype.itemsize)
         assert isinstance(reading.cache, KeyValueCache)
         assert reading.cache.bytes == expected == 2 * 2 * length * 3 * key_value_heads * 8 * dtype.itemsize
+
+
+def test_a_token_is_timed_with_and_without_a_cache_at_each_length(model):
+    table = token_seconds(model, [8, 60], 2)
+    assert table.groupby(["length", "cache"]).size().to_dict() == {
+        (length, cache): 2 for length in (8, 60) for cache in ("with", "without")
+    }
+    assert (table["seconds"] > 0).all()
 
 
 def test_padding_stands_on_the_left_and_repeats_a_token_of_its_row():

@@ -73,8 +73,8 @@ def test_two_drafted_tokens_are_distributed_as_the_targets_two():
 
 
 def test_texts_with_a_draft_follow_the_large_models_distribution():
-    setting, runs = Sampling(temperature=1.3), 500
-    large, small = (decoder("ours", vocabulary=3, seed=seed, spread=6.0) for seed in (1, 2))
+    setting, runs = Sampling(temperature=1.3), 600
+    large, small = (decoder("ours", vocabulary=3, seed=seed, spread=10.0) for seed in (1, 2))
     expected, other = (joint(model, [0, 1], 3, setting) for model in (large, small))
     texts = list(expected)
     counts = np.zeros(len(texts))
