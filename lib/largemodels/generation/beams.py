@@ -47,6 +47,14 @@ def beam_search(
 
     Raises:
         InputError: for fewer than one beam, or as `generate`.
+
+    Examples:
+        >>> from largemodels.generation.decoder import Decoder, DecoderShape
+        >>> shape = DecoderShape(50, width=16, num_layers=1, num_heads=2, key_value_heads=1, inner=32, max_length=16)
+        >>> model = Decoder(shape, seed=0)
+        >>> found = beam_search(model, [3, 1, 4], 5, beams=2)
+        >>> len(found), found[0].score >= found[1].score
+        (2, True)
     """
     if beams < 1:
         raise InputError(f"beams: {beams} is not at least 1")

@@ -86,6 +86,11 @@ def padded_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 
     So the next token of each row belongs behind the same column, however long the row is. A row is padded with its own
     first token: any would do, and this one adds none to the tokens of the text.
+
+    Examples:
+        >>> tokens, mask = padded_left([[3, 1, 4], [7]])
+        >>> tokens.tolist(), mask.tolist()
+        ([[3, 1, 4], [7, 7, 7]], [[1, 1, 1], [0, 0, 1]])
     """
     longest = max(map(len, rows))
     tokens = torch.tensor([[row[0]] * (longest - len(row)) + list(row) for row in rows])

@@ -180,6 +180,14 @@ def generate(
 
     Raises:
         InputError: for a model that is not causal, an empty prompt, or one that is too long with its new tokens.
+
+    Examples:
+        >>> from largemodels.generation.decoder import Decoder, DecoderShape
+        >>> shape = DecoderShape(50, width=16, num_layers=1, num_heads=2, key_value_heads=1, inner=32, max_length=16)
+        >>> model = Decoder(shape, seed=0)
+        >>> texts = generate(model, [[3, 1, 4], [7]], 5, sampling=Sampling(top_k=10), seed=1)
+        >>> [len(text) for text in texts]
+        [5, 5]
     """
     refuse_unreadable(model, prompts, max_new_tokens)
     model.eval()
