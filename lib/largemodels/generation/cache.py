@@ -44,8 +44,8 @@ class KeyValueCache:
         return self._lengths[layer_idx]
 
     def crop(self, max_length: int) -> None:
-        """Forget all tokens but the first `max_length`."""
-        self._lengths = [min(length, max_length) for length in self._lengths]
+        """Forget all tokens but the first `max_length`, or the last −`max_length` tokens where it is below 0."""
+        self._lengths = [length + max_length if max_length < 0 else min(length, max_length) for length in self._lengths]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows of the batch, in this order, as a beam search does."""

@@ -14,12 +14,16 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -70,6 +74,38 @@ def load_masked_lm(name: str | os.PathLike[str]) -> PreTrainedModel:
     if missing:
         raise CheckpointError(f"{name}: has no trained masked-language head (it lacks {few(missing)}); choose another")
     return model
+
+
+def load_causal_lm(name: str | os.PathLike[str]) -> PreTrainedModel:
+    """A decoder with its head; `model(input_ids).logits`, of the next token, is `(batch, length, vocabulary)`.
+
+    Raises:
+        CheckpointError: as `load_encoder`, or for an encoder, or an encoder and a decoder in one.
+    """
+    folder = resolve(name).folder
+    with _quiet(), _load_errors(name, "model"):
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+    if not _is_decoder(config):
+        raise CheckpointError(
+            f"{name}: is no decoder ({config.model_type} does not predict each token from those before it); choose a "
+            "causal model, as GPT-2 or a Llama"
+        )
+    model, missing = _load(AutoModelForCausalLM, name, training=False)
+    _refuse_missing(name, missing)
+    return model
+
+
+def is_causal(model: torch.nn.Module) -> bool:
+    """Whether a model of `transformers` gives the logits of the next token, from the tokens before it alone."""
+    return isinstance(model, PreTrainedModel) and model.can_generate() and _is_decoder(model.config)
+
+
+def _is_decoder(config: PretrainedConfig) -> bool:
+    """Whether a family's causal model reads from left to right; those of encoders do if their configuration says so."""
+    family = type(config)
+    if config.is_encoder_decoder or family not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return False
+    return family not in MODEL_FOR_MASKED_LM_MAPPING or bool(config.is_decoder)
 
 
 def load_encoder(name: str | os.PathLike[str]) -> PreTrainedModel:

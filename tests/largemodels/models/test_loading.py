@@ -8,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from transformers import T5Config, T5ForConditionalGeneration
 
+import small_decoders
 from largemodels.models import checkpoints, loading
 from largemodels.models.checkpoints import CheckpointError
 from largemodels.models.files import parameters_in
@@ -162,3 +164,37 @@ def test_weights_that_lack_a_layer_are_incomplete(folder):
     for load in (loading.load_encoder, lambda name: loading.load_classifier(name, ["no", "yes"])):
         with pytest.raises(CheckpointError, match="the weights are incomplete"):
             load(folder)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen2"])
+def test_a_causal_model_is_loaded_with_its_head_or_refused_where_a_layer_lacks(family, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    made = small_decoders.decoder(family)
+    made.save_pretrained(tmp_path)
+    loading.load_tokenizer("pydocs-small").save_pretrained(tmp_path)
+    loaded = loading.load_causal_lm(tmp_path)
+    tokens = torch.tensor([[3, 1, 4, 1, 5]])
+    assert torch.equal(loaded(tokens).logits, made(tokens).logits)
+    assert not loaded.training
+    assert loading.is_causal(loaded)
+    tensors = load_file(tmp_path / "model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if ".1." not in name}
+    assert 0 < len(kept) < len(tensors)
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="the weights are incomplete"):
+        loading.load_causal_lm(tmp_path)
+
+
+def test_an_encoder_given_as_a_decoder_is_one_sentence(folder, tmp_path):
+    t5 = T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(t5).save_pretrained(tmp_path / "t5")
+    loading.load_tokenizer("pydocs-small").save_pretrained(tmp_path / "t5")
+    for family, name in {"modernbert": "pydocs-small", "bert": folder, "t5": tmp_path / "t5"}.items():
+        with pytest.raises(CheckpointError, match=rf": is no decoder \({family} does not predict") as caught:
+            loading.load_causal_lm(name)
+        assert "\n" not in str(caught.value)
+    masked = loading.load_masked_lm(folder)
+    assert not loading.is_causal(masked)
+    edit_config(folder, is_decoder=True)
+    assert loading.is_causal(loading.load_causal_lm(folder))
