@@ -96,17 +96,22 @@ class GroupedQueryAttention(nn.Module):
             remember: what keeps the keys and values of tokens that were read before.
             weights: whether the weights are formed; the fused kernel of PyTorch does without them.
         """
-        query = rotary(split_heads(self.query(x), self.num_heads), positions)  # (batch, num_heads, new, d)
-        key = rotary(split_heads(self.key(x), self.key_value_heads), positions)  # (batch, key_value_heads, new, d)
+        query = split_heads(self.query(x), self.num_heads)  # (batch, num_heads, new, d)
+        key = split_heads(self.key(x), self.key_value_heads)  # (batch, key_value_heads, new, d)
+        turned = rotary(torch.cat([query, key], dim=1), positions)  # both at once: the angles are the same
+        query, key = turned.split([self.num_heads, self.key_value_heads], dim=1)
         value = split_heads(self.value(x), self.key_value_heads)  # (batch, key_value_heads, new, d)
         if remember is not None:
             key, value = remember(key, value)  # (batch, key_value_heads, keys, d) each
-        shared = self.num_heads // self.key_value_heads
-        key, value = (each.repeat_interleave(shared, dim=1) for each in (key, value))  # (batch, num_heads, keys, d)
         if weights:
+            shared = self.num_heads // self.key_value_heads
+            key, value = (each.repeat_interleave(shared, dim=1) for each in (key, value))  # (batch, num_heads, keys, d)
             mixed, found = attention(query, key, value, mask.unsqueeze(1))
-        else:
-            mixed, found = F.scaled_dot_product_attention(query, key, value, mask.unsqueeze(1)), None
+        else:  # the kernel lets query heads share keys and values without a copy for each
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, None if mask is None else mask.unsqueeze(1), enable_gqa=True
+            )
+            found = None
         return self.output(merge_heads(mixed)), found
 
 
@@ -195,6 +200,8 @@ class Decoder(nn.Module):
         mask = (keys <= positions[:, None]).unsqueeze(0)  # (1, new, keys)
         if attention_mask is not None:
             mask = mask & attention_mask.bool()[:, None, :]  # (batch, new, keys)
+        elif input_ids.shape[1] == 1 and not output_attentions:
+            mask = None  # a single new token may attend to all
 
         x = self.embedding(input_ids)  # (batch, new, width)
         attentions = []
