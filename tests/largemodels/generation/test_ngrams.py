@@ -33,7 +33,7 @@ def windows_of(documents, length=100):
 def texts(random, documents):
     """Documents of tokens with something to learn: each is drawn from near the one before."""
     return [
-        [int(token) for token in 1 + np.cumsum(random.integers(-1, 3, random.integers(1, 30))) % (SIZE - 1)]
+        [int(token) for token in 1 + np.cumsum(random.integers(-1, 3, random.integers(0, 30))) % (SIZE - 1)]
         for _ in range(documents)
     ]
 
