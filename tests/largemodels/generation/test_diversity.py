@@ -12,7 +12,9 @@ from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.diversity import (
     continuation_losses,
     distinct,
+    first_tokens,
     repeated_share,
+    text_statistics,
     unigram_entropy,
     zipf_slope,
 )
@@ -32,9 +34,24 @@ def test_distinct_ngrams_are_counted_over_all_texts_and_cross_none():
     assert distinct(texts, 3) == 1
 
 
-def test_distinct_ngrams_of_a_size_are_those_of_the_first_ones():
-    assert distinct([[1, 1, 1, 1], [2, 3, 4, 5]], 1, size=4) == 1 / 4
-    assert distinct([[2, 3, 4, 5], [1, 1, 1, 1]], 1, size=4) == 1
+def test_texts_are_compared_at_one_number_of_tokens():
+    texts = [[1, 1, 1, 1], [], [2, 3, 4, 5]]
+    assert first_tokens(texts, 4) == [[1, 1, 1, 1]]
+    assert first_tokens(texts, 6) == [[1, 1, 1, 1], [], [2, 3]]
+    assert first_tokens(texts, 8) == texts
+
+
+def test_the_statistics_of_a_size_are_those_of_the_first_tokens():
+    texts = [[1, 2, 3, 4, 1, 2, 3, 4], [1, 2, 5, 6, 7, 8]]
+    expected = {
+        "distinct-1": 4 / 8,
+        "distinct-2": 4 / 7,
+        "repeated-4": 1 / 5,
+        "entropy": math.log(4),
+        "Zipf slope": 0,
+    }
+    assert text_statistics(texts, 8) == pytest.approx(expected)
+    assert text_statistics(texts)["distinct-1"] == 8 / 14
 
 
 def test_repetition_is_counted_within_a_text_alone():
@@ -55,11 +72,9 @@ def test_the_entropy_is_between_none_and_that_of_as_many_equal_tokens(texts):
     assert unigram_entropy([[token] for token in range(kinds)]) == pytest.approx(math.log(kinds))
 
 
-def test_entropy_and_slope_look_at_no_more_than_they_are_told_to():
-    texts = [[1, 1, 2], [3, 4, 5, 6]]
-    assert unigram_entropy(texts, size=3) == pytest.approx(unigram_entropy([[1, 1, 2]]))
-    assert zipf_slope(texts, size=3) == pytest.approx(math.log(1 / 2) / math.log(2))
-    assert zipf_slope([[1] * 8 + [2] * 4 + [3]], ranks=2) == pytest.approx(-1)
+def test_a_slope_looks_at_the_most_frequent_tokens_alone():
+    assert zipf_slope([[3], [1] * 8 + [2] * 4], ranks=2) == pytest.approx(-1)
+    assert zipf_slope([[3], [1] * 8 + [2] * 4]) < -1.5
 
 
 @pytest.mark.parametrize("exponent", [0.7, 1.3])
@@ -91,10 +106,11 @@ def test_a_model_of_transformers_has_the_losses_of_its_equal_here():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: distinct([[1, 2]], 1, size=3), "size: 3 is not between 1 and 2, the n-grams that the texts have"),
-        (lambda: distinct([[1]], 2), "size: 0 is not between 1 and 0"),
+        (lambda: first_tokens([[1], [2]], 3), "size: 3 is not between 1 and 2, the tokens that the texts have"),
+        (lambda: first_tokens([[1], [2]], 0), "size: 0 is not between 1 and 2"),
+        (lambda: distinct([[1]], 2), "texts: none has 2 tokens"),
         (lambda: repeated_share([[1, 2]], 4), "texts: none has 4 tokens"),
-        (lambda: unigram_entropy([[1]], size=2), "size: 2 is not between 1 and 1, the tokens that the texts have"),
+        (lambda: unigram_entropy([[]]), "texts: none has a token"),
         (lambda: zipf_slope([[1, 1]]), "texts: a slope needs at least 2 different tokens"),
         (lambda: continuation_losses(decoder(), [[]], [[1]]), "prompts: the first token of a text is never predicted"),
     ],
