@@ -104,7 +104,7 @@ def log_probabilities_at_mask(
     """
     room = (model.config.max_position_embeddings - masks - 2) // 2  # on each side
     before = [[tokenizer.cls_token_id, *_tokens(tokenizer, text)[-room:]] for text in left]
-    behind = [_tokens(tokenizer, text)[:room] for text in right or [""] * len(left)]
+    behind = [_tokens(tokenizer, text)[:room] for text in ([""] * len(left) if right is None else right)]
     hidden = [tokenizer.mask_token_id] * masks
     whole = [[*one, *hidden, *other, tokenizer.sep_token_id] for one, other in zip(before, behind, strict=True)]
     return _at(model, whole, [len(ids) for ids in before], word_ids(tokenizer, words))

@@ -90,13 +90,13 @@ def test_of_a_long_text_a_causal_model_reads_the_end():
 
 
 @pytest.mark.parametrize("masks", [1, 3])
-@pytest.mark.parametrize("right", [None, ["and the axis", "", "."]])
+@pytest.mark.parametrize("right", [None, pd.Series(["and the axis", "", "."])])
 def test_a_masked_model_is_asked_at_the_first_mask(masks, right):
     model, tokenizer = small_corpus.encoder(), small_corpus.tokenizer()
     found = log_probabilities_at_mask(model, tokenizer, LEFT, WORDS, masks=masks, right=right)
     assert np.exp(found).sum(1) == pytest.approx(1)
     for number, left in enumerate(LEFT):
-        text = f"{left} {'[MASK] ' * masks}{right[number] if right else ''}"
+        text = f"{left} {'[MASK] ' * masks}{'' if right is None else right[number]}"
         inputs = tokenizer(text, return_tensors="pt")
         place = int((inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0])
         with torch.no_grad():
