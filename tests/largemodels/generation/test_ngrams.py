@@ -132,6 +132,18 @@ def test_no_ngram_crosses_documents():
     assert len(ngrams[2].keys) == len(text)
 
 
+def test_losses_of_a_document_do_not_depend_on_the_one_before_it():
+    def bare(documents):
+        names = [f"{number}" for number in range(len(documents))]
+        return TokenSequences([np.array(document) for document in documents], names, names)
+
+    random = np.random.default_rng(0)
+    learning, held_out = ([text for text in texts(random, 30) if len(text) > 3] for _ in range(2))
+    model = KneserNey(count_ngrams(bare(learning), 4, SIZE), 4)  # no end-of-text stands between these documents
+    together = model.token_losses(bare(held_out))["loss"].tolist()
+    assert together == [loss for text in held_out for loss in model.token_losses(bare([text]))["loss"]]
+
+
 def test_order_zero_is_uniform_and_order_one_knows_frequencies_only():
     learning = windows_of([[1, 1, 1, 2], [1, 2]])
     uniform, single = (KneserNey(count_ngrams(learning, 2, SIZE), order) for order in (0, 1))
