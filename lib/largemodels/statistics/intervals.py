@@ -1,4 +1,4 @@
-"""95% intervals for the numbers that chapters show: of a mean, over clusters too, of a proportion, and of resamples.
+"""95% intervals for the numbers that chapters show: of a mean, over clusters too, a ratio, a proportion, and resamples.
 
 Fewer than two values or clusters, and a count that is no part of its total, are a `ValueError`.
 """
@@ -49,6 +49,37 @@ def clustered_mean_interval(values: ArrayLike, clusters: ArrayLike) -> tuple[flo
     values = np.asarray(values, dtype=float).ravel()
     number, variance = clustered_variance(values, clusters)
     return student_interval(float(values.mean()), math.sqrt(variance), number - 1)
+
+
+def ratio_interval(numerators: ArrayLike, denominators: ArrayLike) -> tuple[float, float, float]:
+    """The ratio of two totals, and the ends of its interval: `(ratio, low, high)`.
+
+    Such as the bits of all documents over their bytes. The units (the documents) are independent, the two numbers of a
+    unit are not: so the variance is that of the numerators' deviations from ratio × denominator (a linearised ratio
+    estimator: Cochran 1977, chapter 6), with one degree of freedom less than there are units. A mean over clusters is
+    the ratio of their sums to their sizes, and has this interval: `clustered_mean_interval`.
+
+    Args:
+        numerators: `(n,)`, at least two.
+        denominators: `(n,)`, none below 0, and not all 0.
+
+    Examples:
+        >>> bits, size = [12.0, 30.0, 44.0], [10, 20, 40]
+        >>> ratio, low, high = ratio_interval(bits, size)
+        >>> print(f"{ratio:.2f}, from {low:.2f} to {high:.2f}")
+        1.23, from 0.67 to 1.79
+    """
+    numerators, denominators = (np.asarray(each, dtype=float).ravel() for each in (numerators, denominators))
+    if len(numerators) != len(denominators):
+        raise ValueError(f"denominators: {len(denominators)} do not pair with {len(numerators)} numerators")
+    if len(numerators) < 2:
+        raise ValueError(f"numerators: an interval needs at least 2, not {len(numerators)}")
+    if (denominators < 0).any() or not denominators.any():
+        raise ValueError("denominators: they are no sizes; none may be below 0, and one has to be above it")
+    number, total = len(numerators), float(denominators.sum())
+    ratio = float(numerators.sum()) / total
+    variance = number / (number - 1) * float(((numerators - ratio * denominators) ** 2).sum()) / total**2
+    return student_interval(ratio, math.sqrt(variance), number - 1)
 
 
 def student_interval(mean: float, standard_error: float, freedom: int) -> tuple[float, float, float]:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from largemodels.statistics.intervals import clustered_mean_interval, mean_interval, proportion_interval
+from largemodels.statistics.intervals import (
+    clustered_mean_interval,
+    mean_interval,
+    proportion_interval,
+    ratio_interval,
+)
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -36,6 +41,10 @@ def test_the_interval_of_a_proportion_is_wilsons_and_stays_within_zero_and_one(s
         (lambda: mean_interval([1.0]), "values: an interval needs at least 2, not 1"),
         (lambda: proportion_interval(0, 0), "count: 0 of 0 is not a proportion"),
         (lambda: proportion_interval(3, 2), "count: 3 of 2 is not a proportion"),
+        (lambda: ratio_interval([1.0], [2.0]), "numerators: an interval needs at least 2, not 1"),
+        (lambda: ratio_interval([1.0, 2.0], [2.0]), "denominators: 1 do not pair with 2 numerators"),
+        (lambda: ratio_interval([1.0, 2.0], [0.0, 0.0]), "denominators: they are no sizes"),
+        (lambda: ratio_interval([1.0, 2.0], [3.0, -1.0]), "denominators: they are no sizes"),
     ],
 )
 def test_what_has_no_interval_is_refused(call, message):
@@ -65,3 +74,27 @@ def test_about_ninety_five_of_a_hundred_clustered_intervals_hold_the_truth_where
 def test_one_cluster_has_no_interval():
     with pytest.raises(ValueError, match="clusters: an interval needs at least 2, not 1"):
         clustered_mean_interval([1.0, 2.0], ["a", "a"])
+
+
+def test_a_mean_over_clusters_is_the_ratio_of_their_sums_to_their_sizes():
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 12, 30)
+    clusters = np.repeat(np.arange(30), sizes)
+    values = random.normal(size=len(clusters))
+    assert ratio_interval(np.bincount(clusters, values), sizes) == pytest.approx(
+        clustered_mean_interval(values, clusters)
+    )
+
+
+def test_about_ninety_five_of_a_hundred_intervals_of_a_ratio_hold_the_truth_where_those_of_the_mean_of_ratios_do_not():
+    random, held, of_ratios = np.random.default_rng(0), 0, 0
+    for _ in range(2000):
+        sizes = random.integers(1, 40, 80)
+        totals = 1.5 * sizes + 6 + np.sqrt(sizes) * random.normal(size=80)  # small ones have more to say on each
+        truth = 1.5 + 6 / 20
+        _, low, high = ratio_interval(totals, sizes)
+        held += low < truth < high
+        _, low, high = mean_interval(totals / sizes)
+        of_ratios += low < truth < high
+    assert held == pytest.approx(1900, abs=30)
+    assert of_ratios < 200
