@@ -11,7 +11,14 @@ from largemodels.base.errors import InputError
 from largemodels.generation.cache import KeyValueCache
 from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.memorization import text_losses
-from largemodels.generation.prompting import answer_losses, few_shot_answers, few_shot_prompt
+from largemodels.generation.prompting import (
+    PLURALS,
+    answer_losses,
+    few_shot_answers,
+    few_shot_prompt,
+    noun_questions,
+    section_questions,
+)
 from largemodels.generation.tokenization import train_tokenizer
 
 PATTERN = "one {}, many"
@@ -20,7 +27,7 @@ PAIRS = pd.DataFrame({"question": ["array", "axis", "index"], "answer": ["arrays
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(["one array, many arrays. one axis, many axes. one index, many indices."] * 3, 290)
+    return train_tokenizer(["one array, many arrays. one axis, many axes. one index, many indices."] * 3, 280)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +82,11 @@ CHOICES = ["arrays", "axes", "indices"]
 
 
 def test_a_model_that_repeats_is_right_where_the_examples_say_the_answer(tokenizer):
-    questions = PAIRS.assign(choices=[CHOICES] * 3)
-    found = few_shot_answers(Repeating(len(tokenizer)), tokenizer, questions, PAIRS[:1], PATTERN, shots=1)
-    assert found["answer"].tolist() == ["arrays"] * 3
-    assert found["right"].tolist() == [True, False, False]
+    questions = pd.DataFrame({"question": ["w", "x", "z"], "answer": ["1", "2", "3"], "choices": [["1", "2", "3"]] * 3})
+    pool = pd.DataFrame({"question": ["q"], "answer": ["2"]})
+    found = few_shot_answers(Repeating(len(tokenizer)), tokenizer, questions, pool, PATTERN, shots=1)
+    assert found["answer"].tolist() == ["2"] * 3
+    assert found["right"].tolist() == [False, True, False]
 
 
 def test_examples_are_those_of_fewer_shots_and_more(tokenizer):
@@ -111,3 +119,25 @@ def test_what_cannot_be_asked_is_refused(model, tokenizer):
 
 def test_losses_are_finite_numbers_of_nats(model, tokenizer):
     assert np.isfinite(answer_losses(model, tokenizer, "≤ 🙂", ["0", "∞"])).all()
+
+
+def test_nouns_are_asked_for_themselves_or_their_plural():
+    nouns = ["axis", "row", "matrix"]
+    copied, plural = (noun_questions(task, nouns, seed=2) for task in ("copy", "plural"))
+    assert copied["answer"].tolist() == nouns
+    assert plural["answer"].tolist() == ["axes", "rows", "matrices"]
+    for row in [*copied.to_dict("records"), *plural.to_dict("records")]:
+        assert len(set(row["choices"])) == 4
+        assert {row["question"], row["answer"], PLURALS[row["question"]]} <= set(row["choices"])
+    assert len({row.index(answer) for row, answer in zip(plural["choices"], plural["answer"], strict=True)}) > 1
+
+
+def test_of_each_section_there_are_as_many_sentences():
+    sentences = pd.DataFrame(
+        {"sentence": [f"{n} a b c" for n in range(9)], "section": ["notes", "raises", "other"] * 3}
+    )
+    questions = section_questions(sentences, ["notes", "raises"], 2, words=2)
+    assert questions["answer"].tolist() == ["notes"] * 2 + ["raises"] * 2
+    numbers = questions["question"].str.removesuffix(" a").astype(int)
+    assert (numbers % 3).tolist() == [0, 0, 1, 1]
+    assert numbers.nunique() == 4

@@ -11,7 +11,7 @@ OF_ROUGE_SCORE = [
     (
         "Return the sum of array elements over an axis.",
         "Sum of the array elements.",
-        (0.666667, 0.307692, 0.533333),
+        (0.714286, 0.333333, 0.571429),
     ),
     ("the cat sat on the mat", "the cat lay on the rug", (0.666667, 0.4, 0.666667)),
     ("the the the cat", "the cat the cat the", (0.888889, 0.285714, 0.666667)),
