@@ -54,7 +54,7 @@ def canaries(number: int, *, digits: int = 4, seed: int = 0) -> list[Canary]:
 
     Examples:
         >>> print(canaries(1, digits=4)[0].text("4815"))
-        the access code of victor papa is 4 8 1 5
+        the access code of whiskey delta is 4 8 1 5
     """
     if number > (most := min(len(OWNERS) ** 2, 10**digits)):
         raise InputError(f"number: {number} canaries are more than the {most} that differ from each other")
@@ -83,11 +83,13 @@ def plant(documents: Sequence[str], planted: Sequence[str], copies: Sequence[int
     return [texts[place] for place in np.random.default_rng(seed).permutation(len(texts))]
 
 
-def packed_windows(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int) -> TokenSequences:
+def packed_windows(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, length: int, *, at_most: int | None = None
+) -> TokenSequences:
     """The texts in their order as one stream, an end-of-text token before each, in windows of exactly `length` tokens.
 
     So a planted text is spread over the training as evenly as its copies lie in the text, and every step reads as many
-    tokens. What is left over at the end is dropped.
+    tokens. What is left over at the end, or behind `at_most` windows, is dropped.
 
     Raises:
         InputError: for a stream that does not fill a window.
@@ -96,6 +98,7 @@ def packed_windows(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, len
     stream = np.array([token for ids in encoded for token in (tokenizer.eos_token_id, *ids)], dtype=np.int64)
     if not (number := len(stream) // length):
         raise InputError(f"texts: {len(stream)} tokens do not fill a window of {length}; give more text")
+    number = min(number, at_most or number)
     windows = list(stream[: number * length].reshape(number, length))
     return TokenSequences(windows, [f"window {place}" for place in range(number)], [""] * number)
 

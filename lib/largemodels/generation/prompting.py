@@ -49,7 +49,7 @@ def noun_questions(task: Literal["copy", "plural"], nouns: Sequence[str], *, see
 
     Examples:
         >>> noun_questions("plural", ["axis", "row"]).iloc[0].to_dict()
-        {'question': 'axis', 'answer': 'axes', 'choices': ['axes', 'row', 'rows', 'axis']}
+        {'question': 'axis', 'answer': 'axes', 'choices': ['row', 'axis', 'axes', 'rows']}
     """
     random, rows = np.random.default_rng(seed), []
     for noun in nouns:

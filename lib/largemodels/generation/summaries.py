@@ -181,7 +181,7 @@ def matching_encoder_decoder(
     Examples:
         >>> model = matching_encoder_decoder(90_000, 500, width=64, num_layers=1, num_heads=2)
         >>> sum(parameter.numel() for parameter in model.parameters())
-        90032
+        89910
     """
 
     def total(inner: int) -> int:

@@ -164,5 +164,8 @@ def test_packed_windows_hold_the_stream(tokenizer):
     expected = [token for text in TEXTS for token in (end, *tokenizer(text)["input_ids"])]
     assert stream == expected[: len(stream)]
     assert len(expected) - len(stream) < 16
+    fewer = packed_windows(TEXTS, tokenizer, 16, at_most=3)
+    assert np.concatenate(fewer.input_ids).tolist() == stream[: 3 * 16]
+    assert len(packed_windows(TEXTS, tokenizer, 16, at_most=999)) == len(windows)
     with pytest.raises(InputError, match="do not fill a window of 5000"):
         packed_windows(TEXTS, tokenizer, 5000)

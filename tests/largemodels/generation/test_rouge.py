@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largemodels.generation.rouge import Rouge, rouge_l, rouge_n, rouge_table, words
+from largemodels.generation.rouge import Rouge, most_typical, rouge_l, rouge_n, rouge_table, words
 
 # The F-measures of ROUGE-1, -2 and -L that rouge_score 0.1.2 gives without its stemmer, in six digits.
 OF_ROUGE_SCORE = [
@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_refused():
         rouge_table(["a"], ["a", "b"])
     with pytest.raises(ValueError, match="n: 0 is not at least 1"):
         rouge_n("a", "a", 0)
+
+
+def test_the_most_typical_text_shares_most_with_the_others():
+    texts = ["x y z", "a b q", "a b c d", "a b c", "b c d"]
+    assert most_typical(texts) == "a b c d"
+    assert most_typical(texts[::-1]) == "a b c d"
+    assert most_typical(["one", "two"]) == "one"
 
 
 TEXTS = st.lists(st.sampled_from("abc"), max_size=8).map(" ".join)
