@@ -1,0 +1,257 @@
+"""Text to text: from the rest of a docstring to its summary line, with a prompted decoder and an encoder–decoder.
+
+The pairs are real: their authors wrote both sides. A decoder reads source and summary as one text, an encoder–decoder
+reads the one and writes the other; both are trained on the summary alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+
+from largemodels.attention.blocks import block_parameters
+from largemodels.base.errors import InputError
+from largemodels.generation.decoder import Decoder
+from largemodels.generation.encoder_decoder import EncoderDecoder
+from largemodels.generation.rouge import words
+from largemodels.models.batches import LengthBatches, pad
+from largemodels.models.losses import IGNORED
+
+LEAST_WORDS = 3  # of a summary: shorter ones are headings, such as "Deprecated." or "See below."
+AT_ONCE = 64  # sources that are answered together
+
+
+def summary_pairs(sentences: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of a docstring's summary line and the rest of it, in the order of the corpus.
+
+    A document gives a pair if it has one sentence of the section "summary", of three words at least, and two other
+    sentences or more. A summary that stands in its source word for word would be answered by copying; such pairs are
+    left out, and `attrs["copied"]` says how many there were.
+
+    Args:
+        sentences: as `largemodels.data.corpora.sentences` gives them.
+
+    Returns:
+        A table with document, library, split, source (the other sentences, joined by spaces), lead (the first of them)
+        and summary.
+
+    Raises:
+        InputError: if no document has a summary, as in text that is no documentation.
+    """
+    is_summary = sentences["section"] == "summary"
+    summaries = sentences[is_summary].groupby("document")["sentence"].agg(["size", "first"])
+    long_enough = summaries["first"].map(lambda summary: len(words(summary)) >= LEAST_WORDS).astype(bool)
+    summaries = summaries[(summaries["size"] == 1) & long_enough]
+    others = sentences[~is_summary & sentences["document"].isin(summaries.index)].groupby("document", sort=False)
+    sources = others.agg(
+        library=("library", "first"),
+        split=("split", "first"),
+        source=("sentence", " ".join),
+        lead=("sentence", "first"),
+        sentences=("sentence", "size"),
+    )
+    table = sources[sources["sentences"] >= 2].join(summaries["first"])
+    if table.empty:
+        raise InputError("sentences: no document has a summary and two other sentences; give the corpus pydocs")
+    spelt = (f" {' '.join(words(text))} " for text in table["source"])
+    copied = np.array(
+        [f" {' '.join(words(summary))} " in source for summary, source in zip(table["first"], spelt, strict=True)]
+    )
+    table = table[~copied].rename(columns={"first": "summary"}).reset_index()
+    table = table[["document", "library", "split", "source", "lead", "summary"]]
+    table.attrs["copied"] = int(copied.sum())
+    return table
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """Pairs as token ids.
+
+    Attributes:
+        sources: one int64 array a pair, cut at the end where they are too long.
+        summaries: the same.
+        end: the end-of-text token. It stands before the source, between source and summary, and behind the summary.
+    """
+
+    sources: list[np.ndarray]
+    summaries: list[np.ndarray]
+    end: int
+
+    @property
+    def prompts(self) -> list[list[int]]:
+        """What a decoder goes on from: the source between two end-of-text tokens, as texts begin and end for it."""
+        return [[self.end, *source.tolist(), self.end] for source in self.sources]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each pair, with the three that mark its ends, `(pairs,)`."""
+        return np.array([len(a) + len(b) + 3 for a, b in zip(self.sources, self.summaries, strict=True)])
+
+
+def encode_pairs(
+    pairs: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, *, max_source: int, max_summary: int
+) -> EncodedPairs:
+    """The pairs as tokens, of which a source and a summary have so many at most.
+
+    Raises:
+        InputError: if there are no pairs, or the tokenizer has no end-of-text token.
+    """
+    if not len(pairs):
+        raise InputError("pairs: there are none; give more text")
+    if tokenizer.eos_token_id is None:
+        raise InputError("tokenizer: has no end-of-text token, which is to stand between a source and its summary")
+
+    def ids(column: str, at_most: int) -> list[np.ndarray]:
+        encoded = tokenizer(pairs[column].tolist(), add_special_tokens=False, verbose=False)["input_ids"]
+        return [np.array(each[:at_most], dtype=np.int64) for each in encoded]
+
+    return EncodedPairs(ids("source", max_source), ids("summary", max_summary), tokenizer.eos_token_id)
+
+
+class PromptBatches(LengthBatches):
+    """Batches for a decoder: source and summary in one text; `labels` are `IGNORED` (−100) but for the summary.
+
+    All are `(batch, length)`. The end-of-text token behind the summary is to be predicted too.
+    """
+
+    def __init__(self, pairs: EncodedPairs, **options: Any) -> None:
+        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
+        super().__init__(pairs.lengths, **options)
+        self.pairs, self.prompts = pairs, pairs.prompts
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some pairs; nothing in it is drawn."""
+        end = self.pairs.end
+        batch = pad([np.array([*self.prompts[i], *self.pairs.summaries[i], end]) for i in members], end)
+        prompt = torch.tensor([len(self.prompts[i]) for i in members])[:, None]  # (batch, 1)
+        asked = (torch.arange(batch["input_ids"].shape[1]) >= prompt) & batch["attention_mask"].bool()
+        return {**batch, "labels": batch["input_ids"].masked_fill(~asked, IGNORED)}
+
+
+class SourceTargetBatches(LengthBatches):
+    """Batches for an encoder–decoder: `input_ids` and `attention_mask` of the source, `decoder_input_ids`, `labels`.
+
+    With the same options they hold the same pairs as `PromptBatches`, in the same order.
+    """
+
+    def __init__(self, pairs: EncodedPairs, **options: Any) -> None:
+        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
+        super().__init__(pairs.lengths, **options)
+        self.pairs = pairs
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some pairs; nothing in it is drawn."""
+        end = self.pairs.end
+        source = pad([self.pairs.sources[i] for i in members], end)
+        target = pad([np.array([end, *self.pairs.summaries[i], end]) for i in members], end)
+        tokens, known = target["input_ids"], target["attention_mask"].bool()  # (batch, target + 1)
+        labels = tokens.masked_fill(~known, IGNORED)[:, 1:]
+        return {**source, "decoder_input_ids": tokens[:, :-1], "labels": labels}
+
+
+def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
+    """A model of the same shape with weights drawn anew: a `Decoder`, or a causal model of `transformers`."""
+    if isinstance(model, Decoder):
+        return Decoder(model.shape, seed=seed).to(model.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(model.config).to(model.device, model.dtype)
+
+
+def matching_encoder_decoder(
+    weights: int, vocabulary_size: int, *, width: int, num_layers: int, num_heads: int, seed: int = 0
+) -> EncoderDecoder:
+    """An encoder–decoder that has as many weights as wanted, as nearly as the inner width of its blocks allows.
+
+    Args:
+        weights: their number.
+        num_layers: blocks in each of the two stacks.
+
+    Raises:
+        InputError: if embedding and attention alone have more weights.
+
+    Examples:
+        >>> model = matching_encoder_decoder(90_000, 500, width=64, num_layers=1, num_heads=2)
+        >>> sum(parameter.numel() for parameter in model.parameters())
+        89910
+    """
+
+    def total(inner: int) -> int:
+        pair = block_parameters(width, inner) + block_parameters(width, inner, cross=True)
+        return vocabulary_size * width + num_layers * pair + 4 * width  # two numbers a component in each last norm
+
+    inner = round((weights - total(0)) / (total(1) - total(0)))
+    if inner < 1:
+        raise InputError(f"weights: {weights} are not more than the {total(0)} without feed-forward layers")
+    options = {"width": width, "num_layers": num_layers, "num_heads": num_heads, "inner": inner}
+    return EncoderDecoder(vocabulary_size, **options, seed=seed)
+
+
+@torch.no_grad()
+def greedy_targets(model: EncoderDecoder, pairs: EncodedPairs, max_new_tokens: int) -> list[list[int]]:
+    """The likeliest token after the likeliest, for each source, without the end-of-text token that stops it.
+
+    The sources are encoded once; the decoder reads all that it has written so far anew for every token.
+    """
+    model.eval()
+    found: list[list[int]] = []
+    for start in range(0, len(pairs.sources), AT_ONCE):
+        batch = pad(pairs.sources[start : start + AT_ONCE], pairs.end)
+        mask = batch["attention_mask"].to(model.device)
+        memory = model.encode(batch["input_ids"].to(model.device), mask)  # (batch, source, width)
+        target = torch.full((len(mask), 1), pairs.end, device=model.device)
+        for _ in range(max_new_tokens):
+            logits = model(attention_mask=mask, decoder_input_ids=target, encoder_outputs=memory).logits
+            target = torch.cat([target, logits[:, -1:].argmax(-1)], 1)  # (batch, written + 1)
+            if (target[:, 1:] == pairs.end).any(1).all():
+                break
+        for row in target[:, 1:].tolist():
+            found.append(row[: row.index(pairs.end)] if pairs.end in row else row)
+    return found
+
+
+def names(text: str) -> set[str]:
+    """The words that name code or a method: with an underscore, a dot or a digit in them, or a capital inside.
+
+    Examples:
+        >>> sorted(names("Alias of numpy.ndarray.T, e.g. in SciPy: call fft2 with max_iter = 10, or PCA."))
+        ['PCA', 'SciPy', 'fft2', 'max_iter', 'numpy.ndarray.T']
+    """
+    found = re.findall(r"[A-Za-z_]\w*(?:\.\w+)*", text)
+    return {word for word in found if re.search(r"_|\d|\w\.\w\w|\w[A-Z]", word)}
+
+
+def name_table(pairs: pd.DataFrame, answers: Sequence[str]) -> pd.DataFrame:
+    """How exact an answer is about names, a row each.
+
+    Args:
+        pairs: source and summary, as `summary_pairs` gives them.
+        answers: one for each.
+
+    Returns:
+        A table with wanted (names in the true summary), kept (those that the answer has too) and invented (names of the
+        answer that stand nowhere in the source, not even in another name).
+
+    Raises:
+        ValueError: for another number of answers than of pairs.
+
+    Examples:
+        >>> pairs = pd.DataFrame({"source": ["Calls fft2 on each block."], "summary": ["Apply fft2."]})
+        >>> name_table(pairs, ["Call fft2 and rfft2."]).to_dict("records")
+        [{'wanted': 1, 'kept': 1, 'invented': 1}]
+    """
+    if len(answers) != len(pairs):
+        raise ValueError(f"answers: {len(answers)} do not pair with {len(pairs)} pairs")
+    rows = []
+    for source, summary, answer in zip(pairs["source"], pairs["summary"], answers, strict=True):
+        wanted, given = names(summary), names(answer)
+        rows.append((len(wanted), len(wanted & given), sum(name not in source for name in given)))
+    return pd.DataFrame(rows, columns=["wanted", "kept", "invented"])
