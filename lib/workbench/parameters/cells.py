@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable
 from typing import Any
+
+from workbench.core.code import parse
 
 PARAMETERS = "parameters"
 """The tag of the cell that declares a chapter's parameters."""
@@ -27,10 +30,16 @@ def source(cell: dict[str, Any]) -> str:
 
 
 def python_of(cell: dict[str, Any]) -> str:
-    """A cell's code as plain Python: lines of IPython magic and shell are blanked, a cell magic blanks the cell."""
+    """A cell's code as plain Python: lines of IPython magic and shell are blanked, a cell magic blanks the cell.
+
+    A line of Python may begin as they do, such as `!= other` within parentheses: what is Python as it stands stays.
+    """
     text = source(cell)
     if text.lstrip().startswith("%%"):
         return ""
+    with contextlib.suppress(SyntaxError, ValueError):  # of null bytes: whoever parses the code next says so
+        parse(text)
+        return text
     return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in text.splitlines())
 
 

@@ -120,6 +120,8 @@ def test_a_chapter_that_breaks_the_contract_is_refused(project, parameters, code
         "def f(size):\n    size = size + 1\n    return size\nf(size)",
         "sizes = [size for size in range(size)]",
         "%matplotlib inline\nprint(size)",
+        "differ = (\n    size\n    != 2\n)",
+        "rest = (\n    size\n    % 2\n)",
         "def f():\n    return size",
         "shown = f'{size}'",
     ],
