@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from largemodels.base.errors import InputError
-from largemodels.generation.reading import Reading, refuse_unreadable
+from largemodels.generation.reading import Reader, refuse_unreadable
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def beam_search(
         raise InputError(f"beams: {beams} is not at least 1")
     refuse_unreadable(model, [prompt], max_new_tokens)
     model.eval()
-    reading = Reading(model)
+    reading = Reader(model)
     new = torch.tensor([list(prompt)], device=model.device)
     log_probability = torch.zeros(1, device=model.device)  # of each open beam
     open_beams: list[list[int]] = [[]]

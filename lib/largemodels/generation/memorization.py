@@ -132,11 +132,12 @@ def exposure(
     candidates: int = 256,
     seed: int = 0,
 ) -> np.ndarray:
-    """log₂ |R| − log₂ rank of each canary, in bits, `(planted,)` (Carlini et al. 2019, section 4).
+    """log₂ candidates − log₂ rank of each canary, in bits, `(planted,)` (Carlini et al. 2019, section 4).
 
     R are the canary and others that differ from it in the secret alone, drawn at random; the rank of the canary is 1
-    where none of them has a smaller loss. So the exposure is at most log₂ |R|. A model that has not read the canary
-    ranks it anywhere, and then the exposure is 1 / ln 2 ≈ 1.44 bits on average, slightly less for few candidates.
+    where none of them has a smaller loss. So the exposure is at most log₂ of the number of candidates. A model that has
+    not read the canary ranks it anywhere, and then the exposure is 1 / ln 2 ≈ 1.44 bits on average, slightly less for
+    few candidates.
 
     Args:
         candidates: the number of texts in R.

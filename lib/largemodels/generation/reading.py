@@ -1,6 +1,6 @@
 """Prompts as a causal model reads them: spelt, padded on the left, and kept in its cache while tokens are added.
 
-Every way of generating (sampling, beams, a draft that is checked) reads through `Reading`, and so works with `Decoder`
+Every way of generating (sampling, beams, a draft that is checked) reads through `Reader`, and so works with `Decoder`
 and with any causal model of `transformers`.
 """
 
@@ -98,7 +98,7 @@ def padded_left(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return tokens, mask
 
 
-class Reading:
+class Reader:
     """A causal model that reads texts of a batch piece by piece, and remembers what it has read.
 
     With a cache each token goes through the model once; without, all of them do at each step, for the same logits.
@@ -174,14 +174,14 @@ def token_seconds(model: nn.Module, lengths: Sequence[int], repetitions: int) ->
     """
     token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
 
-    def one_more(reading: Reading) -> None:
+    def one_more(reading: Reader) -> None:
         reading.read(token)
         reading.crop(reading.length - 1)
 
     calls = {}
     for length in lengths:
         for cache in ("with", "without"):
-            reading = Reading(model, use_cache=cache == "with")
+            reading = Reader(model, use_cache=cache == "with")
             reading.read(token.expand(1, length - 1))
             calls[length, cache] = partial(one_more, reading)
     rows = [(*call, value) for call, seconds in time_calls(calls, repetitions).items() for value in seconds]

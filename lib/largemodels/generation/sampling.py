@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from largemodels.base.errors import InputError
-from largemodels.generation.reading import Reading, padded_left, refuse_unreadable
+from largemodels.generation.reading import Reader, padded_left, refuse_unreadable
 
 
 def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
@@ -192,7 +192,7 @@ def generate(
     refuse_unreadable(model, prompts, max_new_tokens)
     model.eval()
     tokens, mask = (each.to(model.device) for each in padded_left(prompts))
-    reading = Reading(model, mask, use_cache=use_cache)
+    reading = Reader(model, mask, use_cache=use_cache)
     generator = torch.Generator(model.device).manual_seed(seed)
     seen = None
     drawn, ended = [], torch.zeros(len(prompts), dtype=torch.bool, device=model.device)

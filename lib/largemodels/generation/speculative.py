@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from largemodels.base.errors import InputError
-from largemodels.generation.reading import Reading, refuse_unreadable, vocabulary_size
+from largemodels.generation.reading import Reader, refuse_unreadable, vocabulary_size
 from largemodels.generation.sampling import Sampling, draw
 
 
@@ -128,7 +128,7 @@ def speculate(
         refuse_unreadable(each, [prompt], max_new_tokens)
         each.eval()
 
-    def probabilities(reading: Reading, tokens: list[int], places: int) -> Tensor:
+    def probabilities(reading: Reader, tokens: list[int], places: int) -> Tensor:
         """Read what is new of these tokens: the distributions behind the last `places`, `(places, vocabulary)`."""
         logits = reading.read(torch.tensor([tokens[reading.length :]], device=model.device))[0, -places:].float()
         if sampling is None:
@@ -136,7 +136,7 @@ def speculate(
         return sampling.shaped(logits).softmax(-1)
 
     generator = torch.Generator(model.device).manual_seed(seed)
-    large, small = Reading(model), Reading(draft_model)
+    large, small = Reader(model), Reader(draft_model)
     text, end = list(prompt), len(prompt) + max_new_tokens
     drafted = accepted = steps = 0
     while len(text) < end and stop not in text[len(prompt) :]:

@@ -8,7 +8,7 @@ import torch
 from largemodels.base.errors import InputError
 from largemodels.generation.cache import KeyValueCache, cache_bytes
 from largemodels.generation.decoder import Decoder, DecoderShape
-from largemodels.generation.reading import Reading, context_length, encode_prompt, padded_left, token_seconds
+from largemodels.generation.reading import Reader, context_length, encode_prompt, padded_left, token_seconds
 from largemodels.generation.tokenization import train_tokenizer
 from small_corpus import tokenizer
 from small_decoders import CONTEXT, VOCABULARY, decoder
@@ -31,7 +31,7 @@ def test_logits_with_a_cache_are_those_without_also_after_a_crop_and_beside_padd
             first = start - (tokens.shape[1] - len(expected))  # the row's place behind its padding
             torch.testing.assert_close(row, expected[first : first + stop - start], rtol=0, atol=ROUNDING[dtype])
 
-    with_cache, without = Reading(model, mask[:, :6]), Reading(model, mask[:, :6], use_cache=False)
+    with_cache, without = Reader(model, mask[:, :6]), Reader(model, mask[:, :6], use_cache=False)
     for reading in (with_cache, without):
         reading.read(tokens[:, :6])
         check(reading.read(tokens[:, 6:7]), 6, 7)
@@ -47,7 +47,7 @@ def test_logits_with_a_cache_are_those_without_also_after_a_crop_and_beside_padd
 
 def test_rows_are_chosen_with_all_that_was_read_of_them(model):
     tokens, mask = padded_left(ROWS)
-    reading = Reading(model, mask[:, :-1])
+    reading = Reader(model, mask[:, :-1])
     reading.read(tokens[:, :-1])
     reading.select(torch.tensor([1, 1, 0]))
     found = reading.read(tokens[[1, 1, 0], -1:])[:, 0]
@@ -60,7 +60,7 @@ def test_rows_are_chosen_with_all_that_was_read_of_them(model):
 @pytest.mark.parametrize("key_value_heads", [1, 2, 4])
 def test_a_cache_has_the_bytes_of_the_formula(key_value_heads, dtype):
     shape = DecoderShape(VOCABULARY, 32, 3, 4, key_value_heads, 48, CONTEXT)
-    reading = Reading(Decoder(shape, seed=0).to(dtype).eval())
+    reading = Reader(Decoder(shape, seed=0).to(dtype).eval())
     for length in (5, 1, 60):
         reading.crop(0)
         reading.read(torch.ones(2, length, dtype=torch.long))
@@ -81,7 +81,7 @@ def test_padding_stands_on_the_left_and_repeats_a_token_of_its_row():
     tokens, mask = padded_left([[3, 1, 4], [7]])
     assert tokens.tolist() == [[3, 1, 4], [7, 7, 7]]
     assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert Reading(decoder("ours"), mask[:1]).mask is None
+    assert Reader(decoder("ours"), mask[:1]).mask is None
 
 
 def test_the_context_is_what_a_model_states(model):
