@@ -302,7 +302,7 @@ def test_nothing_of_a_kernel_is_left_where_it_or_what_it_hangs_on_is_killed(kill
         family += [server, *server.children()]
     victims = {"command": owner, "server": server, "fork server": fork_server, "kernel": forked}
     victims[killed].kill()
-    until(lambda: all(gone(process.pid) for process in family), seconds=5)
+    until(lambda: all(gone(process.pid) for process in family))
     if killed == "command":
         assert not folder.exists()
     owner.terminate()
@@ -317,7 +317,7 @@ def test_a_server_whose_command_dies_while_it_imports_ends_too():
     family, folder = [server, *server.children()], Path(server.cwd())
     owner.kill()
     owner.communicate()
-    until(lambda: all(gone(process.pid) for process in family), seconds=5)
+    until(lambda: all(gone(process.pid) for process in family))
     assert not folder.exists()
 
 
