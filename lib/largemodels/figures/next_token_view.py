@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from largemodels.figures.interactive import figure_html
 
@@ -183,7 +184,7 @@ def token_speller(tokenizer: PreTrainedTokenizerBase) -> Callable[[int], str]:
 
     A token that is a part of a character has no text: its bytes are given in place of it, in hexadecimal digits.
     """
-    codes = _byte_codes()
+    codes = {sign: byte for byte, sign in bytes_to_unicode().items()}  # of a byte-level vocabulary
 
     def spell(token: int) -> str:
         text, piece = tokenizer.decode([token]), tokenizer.convert_ids_to_tokens(token)
@@ -192,17 +193,8 @@ def token_speller(tokenizer: PreTrainedTokenizerBase) -> Callable[[int], str]:
         if "\N{REPLACEMENT CHARACTER}" in text:
             whole = all(sign in codes for sign in piece)
             return "".join(f"⟨{codes[sign]:02X}⟩" for sign in piece) if whole else piece
-        if piece.startswith("▁") and not text.startswith(
-            " "
-        ):  # a decoder of SentencePiece's takes the first blank away
+        if piece.startswith("▁") and not text.startswith(" "):  # SentencePiece's decoder takes the first blank away
             return " " + text
         return text
 
     return spell
-
-
-def _byte_codes() -> dict[str, int]:
-    """The byte that each sign of a byte-level tokenizer's pieces stands for: printable ones for themselves (GPT-2)."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}

@@ -11,7 +11,6 @@ The networks are those of the papers: attention alone, and an output matrix apar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 import torch
@@ -112,12 +111,10 @@ def train_on_repeats(
     def loss(call: nn.Module, sequences: Tensor) -> Tensor:
         return position_losses(call, sequences)[:, sequences.shape[1] // 2 :].mean()
 
-    make = partial(_network, vocabulary_size, num_layers)
+    def make(seed: int) -> AttentionOnly:
+        return AttentionOnly(vocabulary_size, num_layers=num_layers, seed=seed)
+
     return train_side_by_side(make, draw, loss, steps=steps, seeds=seeds, learning_rate=learning_rate)
-
-
-def _network(vocabulary_size: int, num_layers: int, seed: int) -> AttentionOnly:
-    return AttentionOnly(vocabulary_size, num_layers=num_layers, seed=seed)
 
 
 def position_losses(model: nn.Module, sequences: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
+from largemodels.generation.reading import context_length
 from largemodels.models.batches import pad
 
 
@@ -79,7 +80,7 @@ def log_probabilities_after(
 
     The end-of-text stands before each text; of one that is longer than the model reads the last tokens count.
     """
-    room = model.shape.max_length if hasattr(model, "shape") else model.config.max_position_embeddings
+    room = context_length(model) or 0  # [-0:] is the whole text
     begun = [[tokenizer.eos_token_id, *_tokens(tokenizer, text)][-room:] for text in left]
     return _at(model, begun, [len(ids) - 1 for ids in begun], word_ids(tokenizer, words))
 

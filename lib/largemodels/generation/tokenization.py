@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from largemodels.base.errors import InputError
 
@@ -155,17 +156,7 @@ def _words(text: str) -> list[bytes]:
     return [_bytes(word) for word, _ in _SPLITTER.pre_tokenize_str(text)]
 
 
-def _byte_characters() -> dict[str, int]:
-    """The byte that each printable character stands for in a byte-level vocabulary, as GPT-2 chose them.
-
-    Printable Latin-1 characters stand for themselves, and the other bytes, in their order, for characters from 256 on.
-    """
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
-
-
-_BYTES = _byte_characters()
+_BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 
 def _bytes(piece: str) -> bytes:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -227,12 +226,10 @@ def train_kind(
             labels = written.masked_fill(ended, IGNORED)
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
-    make = partial(_network, kind, task)
+    def make(seed: int) -> nn.Module:
+        return network(kind, task, seed=seed)
+
     return train_side_by_side(make, draw, loss, steps=steps, seeds=seeds, learning_rate=learning_rate)
-
-
-def _network(kind: Kind, task: SkylineTask, seed: int) -> nn.Module:
-    return network(kind, task, seed=seed)
 
 
 @torch.no_grad()

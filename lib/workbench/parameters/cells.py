@@ -37,10 +37,13 @@ def python_of(cell: dict[str, Any]) -> str:
     text = source(cell)
     if text.lstrip().startswith("%%"):
         return ""
-    with contextlib.suppress(SyntaxError, ValueError):  # of null bytes: whoever parses the code next says so
-        parse(text)
-        return text
-    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) else line for line in text.splitlines())
+    lines = text.splitlines()
+    plain = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines]
+    if plain != lines:  # else there is nothing to decide, and who wants the tree parses the code anyway
+        with contextlib.suppress(SyntaxError, ValueError):  # of null bytes: whoever parses the code next says so
+            parse(text)
+            return text
+    return "\n".join(plain)
 
 
 def code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
