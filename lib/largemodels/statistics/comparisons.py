@@ -197,7 +197,7 @@ def compared(other: str, gain: tuple[float, float, float]) -> str:
         return f"is ahead of {other} by {said}"
     if high < 0:
         return f"is behind {other}: its gain is {said}"
-    return f"is not told apart from {other} by these examples: its gain is {said}"
+    return f"cannot be told apart from {other} on these examples: its gain is {said}"
 
 
 def paired_power(

@@ -69,9 +69,9 @@ class ClaimsLedger(SphinxDirective):
         for docname, executed, claims in claiming:
             recorded = seeds.get(docname.rpartition("/")[2])
             rows.append(_chapter_row(docname, executed, recorded, len(columns)))
-            held = {claim["statement"]: f"{claim['held']} of {claim['runs']}" for claim in _claims(recorded)}
+            held = {(claim["statement"], claim["bound"]): in_seeds(claim) for claim in _claims(recorded)}
             for place, claim in claims:
-                cells = [held.get(claim["statement"], "–")] if kind == FINDING else []
+                cells = [held.get((claim["statement"], claim["bound"]), "–")] if kind == FINDING else []
                 rows.append(_claim_row(docname, place, claim, cells))
         return [_totals(claiming, kind, len(problems)), table(columns, rows, "workbench-ledger")]
 
@@ -96,6 +96,12 @@ def over_seeds(project: Project) -> dict[str, Recorded]:
 
 def _claims(recorded: Recorded | None) -> list[dict[str, Any]]:
     return recorded.record["claims"] if recorded else []
+
+
+def in_seeds(claim: dict[str, Any]) -> str:
+    """In how many recorded runs a claim held; where all of them measured the same, the seed has no say in it."""
+    same = claim["runs"] > 1 and claim.get("values") == 1  # results recorded earlier do not say how many there are
+    return "same value" if same else f"{claim['held']} of {claim['runs']}"
 
 
 def _totals(claiming: list[tuple[str, Executed, list]], kind: str, problems: int) -> nodes.paragraph:

@@ -37,7 +37,7 @@ from workbench.sweeps.plot import chosen_metrics, picture
 from workbench.sweeps.plot import table as settings_table
 from workbench.sweeps.summary import metric_names
 
-FEW = 5  # runs that differ in the seed alone, whose counts are shown one by one
+FEW = 5  # so many runs that differ in the seed alone, or reasons of a result that is not current, are shown one by one
 
 
 class RecordedResult(SphinxDirective):
@@ -131,7 +131,8 @@ def provenance(recorded: Recorded, changes: list[str], outdated: bool = False) -
         said = f"{name}: {public}; what was read has the fingerprint {', '.join(digests)}."
         lines.append(nodes.paragraph("", said))
     if changes:
-        lines.append(paragraph(f"Not current: {'; '.join(changes)}.", "workbench-stale"))
+        more = f"; and {len(changes) - FEW} more, which `workbench recorded --json` lists" if len(changes) > FEW else ""
+        lines.append(paragraph(f"Not current: {'; '.join(changes[:FEW])}{more}.", "workbench-stale"))
     if recorded.confirmed:
         later = " More has changed since." if outdated else ""
         lines.append(paragraph(f"{confirmation_in_words(recorded.confirmed)}{later}", "workbench-confirmed"))

@@ -202,11 +202,19 @@ def _varied_and_runs(project: Project, sweep: Path) -> tuple[list[str], list[Run
 def _in_all(runs: list[Run]) -> dict[str, Any]:
     """What is true of all runs together."""
     records = [run.record for run in runs]
-    claims: dict[str, dict[str, Any]] = {}
+    made: dict[str, list[dict[str, Any]]] = {}
     for statement, claim in (pair for record in records for pair in claims_by_statement(record).items()):
-        counted = claims.setdefault(statement, {"statement": statement, "bound": claim["bound"], "held": 0, "runs": 0})
-        counted["held"] += claim["holds"]
-        counted["runs"] += 1
+        made.setdefault(statement, []).append(claim)
+    claims = [
+        {
+            "statement": statement,
+            "bound": of_runs[0]["bound"],
+            "held": sum(claim["holds"] for claim in of_runs),
+            "runs": len(of_runs),
+            "values": len({claim.get("value") for claim in of_runs}),  # different ones: of 1, seeds say nothing
+        }
+        for statement, of_runs in made.items()
+    ]
     used = [record["cpu_seconds"] for record in records]
     return {
         "points": len(runs),
@@ -215,7 +223,7 @@ def _in_all(runs: list[Run]) -> dict[str, Any]:
         "seconds": round(sum(record["seconds"] for record in records), 3),
         "cpu_seconds": None if None in used else round(sum(used), 2),
         "machines": len({in_words(record["machine"]) for record in records}),
-        "claims": list(claims.values()),
+        "claims": claims,
     }
 
 

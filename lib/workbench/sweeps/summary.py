@@ -216,10 +216,8 @@ def markdown_table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def shown_mean(summary: Summary | None) -> str:
-    """A mean and its interval in words, or the values of two runs."""
+    """A mean and its interval in words, or the values of two runs; alone, where in these digits they are the same."""
     if summary is None:
         return ""
-    if summary.two:
-        return f"{summary.mean:.4g} ({summary.two[0]:.4g} and {summary.two[1]:.4g})"
-    ends = summary.ends
-    return f"{summary.mean:.4g}" + (f" ({ends[0]:.4g} to {ends[1]:.4g})" if ends else "")
+    mean, ends = f"{summary.mean:.4g}", [f"{end:.4g}" for end in summary.two or summary.ends or ()]
+    return mean if set(ends) <= {mean} else f"{mean} ({(' and ' if summary.two else ' to ').join(ends)})"

@@ -229,8 +229,8 @@ def test_what_cannot_be_tested_is_refused_in_one_sentence(call, message):
     [
         ((0.05, 0.01, 0.09), "is ahead of words by +0.050 (95% interval +0.010 to +0.090)"),
         ((-0.05, -0.09, -0.01), "is behind words: its gain is -0.050"),
-        ((0.05, -0.01, 0.11), "is not told apart from words by these examples: its gain is +0.050"),
-        ((-0.0, -0.0, -0.0), "is not told apart from words by these examples: its gain is +0.000"),
+        ((0.05, -0.01, 0.11), "cannot be told apart from words on these examples: its gain is +0.050"),
+        ((-0.0, -0.0, -0.0), "cannot be told apart from words on these examples: its gain is +0.000"),
     ],
 )
 def test_a_gain_is_put_into_words_by_its_interval(gain, said):

@@ -47,6 +47,13 @@ def test_every_recorded_sweep_of_seeds_of_the_book_is_found(root):
     assert {claim["runs"] for claim in claims} == {seeds["pretraining"].points}
 
 
+@pytest.mark.parametrize(
+    ("values", "said"), [({}, "9 of 10"), ({"values": 4}, "9 of 10"), ({"values": 1}, "same value")]
+)
+def test_seeds_say_nothing_of_a_claim_whose_value_is_the_same_in_all(values, said):
+    assert ledger.in_seeds({"held": 9, "runs": 10, **values}) == said
+
+
 @pytest.mark.parametrize("recorded", [None, record(10)])
 def test_a_chapters_row_names_the_sweep_of_its_seeds(monkeypatch, recorded):
     monkeypatch.setattr(ledger, "_has_changed", lambda _: True)

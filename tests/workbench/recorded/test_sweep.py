@@ -63,7 +63,8 @@ def test_a_recorded_sweep_has_its_means_and_one_command_for_all_runs(project, sw
     assert (one.setting, one.metric, one.runs, one.mean) == ({"size": 1}, "double", 3, pytest.approx(2.1))
     assert one.low < 2.1 < one.high
     assert two.mean == pytest.approx(4.1)
-    assert recorded.record["claims"] == [{"statement": "Size is small", "bound": "below 2", "held": 3, "runs": 6}]
+    claim = {"statement": "Size is small", "bound": "below 2", "held": 3, "runs": 6, "values": 2}
+    assert recorded.record["claims"] == [claim]
     assert misfit(project, recorded) is None
     assert changed_since(project, recorded) == []
     assert str(project.root) not in path.read_text()
