@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from workbench.book.markup import keep_image
 from workbench.book.published_models import Model, picture, read_models
 
-HEAD = "| model | month | kind | parameters | text | tokens read | operations | source |\n" + "| --- " * 8 + "|\n"
+HEAD = "| model | month | parameters | tokens read | operations | kind | text | source |\n" + "| --- " * 8 + "|\n"
 POWERS = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1, ""))
 
 
@@ -35,7 +35,9 @@ class PublishedModels(SphinxDirective):
         image = nodes.image(uri=keep_image(self.env, picture(models), "models"), alt=alt)
         figure = nodes.figure("", image, nodes.caption("", words), classes=["workbench-recorded"], names=["fig-models"])
         self.state.document.note_explicit_target(figure, figure)
-        return [figure, *self.parse_text_to_nodes(HEAD + "".join(map(_row, models)))]
+        (table,) = self.parse_text_to_nodes(HEAD + "".join(map(_row, models)))
+        table["classes"].append("workbench-models")
+        return [figure, table]
 
 
 def _row(model: Model) -> str:
@@ -50,7 +52,7 @@ def _row(model: Model) -> str:
     if model.source == "this book":
         sources = "{doc}`this book </notebooks/pretraining>`"
     tokens, text = model.tokens_read and in_words(model.tokens_read), model.training_text
-    cells = (model.name, f"{model.released:%Y-%m}", model.kind, size, text or "–", tokens or "–", operations, sources)
+    cells = (model.name, f"{model.released:%Y-%m}", size, tokens or "–", operations, model.kind, text or "–", sources)
     return f"| {' | '.join(cells)} |\n"
 
 
