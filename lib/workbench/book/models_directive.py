@@ -30,8 +30,10 @@ class PublishedModels(SphinxDirective):
             models = read_models(Path(path))
         except (OSError, ValueError) as error:
             raise self.error(f"{relative}: {error}") from None
-        words = "Published models by the month of their release: their size, and what they read in training."
-        alt = f"{words} Dots with names; both vertical axes are logarithmic. The table below has the numbers."
+        words = (
+            "Published models by month: their size, what they read in training, and its operations, where published."
+        )
+        alt = f"{words} Dots with names; vertical axes are logarithmic. The table below has the numbers."
         image = nodes.image(uri=keep_image(self.env, picture(models), "models"), alt=alt)
         figure = nodes.figure("", image, nodes.caption("", words), classes=["workbench-recorded"], names=["fig-models"])
         self.state.document.note_explicit_target(figure, figure)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["recurrent", "encoder", "decoder", "encoder–decoder"]
 Number = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(lambda given: float(given) if given else None)]
-PANELS = {"parameters": "parameters", "tokens_read": "tokens read in training"}
+PANELS = {
+    "parameters": "parameters",
+    "tokens_read": "tokens read in training",
+    "operations": "operations of the training",
+}
 # Of a name, in points from its dot
 PLACES = ((6, -3), (-6, -3), (0, 7), (0, -13), (6, 6), (-6, 6), (6, -12), (-6, -12))
 
@@ -45,7 +49,7 @@ def read_models(path: Path) -> list[Model]:
 
 
 def picture(models: list[Model]) -> bytes:
-    """Parameters and tokens over time as a PNG, a dot with its name for each model that published the number."""
+    """Size, data and arithmetic over time as a PNG, a dot with its name for each model that published the number."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -53,9 +57,10 @@ def picture(models: list[Model]) -> bytes:
 
     style = content.figure_style()
     style.use_style()
-    figure, axes = style.panels(1, rows=len(PANELS), height=8.4, sharex=True)
     dots = {column: [(model, getattr(model, column)) for model in models] for column in PANELS}
-    for ax, (column, label) in zip(axes, PANELS.items(), strict=True):
+    shown = {column: label for column, label in PANELS.items() if any(value for _, value in dots[column])}
+    figure, axes = style.panels(1, rows=len(shown), height=3.9 * len(shown), sharex=True)
+    for ax, (column, label) in zip(axes, shown.items(), strict=True):
         for kind, colour, marker in zip(get_args(Kind), style.PALETTE, style.MARKERS, strict=False):
             values = [(model.released, value) for model, value in dots[column] if value and model.kind == kind]
             ax.scatter(*(zip(*values, strict=True) if values else ([], [])), color=colour, marker=marker, label=kind)
@@ -64,7 +69,7 @@ def picture(models: list[Model]) -> bytes:
     axes[0].legend()
     figure.canvas.draw()  # names are placed where the layout has put the dots
     figure.set_layout_engine("none")
-    for ax, column in zip(axes, PANELS, strict=True):
+    for ax, column in zip(axes, shown, strict=True):
         _name_dots(ax, [(model.name, model.released, value) for model, value in dots[column] if value])
     image = io.BytesIO()
     figure.savefig(image, format="png")
