@@ -25,9 +25,10 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from pydantic import TypeAdapter, ValidationError
 
+from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
-from workbench.parameters.cells import source, tags
+from workbench.parameters.cells import PARAMETERS, python_of, source, tags
 from workbench.parameters.yaml_files import read_yaml
 from workbench.runs.record import Part
 
@@ -115,14 +116,14 @@ def _texts(cell: dict[str, Any]) -> list[str]:
         return [] if cell.get("id") == _EXERCISES else [source(cell)]
     figure = cell["metadata"].get("mystnb", {})
     texts = [text for part, name in _OF_A_FIGURE if (text := figure.get(part, {}).get(name))]
-    return texts if "parameters" in tags(cell) else [*texts, *_sentences(source(cell))]
+    return texts if PARAMETERS in tags(cell) else [*texts, *_sentences(python_of(cell))]
 
 
 def _sentences(code: str) -> Iterator[str]:
     """The strings of some code that are sentences, a dot for each value that is formatted into one; none of a claim."""
     try:
-        left: list[ast.AST] = [ast.parse(code)]
-    except SyntaxError:  # a magic, which Python cannot read
+        left: list[ast.AST] = [parse(code)]
+    except (SyntaxError, ValueError):  # the check of chapters says so
         return
     while left:
         node = left.pop()

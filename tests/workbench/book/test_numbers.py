@@ -79,9 +79,11 @@ def test_captions_and_alternative_texts_are_prose(project):
     [
         ('Markdown(f"It is right in {share} of them, and in 0.924 elsewhere.")', ["0.924"]),
         ('said = ["The gain over many seeds is " "+3.5 points."]', ["3.5"]),
-        ('ax.set(title="loss, 400 steps")\nprint(f"{n} of 872")', []),
+        ('ax.set(title="loss, 400 steps")\nprint(f"{n} of 872")', []),  # labels
         ('chapter.claim("Seldom wrong with so many as 400 labels: share", wrong, below=0.1)', []),
-        ("%matplotlib inline\nsaid = 'It is right in 0.924 of them.'", []),
+        ("%matplotlib inline\nsaid = 'It is right there, in 0.924 of them and more.'", ["0.924"]),
+        ("%%bash\necho 'It is right there, in 0.924 of them and more.'", []),
+        ("said = 'It is right there, in 0.924 of them and more.", []),
     ],
 )
 def test_sentences_of_code_are_prose_and_claims_set_their_numbers(project, code, numbers):
