@@ -1,11 +1,15 @@
-"""What the book's directives build pages of: paragraphs, tables and times."""
+"""What the book's directives build pages of: paragraphs, tables, pictures and times."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from docutils import nodes
+from sphinx.environment import BuildEnvironment
 
 
 def paragraph(text: str, *classes: str) -> nodes.paragraph:
@@ -38,3 +42,12 @@ def when(started: str) -> str:
     """The time of a record, such as `27 November 2026, 09:15 UTC`."""
     time = datetime.fromisoformat(started)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def keep_image(env: BuildEnvironment, image: bytes, name: str) -> str:
+    """Where Sphinx finds a picture that was drawn for the present page: beside what it keeps between builds."""
+    file = Path(env.doctreedir) / "recorded" / f"{name}-{hashlib.sha256(image).hexdigest()[:12]}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(image)
+    page = Path(env.doc2path(env.docname)).parent
+    return Path(os.path.relpath(file, page)).as_posix()

@@ -5,11 +5,13 @@
 What a run measures is glued, so that the text cannot disagree with it. A digit in the prose is therefore part of a
 formula, of code, of a name (SST-2, table 5) or a year, or is 0 or 1; or it stands in a paragraph or a row that cites a
 source, in an exercise, which sets its numbers, or in a phrase of `book/typed-numbers.yml`, which says why. Captions and
-alternative texts of figures are prose as well.
+alternative texts of figures are prose as well, and so are the sentences that code puts together, apart from claims,
+which name their settings.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -23,9 +25,10 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from pydantic import TypeAdapter, ValidationError
 
+from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
-from workbench.parameters.cells import source
+from workbench.parameters.cells import PARAMETERS, python_of, source, tags
 from workbench.parameters.yaml_files import read_yaml
 from workbench.runs.record import Part
 
@@ -40,6 +43,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[−-]?\d(?:[\d,.]*\d)?%?")
+_WORD = re.compile(r"\b[a-z]{3,}\b")
+_SENTENCE = 4  # words that make a sentence of a string, and no label or key
 _OF_A_FIGURE = (("figure", "caption"), ("image", "alt"))
 
 
@@ -106,11 +111,32 @@ def check(project: Project, notebooks: list[Path]) -> Iterator[str]:
 
 
 def _texts(cell: dict[str, Any]) -> list[str]:
-    """The prose of a cell: its text, or the caption and the alternative text of its figure."""
+    """The prose of a cell: its text, or its sentences and the caption and the alternative text of its figure."""
     if cell["cell_type"] == "markdown":
         return [] if cell.get("id") == _EXERCISES else [source(cell)]
     figure = cell["metadata"].get("mystnb", {})
-    return [text for part, name in _OF_A_FIGURE if (text := figure.get(part, {}).get(name))]
+    texts = [text for part, name in _OF_A_FIGURE if (text := figure.get(part, {}).get(name))]
+    return texts if PARAMETERS in tags(cell) else [*texts, *_sentences(python_of(cell))]
+
+
+def _sentences(code: str) -> Iterator[str]:
+    """The strings of some code that are sentences, a dot for each value that is formatted into one; none of a claim."""
+    try:
+        left: list[ast.AST] = [parse(code)]
+    except (SyntaxError, ValueError):  # the check of chapters says so
+        return
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("claim", "check"):
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else " · " for part in node.values]
+        else:
+            left += ast.iter_child_nodes(node)
+            parts = [node.value] if isinstance(node, ast.Constant) else []
+        text = "".join(part for part in parts if isinstance(part, str))
+        if len(_WORD.findall(text)) >= _SENTENCE:
+            yield text
 
 
 def read_exceptions(path: Path) -> list[Allowed]:

@@ -5,8 +5,6 @@ Part of the Sphinx extension `workbench.book.extension`.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +14,7 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from workbench.book.labels import labelled, metric_labels, words_of
-from workbench.book.markup import box, paragraph, row, table, when
+from workbench.book.markup import box, keep_image, paragraph, row, table, when
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
 from workbench.core.project import Project
@@ -83,17 +81,9 @@ class RecordedResult(SphinxDirective):
                 shown.append(nodes.paragraph("", f"Run by run, {'; '.join(said)}."))
         if "no-figure" not in self.options:
             png, words = picture(axes, means, metrics)
-            image = nodes.image(uri=self._kept(png, recorded.name), alt=f"{words} The table holds the same.")
+            image = nodes.image(uri=keep_image(self.env, png, recorded.name), alt=f"{words} The table holds the same.")
             shown.insert(0, nodes.figure("", image, nodes.caption("", words), classes=["workbench-recorded"]))
         return shown
-
-    def _kept(self, image: bytes, name: str) -> str:
-        """Where Sphinx finds a picture that was drawn for this page: beside what it keeps between builds."""
-        file = Path(self.env.doctreedir) / "recorded" / f"{name}-{hashlib.sha256(image).hexdigest()[:12]}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(image)
-        page = Path(self.env.doc2path(self.env.docname)).parent
-        return Path(os.path.relpath(file, page)).as_posix()
 
 
 def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[str]) -> None:

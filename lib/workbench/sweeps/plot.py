@@ -121,7 +121,7 @@ def _dots(ax: Any, axes: list[str], means: list[Summary]) -> None:
 
 
 def _name(setting: dict[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name}={setting[name]}" for name in names) or "all runs"
+    return ", ".join(f"{name}{' ' if ' ' in name else '='}{setting[name]}" for name in names) or "all runs"
 
 
 def _words(axes: list[str], means: list[Summary], metrics: list[str], kind: str) -> str:

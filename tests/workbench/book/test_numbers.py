@@ -74,6 +74,28 @@ def test_captions_and_alternative_texts_are_prose(project):
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "numbers"),
+    [
+        ('Markdown(f"It is right in {share} of them, and in 0.924 elsewhere.")', ["0.924"]),
+        ('said = ["The gain over many seeds is " "+3.5 points."]', ["3.5"]),
+        ('ax.set(title="loss, 400 steps")\nprint(f"{n} of 872")', []),  # labels
+        ('chapter.claim("Seldom wrong with so many as 400 labels: share", wrong, below=0.1)', []),
+        ("%matplotlib inline\nsaid = 'It is right there, in 0.924 of them and more.'", ["0.924"]),
+        ("%%bash\necho 'It is right there, in 0.924 of them and more.'", []),
+        ("said = 'It is right there, in 0.924 of them and more.", []),
+    ],
+)
+def test_sentences_of_code_are_prose_and_claims_set_their_numbers(project, code, numbers):
+    (path,) = chapter(project, "A text.", {"figure": {"caption": "Loss"}})
+    cells = json.loads(path.read_text())
+    cells["cells"][1]["source"] = code
+    path.write_text(json.dumps(cells))
+    said = list(check(project, [path]))
+    assert len(said) == len(numbers)
+    assert all(f"cell curve: {number} is typed" in sentence for number, sentence in zip(numbers, said, strict=True))
+
+
 def test_an_exception_allows_its_phrase_alone_and_has_to_be_needed(project):
     exceptions(
         project, "- {phrase: 95% interval, reason: The level of every interval.}\n- {phrase: 7 bins, reason: No.}\n"

@@ -14,7 +14,7 @@ from workbench.parameters.contract import load_contract
 from workbench.sweeps import view as sweep_progress
 from workbench.sweeps.grid import points_of
 from workbench.sweeps.plot import chosen_metrics, kind_of, table, write_plot
-from workbench.sweeps.summary import axes_of, summaries, write_results
+from workbench.sweeps.summary import Summary, axes_of, shown_mean, summaries, write_results
 from workbench.sweeps.sweep import Metric, Outcome, Sweep
 
 
@@ -27,6 +27,21 @@ def measured(project, *grids, metrics=lambda values: [("score", values["size"] +
         found = tuple(Metric(name, *rest, *[None] * (5 - len(rest))) for name, *rest in metrics(point.values))
         sweep.ledger.outcomes[key] = Outcome(f"run-{number}", "completed", 1.5, 10, found, None)
     return sweep
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"low": 0.25, "high": 0.75}, "0.5 (0.25 to 0.75)"),
+        ({"low": 0.5, "high": 0.5}, "0.5"),
+        ({"low": 0.49999, "high": 0.50001}, "0.5"),  # no difference in the digits that are shown
+        ({"low": None, "high": None, "two": (0.25, 0.75)}, "0.5 (0.25 and 0.75)"),
+        ({"low": None, "high": None, "two": (0.5, 0.5)}, "0.5"),
+        ({"low": None, "high": None}, "0.5"),
+    ],
+)
+def test_an_interval_is_shown_where_there_is_one(ends, said):
+    assert shown_mean(Summary({}, "score", 3, 0.5, **ends)) == said
 
 
 def test_runs_that_differ_in_the_seed_alone_are_repetitions(project):
