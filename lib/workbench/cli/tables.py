@@ -194,6 +194,13 @@ def print_confirmation(outcome: dict[str, Any]) -> None:
     )
     parts = ("claim", "recorded", "now", "point")
     _print_table("claims that differ", parts, [[claim[part] for part in parts] for claim in outcome["claims"]])
+    rows = [
+        (name, kind, "the record" if side == "recorded" else "today's runs")
+        for side, of in outcome["unmatched"].items()
+        for kind, names in of.items()
+        for name in names
+    ]
+    _print_table("not compared, for one side alone has them", ("", "", "in"), rows)
 
 
 def print_checks(checks: Iterable[Check]) -> None:

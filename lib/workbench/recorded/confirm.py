@@ -10,6 +10,10 @@ Metrics are compared to the last digit, with their intervals and counts. Left ou
 the name is one of `TIMES`, such as `epoch_seconds`, `texts_per_second` or `time_ratio`. Of a claim it is compared
 whether it holds. A sweep's record counts in how many runs each claim held, so of one that held in some of them the
 computed points may not show more successes, or more failures, than all recorded runs together.
+
+A metric that only today's runs have was not recorded, and a claim that only one side makes has been added, withdrawn or
+put in other words: there is nothing to compare them with, so they are counted and said, and are no difference. A metric
+that is gone is one, for what the page shows is no longer measured.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from workbench.sweeps.sweep import Metric, Sweep, metrics_of
 
 TIMES = {"second", "seconds", "ms", "time"}
 _MISSING = "missing"
+_SIDES = {"recorded": "in the record alone", "now": "today alone"}
 
 
 def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], count: int) -> Sweep:
@@ -97,7 +102,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         before, now = then.get(_key(point.values, recorded.varied)), metrics_of(run.record)
         if before is None:
             raise RequestError(f"{recorded.name}: its table has no run of {label}")
-        names |= {metric.name for metric in (*before, *now)}
+        names |= {metric.name for metric in before}
         points.append({"parameters": {name: point.values[name] for name in recorded.varied}, "run": run.id})
         differences += [{**difference, "point": label} for difference in _differences(before, now)]
     return {
@@ -112,6 +117,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         "times": sorted(filter(is_time, names)),
         "differences": _largest(differences),
         "claims": list(_differing_claims(recorded, runs)),
+        "unmatched": _unmatched(recorded, then.values(), runs.values()),
     }
 
 
@@ -138,12 +144,21 @@ def in_words(outcome: dict[str, Any]) -> str:
     at = f"at commit {commit}" if commit else "at no commit"
     where = f"on {len(outcome['points'])} of {counted(outcome['of'], 'point')} {at} on {outcome['date'][:10]}"
     if agrees(outcome):
-        return f"Confirmed {where}: every metric and claim was the same."
+        return f"Confirmed {where}: every metric and claim was the same{_unmatched_in_words(outcome['unmatched'])}."
     if not outcome["metrics"]:
         return f"Computed again {where}: it has no metric but times, so nothing says whether it is the same."
     said = [_difference_in_words(difference) for difference in outcome["differences"]]
     said += [f"“{claim['claim']}” {claim['recorded']} → {claim['now']}" for claim in outcome["claims"]]
     return f"Compared {where}, and not the same: {few(said)}."
+
+
+def _unmatched_in_words(unmatched: dict[str, Any]) -> str:
+    """Such as ", of those that both have (2 claims in the record alone, 1 metric today alone)"."""
+    counts = [
+        (len(names), kind.removesuffix("s"), side) for side, of in unmatched.items() for kind, names in of.items()
+    ]
+    said = [f"{counted(count, kind)} {_SIDES[side]}" for count, kind, side in counts if count]
+    return f", of those that both have ({', '.join(said)})" if said else ""
 
 
 def _difference_in_words(difference: dict[str, Any]) -> str:
@@ -168,13 +183,13 @@ def _key(values: dict[str, Any], names: list[str]) -> tuple[str, ...]:
 
 
 def _differences(then: Sequence[Metric], now: Sequence[Metric]) -> Iterator[dict[str, Any]]:
-    """For each metric that is not the same, the first part of it that differs."""
-    before, after = ({metric.name: metric for metric in metrics} for metrics in (then, now))
-    for name in dict.fromkeys([*before, *after]):
-        if is_time(name):
+    """For each recorded metric that is not the same, the first part of it that differs."""
+    after = {metric.name: metric for metric in now}
+    for before in then:
+        if is_time(name := before.name):
             continue
         for part in ("value", "low", "high", "count", "n"):
-            old, new = (getattr(each[name], part) if name in each else _MISSING for each in (before, after))
+            old, new = getattr(before, part), getattr(after[name], part) if name in after else _MISSING
             if old != new:
                 sizes: dict[str, float | None] = {"absolute": None, "relative": None}
                 if is_number(old) and is_number(new):
@@ -196,19 +211,39 @@ def _differing_claims(recorded: Recorded, runs: dict[str, Run]) -> Iterator[dict
     """The claims that hold or fail in a computed point as in no recorded run, or in more of them than in all runs."""
     then = _outcomes(recorded.record["claims"], recorded.is_sweep)
     now = {label: _outcomes(run.record["claims"], recorded.is_sweep) for label, run in runs.items()}
+    made = {claim for outcomes in now.values() for claim in outcomes}
     for label, outcomes in now.items():
-        for claim in dict.fromkeys([*then, *outcomes]):
-            before, after = set(then[claim]), set(outcomes[claim] or [_MISSING])
+        for claim in [claim for claim in then if claim in made]:
+            before, after = set(then[claim]), set(outcomes.get(claim, [_MISSING]))
             if len(then[claim]) < recorded.points:
                 before.add(_MISSING)
             if not after <= before:
                 said = {"recorded": " or ".join(sorted(before)), "now": " and ".join(sorted(after))}
                 yield {"claim": claim, **said, "point": label}
     for claim, before in then.items():
-        after = [outcome for outcomes in now.values() for outcome in outcomes[claim]]
+        after = [outcome for outcomes in now.values() for outcome in outcomes.get(claim, ())]
         if len(set(before)) > 1 and any(after.count(outcome) > before.count(outcome) for outcome in set(after)):
             counts = [f"held in {each.count('holds')} of {len(each)}" for each in (before, after)]
             yield {"claim": claim, "recorded": counts[0], "now": counts[1], "point": counted(len(runs), "point")}
+
+
+def _unmatched(
+    recorded: Recorded, then: Iterable[Sequence[Metric]], now: Iterable[Run]
+) -> dict[str, dict[str, list[str]]]:
+    """The claims of every recorded run that no computed one makes, and claims and metrics that no recorded run has.
+
+    A claim of some recorded runs depends on what they found or vary, so that the computed points may do without it.
+    """
+    before = _outcomes(recorded.record["claims"], recorded.is_sweep)
+    runs = list(now)
+    after = {claim for run in runs for claim in _outcomes(run.record["claims"], recorded.is_sweep)}
+    measured = {metric.name for metrics in then for metric in metrics}
+    today = {metric.name for run in runs for metric in metrics_of(run.record)}
+    every = {claim for claim, outcomes in before.items() if len(outcomes) == recorded.points}
+    return {
+        "recorded": {"claims": sorted(every - after)},
+        "now": {"claims": sorted(after - before.keys()), "metrics": sorted(today - measured)},
+    }
 
 
 def _outcomes(claims: list[dict[str, Any]], of_a_sweep: bool) -> dict[str, list[str]]:

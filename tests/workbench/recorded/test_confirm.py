@@ -118,6 +118,7 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
         "claims": [],
         "differences": [],
         "git": {"commit": "0123456789", "dirty": False},
+        "unmatched": {"recorded": {"claims": []}, "now": {"claims": [], "metrics": []}},
     }
     result = read_recorded(project, "toy-sizes")
     where = "on 2 of 6 points at commit 0123456 on 2026-11-27"
@@ -164,11 +165,36 @@ def test_a_claim_that_held_everywhere_and_fails_now_differs(project, recorded, c
     assert "“Seed is a seed” holds → fails" in done.stdout
 
 
-def test_a_metric_that_is_new_or_gone_differs(project, recorded, command):
+def test_a_metric_that_is_gone_differs_and_a_new_one_is_said(project, recorded, command):
     measures(project, ('record("kind"', 'record("sort"'))
-    assert command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS).returncode == 1
-    rows = {row["metric"]: (row["recorded"], row["now"]) for row in confirmed(recorded)["differences"]}
-    assert rows == {"kind": ("fast", "missing"), "sort": ("missing", "fast")}
+    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    assert done.returncode == 1
+    outcome = confirmed(recorded)
+    rows = {row["metric"]: (row["recorded"], row["now"]) for row in outcome["differences"]}
+    assert rows == {"kind": ("fast", "missing")}
+    assert outcome["unmatched"]["now"] == {"claims": [], "metrics": ["sort"]}
+    assert "sort" in done.stdout.partition("not compared")[2]
+
+
+def test_a_claim_in_other_words_is_said_and_is_no_difference(project, recorded, command):
+    measures(project, ('claim("Seed is', 'claim("A seed is'))
+    done = command("confirm", "toy-sizes", **WITHOUT_WARM_KERNELS)
+    assert done.returncode == 0, done.stdout
+    outcome = confirmed(recorded)
+    assert outcome["unmatched"] == {
+        "recorded": {"claims": ["Seed is a seed"]},
+        "now": {"claims": ["A seed is a seed"], "metrics": []},
+    }
+    words = "every metric and claim was the same, of those that both have (1 claim in the record alone, 1 claim today"
+    assert words in done.stdout.replace("\n", " ")
+
+
+def test_a_claim_that_some_points_no_longer_make_differs(project, recorded, command):
+    claim = 'chapter.claim("Seed is a seed"'
+    measures(project, (claim, f"if size == 1:\n    {claim}"))
+    done = command("confirm", "toy-sizes", "--points", "6", **WITHOUT_WARM_KERNELS)
+    assert done.returncode == 1
+    assert {(claim["recorded"], claim["now"]) for claim in confirmed(recorded)["claims"]} == {("holds", "missing")}
 
 
 def test_a_point_that_fails_is_exit_code_1_and_nothing_is_kept(project, recorded, command):
