@@ -6,7 +6,9 @@ second confirmation of the same change compares no fewer. Whether a changed defi
 text, a switch, a list), which the syntax does not show: so points are added until every value of every choice that
 varies is among them. A number that varies says how much is run, not what; only 0 may leave something out.
 
-Metrics are compared to the last digit, with their intervals and counts. Left out are times: metrics of which a word in
+A parameter that the command leaves to its default has the recorded value where the default has changed since: what is
+compared is the same experiment. Metrics are compared to six digits, which single precision keeps, with their intervals
+and counts. Left out are times: metrics of which a word in
 the name is one of `TIMES`, such as `epoch_seconds`, `texts_per_second` or `time_ratio`. Of a claim it is compared
 whether it holds. A sweep's record counts in how many runs each claim held, so of one that held in some of them the
 computed points may not show more successes, or more failures, than all recorded runs together.
@@ -31,15 +33,17 @@ from workbench.core.files import write_atomically
 from workbench.core.machine import commit_in_words, git_state, machine
 from workbench.core.project import Project
 from workbench.core.text import counted, few, is_number, number
-from workbench.parameters.contract import load_contract
+from workbench.parameters.contract import Contract, load_contract
+from workbench.parameters.types import plain
 from workbench.recorded.again import points_with_data
 from workbench.recorded.recording import as_text
 from workbench.recorded.result import CONFIRMED, Recorded, change, recorded_axes, recorded_runs
 from workbench.runs.store import Run, find_run, iso
-from workbench.sweeps.grid import Points
+from workbench.sweeps.grid import Point, Points
 from workbench.sweeps.sweep import Metric, Sweep, metrics_of
 
 TIMES = {"second", "seconds", "ms", "time"}
+DIGITS = 1e-6  # the relative difference up to which two numbers are the same
 _MISSING = "missing"
 _SIDES = {"recorded": "in the record alone", "now": "today alone"}
 
@@ -53,11 +57,27 @@ def to_confirm(project: Project, recorded: Recorded, local: dict[str, str], coun
     points = points_with_data(project, recorded, local)
     places = _drawn(recorded, points, count, change(project, recorded))
     contract = load_contract(project, recorded.chapter)
-    sweep = Sweep(project, contract, [points.points[place] for place in places], tuple(recorded.varied))
+    kept = changed_defaults(contract, recorded)
+    chosen = [points.points[place] for place in places]
+    chosen = [Point(point.given | kept, point.values | kept) for point in chosen]
+    sweep = Sweep(project, contract, chosen, tuple(recorded.varied))
     runs = recorded_runs(recorded)
     if any(outcome.run in runs for outcome in sweep.ledger.outcomes.values()):
         raise RequestError(f"{recorded.name} is current, and its runs are still here: they are what would be compared")
     return sweep
+
+
+def changed_defaults(contract: Contract, recorded: Recorded) -> dict[str, Any]:
+    """The recorded values of the parameters whose defaults the command took and that have other defaults today.
+
+    Raises:
+        RequestError: where the chapter no longer takes such a value.
+    """
+    then, public = recorded.record["parameters"]["resolved"], recorded.record["public"]
+    left = contract.parameters.keys() - recorded.given.keys() - public.keys()
+    before = contract.resolve(recorded.given | {name: then[name] for name in left & then.keys()})
+    today = contract.resolve(recorded.given)
+    return {name: plain(before[name]) for name in sorted(left) if plain(before[name]) != plain(today[name])}
 
 
 def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[int]:
@@ -113,6 +133,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         "change": change(project, recorded),
         "of": recorded.points,
         "points": points,
+        "kept": sorted(changed_defaults(load_contract(project, recorded.chapter), recorded)),
         "metrics": sum(not is_time(name) for name in names),
         "times": sorted(filter(is_time, names)),
         "differences": _largest(differences),
@@ -143,6 +164,8 @@ def in_words(outcome: dict[str, Any]) -> str:
     commit = commit_in_words(outcome["git"])
     at = f"at commit {commit}" if commit else "at no commit"
     where = f"on {len(outcome['points'])} of {counted(outcome['of'], 'point')} {at} on {outcome['date'][:10]}"
+    if outcome["kept"]:
+        where += f", with the recorded {few([f'`{name}`' for name in outcome['kept']])}"
     if agrees(outcome):
         return f"Confirmed {where}: every metric and claim was the same{_unmatched_in_words(outcome['unmatched'])}."
     if not outcome["metrics"]:
@@ -190,12 +213,17 @@ def _differences(then: Sequence[Metric], now: Sequence[Metric]) -> Iterator[dict
             continue
         for part in ("value", "low", "high", "count", "n"):
             old, new = getattr(before, part), getattr(after[name], part) if name in after else _MISSING
-            if old != new:
+            if old != new and not _same_number(old, new):
                 sizes: dict[str, float | None] = {"absolute": None, "relative": None}
                 if is_number(old) and is_number(new):
                     sizes = {"absolute": abs(new - old), "relative": abs(new - old) / abs(old) if old else None}
                 yield {"metric": name, "part": part, "recorded": old, "now": new, **sizes}
                 break
+
+
+def _same_number(old: Any, new: Any) -> bool:
+    """Whether two numbers are the same to six digits."""
+    return is_number(old) and is_number(new) and math.isclose(old, new, rel_tol=DIGITS, abs_tol=0)
 
 
 def _largest(differences: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

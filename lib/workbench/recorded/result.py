@@ -44,7 +44,7 @@ OF_A_RUN = (*CIRCUMSTANCES, "key", "metrics", "claims", "peak_memory_bytes")
 _PARTS = {
     RUN: {*OF_A_RUN, "run", "command", "public"},
     SWEEP: {*CIRCUMSTANCES, "varied", "seeds", "points", "claims", "command", "public"},
-    CONFIRMED: {"date", "git", "change", "of", "points", "metrics", "differences", "claims", "unmatched"},
+    CONFIRMED: {"date", "git", "change", "of", "points", "metrics", "differences", "claims", "unmatched", "kept"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 
@@ -60,6 +61,17 @@ def test_conda_and_binder_get_the_pins_of_the_lock():
     assert python.removeprefix("python=") in ("3.11", "3.12", "3.13")
 
 
+def test_the_dev_container_makes_the_environment_of_make():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    image, _, python = container["image"].rpartition(":")
+    assert image.endswith("/devcontainers/python")
+    assert python in ("3.11", "3.12", "3.13")
+    make, target = container["postCreateCommand"].split()
+    assert (make, (ROOT / "Makefile").read_text(encoding="utf-8").count(f"\n{target}:")) == ("make", 1)
+    interpreter = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert interpreter == "${containerWorkspaceFolder}/.venv/bin/python"
+
+
 def test_both_licences_are_there():
     assert PROJECT["license-files"] == ["LICENSE", "LICENSE-TEXT"]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
@@ -68,7 +80,9 @@ def test_both_licences_are_there():
 
 def test_the_workflow_tests_every_supported_python_and_can_write_only_where_it_publishes():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8"))
-    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    assert (matrix["system"], matrix["python"]) == (["ubuntu-latest"], ["3.11", "3.12", "3.13"])
+    assert [job["system"] for job in matrix["include"]] == ["macos-latest"]
     assert workflow["permissions"] == {"contents": "read"}
     assert [name for name, job in workflow["jobs"].items() if "permissions" in job] == ["publish"]
     assert workflow["jobs"]["publish"]["needs"] == ["test", "pages"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from swept_project import sweep, trace, write_traced_chapter
-from toy_project import edit_cell, write_chapter
+from toy_project import PARAMETERS, edit_cell, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.recorded.confirm import _drawn, is_time
@@ -119,6 +119,7 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
         "differences": [],
         "git": {"commit": "0123456789", "dirty": False},
         "unmatched": {"recorded": {"claims": []}, "now": {"claims": [], "metrics": []}},
+        "kept": [],
     }
     result = read_recorded(project, "toy-sizes")
     where = "on 2 of 6 points at commit 0123456 on 2026-11-27"
@@ -195,6 +196,31 @@ def test_a_claim_that_some_points_no_longer_make_differs(project, recorded, comm
     done = command("confirm", "toy-sizes", "--points", "6", **WITHOUT_WARM_KERNELS)
     assert done.returncode == 1
     assert {(claim["recorded"], claim["now"]) for claim in confirmed(recorded)["claims"]} == {("holds", "missing")}
+
+
+def test_a_default_that_has_changed_keeps_its_recorded_value(project, recorded, command):
+    parameters = PARAMETERS.replace('"slow"] = "fast"', '"slow"] = "slow"')
+    edit_cell(project.notebooks / "toy.ipynb", "parameters", parameters)
+    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    assert done.returncode == 0, done.stdout
+    assert confirmed(recorded)["kept"] == ["mode"]
+    assert ", with the recorded `mode`: every metric and claim was the same" in done.stdout.replace("\n", " ")
+
+
+def test_a_recorded_value_that_the_chapter_no_longer_takes_is_one_sentence(project, recorded, command):
+    parameters = PARAMETERS.replace('Literal["fast", "slow"] = "fast"', 'Literal["slow"] = "slow"')
+    edit_cell(project.notebooks / "toy.ipynb", "parameters", parameters)
+    refused = command("confirm", "toy-sizes")
+    assert refused.returncode == 2
+    assert refused.stderr == "workbench: mode: fast is not one of slow\n"
+    assert not trace(project)
+
+
+@pytest.mark.parametrize(("change", "same"), [("* (1 + 1e-8)", True), ("* (1 + 1e-4)", False)])
+def test_numbers_are_compared_to_six_digits(project, recorded, command, change, same):
+    measures(project, ("3 * size", f"3 {change} * size"))
+    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    assert (done.returncode == 0) == same
 
 
 def test_a_point_that_fails_is_exit_code_1_and_nothing_is_kept(project, recorded, command):
