@@ -74,10 +74,11 @@ def changed_defaults(contract: Contract, recorded: Recorded) -> dict[str, Any]:
         RequestError: where the chapter no longer takes such a value.
     """
     then, public = recorded.record["parameters"]["resolved"], recorded.record["public"]
-    left = contract.parameters.keys() - recorded.given.keys() - public.keys()
-    before = contract.resolve(recorded.given | {name: then[name] for name in left & then.keys()})
+    left = (contract.parameters.keys() & then.keys()) - recorded.given.keys() - public.keys()
     today = contract.resolve(recorded.given)
-    return {name: plain(before[name]) for name in sorted(left) if plain(before[name]) != plain(today[name])}
+    changed = sorted(name for name in left if then[name] != plain(today[name]))
+    before = contract.resolve(recorded.given | {name: then[name] for name in changed})
+    return {name: plain(before[name]) for name in changed}
 
 
 def _drawn(recorded: Recorded, points: Points, count: int, seed: str) -> list[int]:

@@ -13,7 +13,8 @@ from swept_project import sweep, trace, write_traced_chapter
 from toy_project import PARAMETERS, edit_cell, write_chapter
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
-from workbench.recorded.confirm import _drawn, is_time
+from workbench.parameters.types import plain
+from workbench.recorded.confirm import _drawn, changed_defaults, is_time
 from workbench.recorded.recording import record_result
 from workbench.recorded.result import Recorded, read_recorded
 from workbench.runs.store import find_run
@@ -205,6 +206,14 @@ def test_a_default_that_has_changed_keeps_its_recorded_value(project, recorded, 
     assert done.returncode == 0, done.stdout
     assert confirmed(recorded)["kept"] == ["mode"]
     assert ", with the recorded `mode`: every metric and claim was the same" in done.stdout.replace("\n", " ")
+
+
+def test_a_default_that_is_empty_then_and_now_is_no_request(project):
+    write_chapter(project.root, parameters=PARAMETERS + 'extra: str = ""  # perhaps\n')
+    contract = load_contract(project, "toy")
+    then = {name: plain(value) for name, value in contract.resolve({}).items()} | {"size": 5}
+    record = {"parameters": {"given": {"seed": 1}, "resolved": then | {"seed": 1, "gone": 2}}, "public": {}}
+    assert changed_defaults(contract, Recorded(project.root, record)) == {"size": 5}
 
 
 def test_a_recorded_value_that_the_chapter_no_longer_takes_is_one_sentence(project, recorded, command):
