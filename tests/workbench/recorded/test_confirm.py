@@ -209,7 +209,7 @@ def test_a_default_that_has_changed_keeps_its_recorded_value(project, recorded, 
 
 
 def test_a_default_that_is_empty_then_and_now_is_no_request(project):
-    write_chapter(project.root, parameters=PARAMETERS + 'extra: str = ""  # perhaps\n')
+    write_chapter(project.root, "len(extra)", parameters=PARAMETERS + 'extra: str = ""  # perhaps\n')
     contract = load_contract(project, "toy")
     then = {name: plain(value) for name, value in contract.resolve({}).items()} | {"size": 5}
     record = {"parameters": {"given": {"seed": 1}, "resolved": then | {"seed": 1, "gone": 2}}, "public": {}}
