@@ -14,6 +14,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from workbench.book.commands_directive import Commands
 from workbench.book.ledger import ClaimsLedger, WithdrawnClaims, is_committed, label, origin
 from workbench.book.markup import box, paragraph, when
 from workbench.book.models_directive import PublishedModels
@@ -127,6 +128,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("withdrawn-claims", WithdrawnClaims)
     app.add_directive("recorded", RecordedResult)
     app.add_directive("published-models", PublishedModels)
+    app.add_directive("commands", Commands)
     app.connect("doctree-read", note_chapter)
     app.connect("autodoc-process-docstring", list_members)
     app.connect("autodoc-process-signature", show_factories)
