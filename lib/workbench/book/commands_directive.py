@@ -46,7 +46,8 @@ class Commands(SphinxDirective):
         return [self._section(line, known[line]) for line in lines]
 
     def _section(self, name: str, command: Any) -> nodes.section:
-        self.env.note_dependency(command.callback.__code__.co_filename)
+        if command.callback:
+            self.env.note_dependency(command.callback.__code__.co_filename)
         label = nodes.make_id(name)
         title = nodes.title("", "", nodes.literal(text=name))
         section = nodes.section("", title, ids=[label], names=[name])
@@ -68,7 +69,7 @@ def described(name: str, command: Any) -> Iterator[str]:
     rest = "COMMAND …" if hasattr(command, "commands") else words
     yield from (text[: codes.start() if codes else None], "")
     yield from ("```bash", f"{name} [OPTIONS] {rest}".rstrip(), "```", "")
-    yield from ("```{program}", name, "```")
+    yield from (f"```{{program}} {name}", "```")
     for each, form, said in records:
         if "--help" in each.opts and not hasattr(command, "commands"):  # every command has it
             continue

@@ -19,7 +19,7 @@ from workbench.book.ledger import ClaimsLedger, WithdrawnClaims, is_committed, l
 from workbench.book.markup import box, paragraph, when
 from workbench.book.models_directive import PublishedModels
 from workbench.book.offline import copy_mathjax, leave_out_thebe
-from workbench.book.recorded_directive import RecordedResult
+from workbench.book.recorded_directive import RecordedResult, RecordedResults
 from workbench.chapter import claim_html
 from workbench.core.text import duration
 from workbench.runs.executed import read_executed
@@ -127,6 +127,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("withdrawn-claims", WithdrawnClaims)
     app.add_directive("recorded", RecordedResult)
+    app.add_directive("recorded-results", RecordedResults)
     app.add_directive("published-models", PublishedModels)
     app.add_directive("commands", Commands)
     app.connect("doctree-read", note_chapter)

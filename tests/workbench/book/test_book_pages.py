@@ -14,6 +14,9 @@ from staged_book import CHAPTERS
 PAGES = (
     "book/intro",
     "book/how-to-use",
+    "book/reproduce",
+    "book/manual/commands",
+    "book/manual/own-data",
     *(f"notebooks/{name}" for name in CHAPTERS),
     "book/claims",
     "book/api/workbench",
