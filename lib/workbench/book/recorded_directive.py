@@ -91,7 +91,7 @@ class RecordedResult(SphinxDirective):
 class RecordedResults(SphinxDirective):
     """A table of all recorded results of the book's chapters: runs, time and day, and whether each is current."""
 
-    _COLUMNS: ClassVar = {"Result": 24, "Chapter": 20, "Runs": 6, "Took": 12, "Recorded": 14, "State": 24}
+    _COLUMNS: ClassVar = {"Result": 24, "State": 24, "Chapter": 20, "Runs": 6, "Took": 12, "Recorded": 14}
 
     def run(self) -> list[nodes.Node]:
         """The nodes of the page; a record that cannot be read is an error of the page."""
@@ -102,7 +102,7 @@ class RecordedResults(SphinxDirective):
             rows = [row(_in_a_row(project, each)) for each in all_recorded(project) if each.chapter in chapters]
         except RequestError as error:
             raise self.error(str(error)) from None
-        return [table(self._COLUMNS, rows, "workbench-recorded")]
+        return [table(self._COLUMNS, rows, "workbench-results")]
 
 
 def _in_a_row(project: Project, recorded: Recorded) -> Iterator[str | nodes.Node]:
@@ -113,8 +113,8 @@ def _in_a_row(project: Project, recorded: Recorded) -> Iterator[str | nodes.Node
         if done and agrees(done) and done["change"] == change(project, recorded):
             state += f"; {len(done['points'])} of {done['of']} points confirmed"
     yield paragraph(f"`{recorded.name}`")
-    yield from (recorded.chapter, str(recorded.points), duration(recorded.record["seconds"]))
-    yield from (when(recorded.record["started"]).partition(",")[0], state)
+    yield from (state, recorded.chapter, str(recorded.points), duration(recorded.record["seconds"]))
+    yield when(recorded.record["started"]).partition(",")[0]
 
 
 def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[str]) -> None:

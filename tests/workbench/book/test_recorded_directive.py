@@ -53,4 +53,4 @@ def test_the_table_of_all_results_says_whether_each_is_current(monkeypatch, chan
     record = {"chapter": "attention", "seconds": 185.0, "started": "2026-11-28T09:15:00Z"}
     name, *cells = _in_a_row(None, Recorded(Path("wide"), record, confirmed))
     assert name.astext() == "wide"
-    assert cells == ["attention", "1", "3 min 5 s", "28 November 2026", state]
+    assert cells == [state, "attention", "1", "3 min 5 s", "28 November 2026"]
