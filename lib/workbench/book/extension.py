@@ -14,11 +14,12 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from workbench.book.commands_directive import Commands
 from workbench.book.ledger import ClaimsLedger, WithdrawnClaims, is_committed, label, origin
 from workbench.book.markup import box, paragraph, when
 from workbench.book.models_directive import PublishedModels
 from workbench.book.offline import copy_mathjax, leave_out_thebe
-from workbench.book.recorded_directive import RecordedResult
+from workbench.book.recorded_directive import RecordedResult, RecordedResults
 from workbench.chapter import claim_html
 from workbench.core.text import duration
 from workbench.runs.executed import read_executed
@@ -126,7 +127,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("withdrawn-claims", WithdrawnClaims)
     app.add_directive("recorded", RecordedResult)
+    app.add_directive("recorded-results", RecordedResults)
     app.add_directive("published-models", PublishedModels)
+    app.add_directive("commands", Commands)
     app.connect("doctree-read", note_chapter)
     app.connect("autodoc-process-docstring", list_members)
     app.connect("autodoc-process-signature", show_factories)

@@ -1,11 +1,11 @@
 """The directive `{recorded} NAME`: a recorded run or sweep on a page, with its command and whether it is current.
 
-Part of the Sphinx extension `workbench.book.extension`.
+`{recorded-results}` lists all of them. Part of the Sphinx extension `workbench.book.extension`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,9 +19,11 @@ from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
 from workbench.core.project import Project
 from workbench.core.text import duration, metric_cells
+from workbench.recorded.confirm import agrees
 from workbench.recorded.confirm import in_words as confirmation_in_words
 from workbench.recorded.result import (
     Recorded,
+    all_recorded,
     change,
     changed_since,
     misfit,
@@ -84,6 +86,35 @@ class RecordedResult(SphinxDirective):
             image = nodes.image(uri=keep_image(self.env, png, recorded.name), alt=f"{words} The table holds the same.")
             shown.insert(0, nodes.figure("", image, nodes.caption("", words), classes=["workbench-recorded"]))
         return shown
+
+
+class RecordedResults(SphinxDirective):
+    """A table of all recorded results of the book's chapters: runs, time and day, and whether each is current."""
+
+    _COLUMNS: ClassVar = {"Result": 24, "State": 24, "Chapter": 20, "Runs": 6, "Took": 12, "Recorded": 14}
+
+    def run(self) -> list[nodes.Node]:
+        """The nodes of the page; a record that cannot be read is an error of the page."""
+        project = Project(Path(self.env.srcdir))
+        self.env.note_reread()
+        chapters = project.chapters()
+        try:
+            rows = [row(_in_a_row(project, each)) for each in all_recorded(project) if each.chapter in chapters]
+        except RequestError as error:
+            raise self.error(str(error)) from None
+        return [table(self._COLUMNS, rows, "workbench-results")]
+
+
+def _in_a_row(project: Project, recorded: Recorded) -> Iterator[str | nodes.Node]:
+    """The cells of a result in the table of all."""
+    state = "current"
+    if changed_since(project, recorded):
+        done, state = recorded.confirmed, "not current"
+        if done and agrees(done) and done["change"] == change(project, recorded):
+            state += f"; {len(done['points'])} of {done['of']} points confirmed"
+    yield paragraph(f"`{recorded.name}`")
+    yield from (state, recorded.chapter, str(recorded.points), duration(recorded.record["seconds"]))
+    yield when(recorded.record["started"]).partition(",")[0]
 
 
 def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[str]) -> None:

@@ -85,7 +85,8 @@ def book(
     """Build the HTML of the book, and print where it is.
 
     Before that, the chapters that are stale are run, as many at a time as there is room for. With `--chapter`, the book
-    is of these chapters alone, in a folder beside the whole one.
+    is of these chapters alone, in a folder beside the whole one. Exit codes: 0 the book is there, 1 a run failed or a
+    page has a warning, 2 bad request, 130 interrupted.
 
     **Examples**
 
@@ -122,7 +123,7 @@ def check(
     """Run the chapters under nbval: every cell must run, and the claims shown must be the committed ones.
 
     Before that, the committed notebooks themselves are checked: their contract, their claims and the state of their
-    outputs.
+    outputs. Exit codes: 0 all is well, 1 something is not, 2 bad request, 130 interrupted.
 
     **Examples**
 

@@ -228,7 +228,7 @@ def export(
 def rm(
     names: Annotated[list[str] | None, SeveralRuns] = None,
     chapter: Annotated[
-        str | None, typer.Option(help="Of this chapter only.", autocompletion=shared.chapter_names)
+        str | None, typer.Option(metavar="NAME", help="Of this chapter only.", autocompletion=shared.chapter_names)
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="The runs that failed or were interrupted.")] = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="The folders that are listed as damaged.")] = False,
@@ -241,7 +241,8 @@ def rm(
     """Delete runs: those that are named, or those that fit every option.
 
     Everything is checked before anything is deleted. A run that is under way is not deleted, links are never followed,
-    and a deletion that is interrupted leaves no half run.
+    and a deletion that is interrupted leaves no half run. Exit codes: 0 done, 1 the answer to the question was no, 2
+    bad request, 130 interrupted.
 
     **Examples**
 

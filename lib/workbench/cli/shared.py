@@ -123,8 +123,10 @@ Parameters = Annotated[
 ]
 EditionName = typer.Option(metavar="NAME", help="An edition of book/editions/.", autocompletion=edition_names)
 _YEAR = 365 * 24 * 3600
-CellLimit = Annotated[float, typer.Option(help="Seconds that one cell may take.", min=1, max=_YEAR)]
-RunLimit = Annotated[float | None, typer.Option(help="Seconds that a whole run may take.", min=1, max=_YEAR)]
+CellLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Seconds that one cell may take.", min=1, max=_YEAR)]
+RunLimit = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Seconds that a whole run may take.", min=1, max=_YEAR)
+]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", help="At most this many runs at a time here.", min=1, max=1000)
 ]

@@ -52,7 +52,7 @@ def sweep(
         list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="A YAML list of points, each a mapping.")
     ] = None,
     sample: Annotated[int | None, typer.Option("--random", metavar="N", help="Draw N of the points.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="The seed of the draw.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(metavar="SEED", help="The seed of the draw.", min=0)] = 0,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that runs.")] = None,
     workers: Workers = None,
     metric: Metrics = None,

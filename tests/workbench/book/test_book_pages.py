@@ -14,6 +14,9 @@ from staged_book import CHAPTERS
 PAGES = (
     "book/intro",
     "book/how-to-use",
+    "book/reproduce",
+    "book/manual/commands",
+    "book/manual/own-data",
     *(f"notebooks/{name}" for name in CHAPTERS),
     "book/claims",
     "book/api/workbench",
@@ -93,7 +96,7 @@ def test_mathematics_of_every_chapter_has_no_error(reader):
         assert page.locator("mjx-merror").count() == 0
 
 
-@pytest.mark.parametrize(("word", "place"), [("marsupial", "notebooks/toy"), ("papermill", "book/how-to-use")])
+@pytest.mark.parametrize(("word", "place"), [("marsupial", "notebooks/toy"), ("papermill", "book/manual/parameters")])
 def test_search_finds_a_word(reader, word, place):
     page = reader.open("book/intro")
     page.keyboard.press("Control+k")

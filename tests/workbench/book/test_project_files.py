@@ -88,10 +88,28 @@ def test_the_workflow_tests_every_supported_python_and_can_write_only_where_it_p
     assert workflow["jobs"]["publish"]["needs"] == ["test", "pages"]
 
 
-@pytest.mark.parametrize("command", typer.main.get_command(app).commands)
-def test_the_guide_names_every_command(command):
-    guide = (ROOT / "book" / "how-to-use.md").read_text(encoding="utf-8")
-    assert f"workbench {command}" in guide or f"make {command}" in guide
+def test_each_command_stands_once_on_the_page_of_commands():
+    page = (ROOT / "book" / "manual" / "commands.md").read_text(encoding="utf-8")
+    directives = re.findall(
+        r"^```{commands} workbench.cli.commands:app\n:program: workbench\n\n(.*?)```$", page, re.M | re.S
+    )
+    shown = [line for lines in directives for line in lines.splitlines()]
+    commands = typer.main.get_command(app).commands
+    assert sorted(shown) == sorted(["workbench", *(f"workbench {name}" for name in commands)])
+
+
+PASTED = {
+    str(page.relative_to(ROOT)): re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    for page in (*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"))
+}
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in PASTED.items() if blocks])
+def test_commands_can_be_pasted_into_zsh(page):
+    """It takes `#` for a word where it is typed, and refuses brackets and stars that fit no file."""
+    for block in PASTED[page]:
+        plain = re.sub(r"'[^']*'|\"[^\"]*\"|<<END\n.*?^END$", "", block, flags=re.M | re.S)
+        assert not re.findall(r"(?:^|\s)#.*|[][*?()]", plain)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "book" / "editions").glob("*.yml")))

@@ -20,7 +20,7 @@ from workbench.sweeps.cluster import Share, open_cluster
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
 
-GUIDE = Path(__file__).parents[3] / "book" / "how-to-use.md"
+GUIDE = Path(__file__).parents[3] / "book" / "manual" / "sweeps.md"
 
 
 @pytest.fixture(scope="module")
