@@ -19,6 +19,7 @@ from workbench.book.ledger import ClaimsLedger, WithdrawnClaims, is_committed, l
 from workbench.book.markup import box, paragraph, when
 from workbench.book.models_directive import PublishedModels
 from workbench.book.offline import copy_mathjax, leave_out_thebe
+from workbench.book.passages import write_passages
 from workbench.book.quiz import Quiz
 from workbench.book.recorded_directive import RecordedResult
 from workbench.chapter import claim_html
@@ -103,7 +104,8 @@ def provenance(run: dict[str, Any]) -> nodes.admonition:
 
 
 def add_scripts(app: Sphinx, config: Config) -> None:
-    """Copy `static/` beside the pages, and load its styles and scripts on every one."""
+    """Copy `static/` beside the pages, load its styles and scripts on every one, and order search results."""
+    config.html_search_scorer = str(STATIC.with_name("scorer.js"))
     config.html_static_path.append(str(STATIC))
     for path in sorted(STATIC.iterdir()):
         if path.suffix == ".css":
@@ -151,5 +153,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-signature", show_factories)
     app.connect("config-inited", add_scripts)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
+    app.connect("html-page-context", write_passages)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -27,7 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 
 _BOX = re.compile(r"^(\s*[-*+] )\[([ xX])\] ")
 _OPEN, _RIGHT = "\ue000", "\ue001"
-"""What stands for the two boxes while the text is parsed, so that no extension of Markdown turns them into input fields."""
+"""What stands for the two boxes while the text is parsed, so that no extension of Markdown makes fields of them."""
 
 
 class Quiz(SphinxDirective):
