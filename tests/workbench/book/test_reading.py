@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 
+import numpy as np
 import pytest
 
+from largemodels.figures.attention_view import AttentionView
 from workbench.book.extension import STATIC
 
 PIXEL = base64.b64decode(
@@ -185,6 +187,20 @@ def test_the_large_figure_closes_by_its_button_and_by_a_click_beside_it(site):
     button.click()
     page.mouse.click(2, 2)
     assert not dialog.is_visible()
+
+
+def test_paper_shows_the_tables_of_interactive_figures_and_the_keyboard_scrolls_them(site):
+    view = AttentionView(["all", "of", "it"], {"one": np.full((3, 3), 1 / 3), "other": np.eye(3)})
+    page = site.shown("book/page", view._repr_html_())
+    table, box = page.locator("figure table").last, page.locator("figure .scroll")
+    assert not table.is_visible()
+    page.get_by_text("All weights as tables").click()
+    box.focus()
+    assert box.evaluate("box => box === document.activeElement")
+    page.get_by_text("All weights as tables").click()
+    page.emulate_media(media="print")
+    assert table.is_visible()
+    assert page.locator(".heads button").evaluate_all("all => all.map(one => one.checkVisibility())") == [True, False]
 
 
 def test_paper_shows_figures_and_tables_without_buttons(site):
