@@ -114,6 +114,12 @@ def add_scripts(app: Sphinx, config: Config) -> None:
             app.add_js_file(path.name, loading_method="defer")
 
 
+def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Make the entries of a list of references items of that list; Docutils gives them a role that ARIA has given up."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 # The pages of the reference
 
 
@@ -154,5 +160,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", add_scripts)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
     app.connect("html-page-context", write_passages)
+    app.connect("html-page-context", mend_roles)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

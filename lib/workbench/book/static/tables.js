@@ -12,8 +12,9 @@ function worth(text) {
   if (/^\d{4}-\d\d(-\d\d)?$/.test(text)) return Number(text.replaceAll("-", "").padEnd(8, "0"));
   const shares = /^(\d+)\/(\d+)$/.exec(text);
   if (shares) return shares[1] / shares[2];
-  const number = /^[≈~<>≤≥±]*\s*([+−-]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?)(?:\s*[·×]\s*10(⁻?[⁰¹²³⁴-⁹]+))?\s*([%µ\p{L}]*)\s*(.*)/u
-    .exec(text);
+  const number = (
+    /^[≈~<>≤≥±]*\s*([+−-]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?)(?:\s*[·×]\s*10(⁻?[⁰¹²³⁴-⁹]+))?\s*([%µ\p{L}]*)\s*(.*)/u
+  ).exec(text);
   if (!number) return NaN;
   const [, digits, raised, unit, rest] = number;
   const power = (raised ?? "").replace("⁻", "-").replace(/[⁰¹²³⁴-⁹]/g, (digit) => superscripts.indexOf(digit));
@@ -45,8 +46,9 @@ function makeSortable(table) {
     button.type = "button";
     button.className = "workbench-sort";
     button.title = "Sort by this column";
-    button.append(...head.childNodes);
-    head.append(button);
+    const place = head.querySelector(":scope > p:only-child") ?? head;
+    button.append(...place.childNodes);
+    place.append(button);
     heads.push(head);
     button.addEventListener("click", () => {
       const next = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort") ?? "none"];
@@ -59,7 +61,8 @@ function makeSortable(table) {
 
 document.querySelectorAll("article table").forEach((table) => {
   const rows = [...(table.tHead?.rows ?? []), ...(table.tBodies[0]?.rows ?? [])], [first] = rows;
-  const even = rows.every((row) => row.cells.length === first.cells.length && [...row.cells].every((cell) => cell.colSpan * cell.rowSpan === 1));
-  if (table.tHead?.rows.length && table.tBodies.length === 1 && table.tBodies[0].rows.length >= 3 && first.cells.length > 1 && even
-    && !table.closest("figure, .unsorted")) makeSortable(table);
+  const single = (cell) => cell.colSpan === 1 && cell.rowSpan === 1;
+  const even = rows.every((row) => row.cells.length === first.cells.length && [...row.cells].every(single));
+  const large = table.tHead?.rows.length && table.tBodies.length === 1 && table.tBodies[0].rows.length >= 3;
+  if (large && even && first.cells.length > 1 && !table.closest("figure, .unsorted")) makeSortable(table);
 });
