@@ -115,7 +115,7 @@ def add_scripts(app: Sphinx, config: Config) -> None:
 
 
 def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Make the entries of a list of references items of that list; Docutils gives them a role that ARIA has given up."""
+    """Make the entries of a list of references items of that list; Docutils gives a role that ARIA has given up."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
