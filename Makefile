@@ -13,7 +13,7 @@ EDITION ?= offline
 # Notebooks run in this environment's kernel, whatever kernels the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help book test lab lint bench faults recorded clean lock environment
+.PHONY: help book test lab lint axe bench faults recorded clean lock environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -33,6 +33,9 @@ lint: environment ## Check style, the direction of imports, and that no measured
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m workbench.book.numbers
+
+axe: environment ## Look at every page in Chromium, light and dark, for what hinders readers: some minutes
+	WORKBENCH_AXE=all $(BIN)/python -m pytest -q tests/workbench/book/test_book_axe.py
 
 bench: environment ## Measure speed beside the alternatives
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done

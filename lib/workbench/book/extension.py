@@ -13,16 +13,22 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from workbench.book.commands_directive import Commands
 from workbench.book.ledger import ClaimsLedger, WithdrawnClaims, is_committed, label, origin
 from workbench.book.markup import box, paragraph, when
 from workbench.book.models_directive import PublishedModels
 from workbench.book.offline import copy_mathjax, leave_out_thebe
+from workbench.book.passages import write_passages
+from workbench.book.quiz import Quiz
 from workbench.book.recorded_directive import RecordedResult, RecordedResults
 from workbench.chapter import claim_html
 from workbench.core.text import duration
 from workbench.runs.executed import read_executed
+
+STATIC = Path(__file__).with_name("static")
+"""Scripts and styles of the pages."""
 
 # The claims and the run on a chapter's own page
 
@@ -95,6 +101,26 @@ def provenance(run: dict[str, Any]) -> nodes.admonition:
     return box(title, fields)
 
 
+# What pages do in the browser
+
+
+def add_scripts(app: Sphinx, config: Config) -> None:
+    """Copy `static/` beside the pages, load its styles and scripts on every one, and order search results."""
+    config.html_search_scorer = str(STATIC.with_name("scorer.js"))
+    config.html_static_path.append(str(STATIC))
+    for path in sorted(STATIC.iterdir()):
+        if path.suffix == ".css":
+            app.add_css_file(path.name)
+        elif path.suffix == ".js":
+            app.add_js_file(path.name, loading_method="defer")
+
+
+def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Make the entries of a list of references items of that list; Docutils gives a role that ARIA has given up."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 # The pages of the reference
 
 
@@ -130,9 +156,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("recorded-results", RecordedResults)
     app.add_directive("published-models", PublishedModels)
     app.add_directive("commands", Commands)
+    app.add_directive("quiz", Quiz)
     app.connect("doctree-read", note_chapter)
     app.connect("autodoc-process-docstring", list_members)
     app.connect("autodoc-process-signature", show_factories)
+    app.connect("config-inited", add_scripts)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
+    app.connect("html-page-context", write_passages)
+    app.connect("html-page-context", mend_roles)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -76,7 +76,7 @@ _MYST = MdParserConfig(enable_extensions={"dollarmath", "amsmath", "colon_fence"
 
 
 def _passages(tokens: list[Token]) -> Iterator[list[Token]]:
-    """The texts of each paragraph and heading, and together those of each row of a table."""
+    """The texts of each paragraph and heading, of a quiz as well, and together those of each row of a table."""
     row: list[Token] | None = None
     for token in tokens:
         if token.type == "tr_open":
@@ -84,6 +84,8 @@ def _passages(tokens: list[Token]) -> Iterator[list[Token]]:
         elif token.type == "tr_close":
             yield row or []
             row = None
+        elif token.type == "colon_fence" and token.info.startswith("{quiz}"):
+            yield from _passages(create_md_parser(_MYST, RendererHTML).parse(token.content))
         elif token.type == "inline" and row is None:
             yield [token]
         elif token.type == "inline":

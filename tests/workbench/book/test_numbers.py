@@ -35,6 +35,7 @@ def exceptions(project, text):
         ("- with 30 examples", ["30"]),
         ("| what | ours |\n| --- | --- |\n| CNN | 721/872 |", ["721", "872"]),
         ("{glue:text}`share:.2f` of 872", ["872"]),
+        (":::{quiz}\n\n1. Which?\n\n   - [x] All 17.\n   - [ ] None.\n\n   It was 12%.\n\n:::", ["17", "12%"]),
     ],
 )
 def test_a_measured_number_that_is_typed_is_found(text, numbers):
