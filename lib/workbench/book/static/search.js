@@ -65,7 +65,7 @@
 
   async function explain(item, words) {
     const link = item.querySelector("a"), [page, anchor] = link.getAttribute("href").split(/\.html#?/);
-    if (item.querySelector("span, p") || !words.length) return;  // a function says what it is
+    if (item.querySelector(":scope > span, :scope > p") || !words.length) return;  // a function says what it is
     const passages = await load(page), inside = passages.filter(([each]) => each === decodeURIComponent(anchor));
     let found = best(anchor ? inside : passages, words);
     if (!found.count && inside.length) found = { sentence: (inside.find(([, text]) => /\.$/.test(text)) ?? inside[0])[1] };
