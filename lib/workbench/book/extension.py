@@ -27,8 +27,9 @@ from workbench.chapter import claim_html
 from workbench.core.text import duration
 from workbench.runs.executed import read_executed
 
-STATIC = Path(__file__).with_name("static")
-"""Scripts and styles of the pages."""
+SCRIPTS = ("contents.js", "figures.js", "place.js", "quiz.js", "search.js", "tables.js", "views.js")
+STYLES = ("figures.css", "quiz.css", "search.css", "tables.css", "views.css")
+"""What every page loads, files beside this one."""
 
 # The claims and the run on a chapter's own page
 
@@ -105,14 +106,14 @@ def provenance(run: dict[str, Any]) -> nodes.admonition:
 
 
 def add_scripts(app: Sphinx, config: Config) -> None:
-    """Copy `static/` beside the pages, load its styles and scripts on every one, and order search results."""
-    config.html_search_scorer = str(STATIC.with_name("scorer.js"))
-    config.html_static_path.append(str(STATIC))
-    for path in sorted(STATIC.iterdir()):
-        if path.suffix == ".css":
-            app.add_css_file(path.name)
-        elif path.suffix == ".js":
-            app.add_js_file(path.name, loading_method="defer")
+    """Copy scripts and styles beside the pages, load them on every one, and order search results."""
+    here = Path(__file__)
+    config.html_search_scorer = str(here.with_name("scorer.js"))
+    config.html_static_path += [str(here.with_name(name)) for name in (*SCRIPTS, *STYLES)]
+    for name in STYLES:
+        app.add_css_file(name)
+    for name in SCRIPTS:
+        app.add_js_file(name, loading_method="defer")
 
 
 def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:

@@ -1,6 +1,6 @@
 """The sentences that search results show: the text of each page as a script, since no browser fetches pages from disk.
 
-Part of the Sphinx extension `workbench.book.extension`. `static/search.js` loads the script of a page when the page is
+Part of the Sphinx extension `workbench.book.extension`. `search.js` loads the script of a page when the page is
 among the results, finds the sentence around the hit, and leads to its section.
 """
 

@@ -11,8 +11,8 @@
     :::
 
 Where the directive is not known, as in JupyterLab, this reads as a numbered list with boxes. The page has a field set
-of radio buttons for each question, and the answer folded under it, which opens without a script; `static/quiz.js` says
-at once whether a choice is right.
+of radio buttons for each question, and the answer folded under it, which opens without a script; `quiz.js` says at once
+whether a choice is right.
 """
 
 from __future__ import annotations

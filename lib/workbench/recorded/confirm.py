@@ -8,10 +8,10 @@ varies is among them. A number that varies says how much is run, not what; only 
 
 A parameter that the command leaves to its default has the recorded value where the default has changed since: what is
 compared is the same experiment. Metrics are compared to six digits, which single precision keeps, with their intervals
-and counts. Left out are times: metrics of which a word in
-the name is one of `TIMES`, such as `epoch_seconds`, `texts_per_second` or `time_ratio`. Of a claim it is compared
-whether it holds. A sweep's record counts in how many runs each claim held, so of one that held in some of them the
-computed points may not show more successes, or more failures, than all recorded runs together.
+and counts. Left out are times: metrics of which a word in the name is one of `TIMES`, such as `epoch_seconds`,
+`texts_per_second` or `time_ratio`. Of a claim it is compared whether it holds. A sweep's record counts in how many runs
+each claim held, so of one that held in some of them the computed points may not show more successes, or more failures,
+than all recorded runs together.
 
 A metric that only today's runs have was not recorded, and a claim that only one side makes has been added, withdrawn or
 put in other words: there is nothing to compare them with, so they are counted and said, and are no difference. A metric
@@ -134,7 +134,7 @@ def compared(project: Project, recorded: Recorded, sweep: Sweep) -> dict[str, An
         "change": change(project, recorded),
         "of": recorded.points,
         "points": points,
-        "kept": sorted(changed_defaults(load_contract(project, recorded.chapter), recorded)),
+        "kept": sorted(changed_defaults(sweep.contract, recorded)),
         "metrics": sum(not is_time(name) for name in names),
         "times": sorted(filter(is_time, names)),
         "differences": _largest(differences),

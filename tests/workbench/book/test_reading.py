@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from largemodels.figures.attention_view import AttentionView
-from workbench.book.extension import STATIC
+from workbench.book import extension
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -32,8 +33,9 @@ class Site:
         (folder / "dot.png").write_bytes(PIXEL)
 
     def write(self, name: str, body: str, title: str = "A page") -> None:
-        scripts = "".join(f'<script src="{path.as_uri()}" defer></script>' for path in sorted(STATIC.glob("*.js")))
-        scripts += "".join(f'<link rel="stylesheet" href="{path.as_uri()}">' for path in STATIC.glob("*.css"))
+        of = Path(extension.__file__).with_name
+        scripts = "".join(f'<script src="{of(each).as_uri()}" defer></script>' for each in extension.SCRIPTS)
+        scripts += "".join(f'<link rel="stylesheet" href="{of(each).as_uri()}">' for each in extension.STYLES)
         brand = "#" if name == "book/intro" else "../book/intro.html"
         text = PAGE.format(brand=brand, title=title, body=body, scripts=scripts)
         (self.folder / f"{name}.html").write_text(text, encoding="utf-8")

@@ -361,6 +361,5 @@ def test_every_file_of_ours_that_is_no_module_is_named_where_it_can_be_found(roo
     for folder in packages.our_packages().values():
         for file in folder.rglob("*"):
             if file.is_file() and file.suffix not in (".py", ".pyc") and "weights" not in file.parts:
-                named = file if any(file.parent.glob("*.py")) else file.parent  # a folder of files is named as a whole
-                modules = "".join(module.read_text() for module in named.parent.glob("*.py"))
-                assert f'"{named.name}"' in modules, file
+                modules = "".join(module.read_text() for module in file.parent.glob("*.py"))
+                assert f'"{file.name}"' in modules, file
