@@ -154,7 +154,7 @@ class SingleStack(nn.Module):
         return self.stack(self.embedding(tokens), mask) @ self.embedding.weight.T
 
 
-def network(kind: Kind, task: SkylineTask, *, width: int = 32, seed: int = 0) -> nn.Module:
+def network(kind: Kind, task: SkylineTask, *, width: int = 24, seed: int = 0) -> nn.Module:
     """An untrained network of two blocks: a stack of two, or an encoder and a decoder of one each.
 
     The weights of the cross-attention are made up for by wider feed-forward layers in the stack.
