@@ -2,13 +2,13 @@
 
     python benchmarks/generation.py
     python benchmarks/generation.py --quick
-    python benchmarks/generation.py --model path/to/llama
+    python benchmarks/generation.py --model pydocs-gpt
 
 ours          `generate` with `Decoder`
 our loop      `generate` with the network of transformers
 transformers  `model.generate` of the same network
 no cache      ours, every text read again at each step
-draft         `speculate`: the first quarter of the network's own blocks drafts for all of them
+draft         `speculate`: the first quarter of the network's own blocks, at least one, drafts for all of them
 
 All draw from the whole distribution, take turns, a text each, and are compared round by round. At batch 1 a token needs
 every weight once, and the cache so far: their bytes over its time, as a share of what a copy moves in the same run, is
@@ -36,7 +36,7 @@ from largemodels.models.cost import time_calls
 from largemodels.models.loading import load_causal_lm
 
 SHAPES = {
-    "small": DecoderShape(2048, 256, 4, 4, 2, 704, 256),
+    "small": DecoderShape(2048, 192, 3, 4, 2, 512, 256),
     "large": DecoderShape(4096, 768, 8, 12, 4, 2048, 256),
 }
 COPIED = 2**27  # bytes, more than a processor's caches
@@ -63,7 +63,7 @@ def compare(calls: dict[str, Callable[[], object]], rounds: int, tokens: int, ag
     for name, each in seconds.items():
         ratios = sorted(seconds[against] / each)
         print(f"  {name:13}{tokens / statistics.median(each):8,.0f} tokens/s", end="")
-        print("" if name == against else f", {statistics.median(ratios):.2f} of {against}'s speed", end="")
+        print("" if name == against else f", {statistics.median(ratios):.2f} times the speed of {against}", end="")
         print("" if name == against else f" ({ratios[0]:.2f} to {ratios[-1]:.2f})")
     return {name: statistics.median(each) / tokens for name, each in seconds.items()}
 
