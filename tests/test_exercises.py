@@ -11,7 +11,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 EVERY = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
-CHAPTERS = ["attention", "pretraining", "generation", "fine-tuning", "domain-adaptation", "evaluation"]
+CHAPTERS = ["attention", "pretraining", "fine-tuning", "domain-adaptation", "evaluation"]
 _DROPDOWN = re.compile(r"^(?P<fence>`{3,})\{dropdown\} Solution\n(?P<body>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
