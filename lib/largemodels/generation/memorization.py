@@ -142,11 +142,11 @@ def text_losses(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Seq
 
 @torch.no_grad()
 def exposure(model: nn.Module, tokenizer: PreTrainedTokenizerBase, planted: Sequence[Canary]) -> np.ndarray:
-    """log₂|R| − log₂ rank of each canary's secret among all secrets of as many digits, in bits, `(canaries,)`.
+    """log₂ n − log₂ rank of each canary's secret among all n secrets of as many digits, in bits, `(canaries,)`.
 
-    The rank is that of the loss, 1 for the least, so log₂|R| is the most that a canary can have (Carlini et al. 2019,
+    The rank is that of the loss, 1 for the least, so log₂ n is the most that a canary can have (Carlini et al. 2019,
     definition 2). One whose secret was drawn at random and never read has a random rank, and its mean is
-    log₂|R| − log₂(|R|!) / |R|, which nears log₂ e = 1.44 bits from below.
+    log₂ n − log₂(n!) / n, which nears log₂ e = 1.44 bits from below.
     """
     model.eval()
     found: list[float] = []
@@ -238,4 +238,4 @@ def _after(
 
 
 def _encoded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
-    return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"] if len(texts) else []

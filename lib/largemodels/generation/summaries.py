@@ -192,7 +192,7 @@ def matching_encoder_decoder(model: nn.Module, *, seed: int = 0) -> EncoderDecod
         >>> shape = DecoderShape(500, width=64, num_layers=2, num_heads=2, key_value_heads=1, inner=176, max_length=32)
         >>> models = Decoder(shape), matching_encoder_decoder(Decoder(shape))
         >>> [sum(parameter.numel() for parameter in model.parameters()) for model in models]
-        [124480, 124550]
+        [124480, 124608]
     """
     if isinstance(model, Decoder):
         embedding, num_layers, num_heads = model.embedding, model.shape.num_layers, model.shape.num_heads
@@ -205,8 +205,9 @@ def matching_encoder_decoder(model: nn.Module, *, seed: int = 0) -> EncoderDecod
     weights = sum(parameter.numel() for parameter in model.parameters())
 
     def total(inner: int) -> int:
-        pair = block_parameters(width, inner) + block_parameters(width, inner, cross=True)
-        return vocabulary_size * width + num_layers * pair + 4 * width  # two numbers a component in each last norm
+        thin = {"rms": True, "bias": False}
+        pair = block_parameters(width, inner, **thin) + block_parameters(width, inner, cross=True, **thin)
+        return vocabulary_size * width + num_layers * pair + 2 * width  # and a last normalisation in each stack
 
     inner = max(1, round((weights - total(0)) / (total(1) - total(0))))
     options = {"width": width, "num_layers": num_layers, "num_heads": num_heads, "inner": inner}

@@ -104,8 +104,9 @@ def test_the_tokens_behind_the_known_ones_have_rows(tokenizer, known, theirs):
     expected, right = [], []
     for ids, given in zip(texts, np.broadcast_to(known, 3), strict=True):
         logits = model(torch.tensor([ids])).logits[0, given - 1 : -1]
-        expected += F.cross_entropy(logits, torch.tensor(ids[given:]), reduction="none").tolist()
-        right += (logits.argmax(-1) == torch.tensor(ids[given:])).tolist()
+        asked = torch.tensor(ids)[given:]
+        expected += F.cross_entropy(logits, asked, reduction="none").tolist()
+        right += (logits.argmax(-1) == asked).tolist()
     np.testing.assert_allclose(table["loss"], expected, rtol=1e-4)
     assert table["correct"].tolist() == right
     assert table["token_id"].tolist() == [

@@ -68,7 +68,7 @@ def test_a_pair_is_the_summary_and_the_other_sentences():
         ("b", [("summary", "One more summary."), ("notes", "A single other sentence.")]),
         ("b", [("summary", "See below."), ("notes", "Two words."), ("notes", "Are no summary.")]),
         ("b", [("summary", "The first summary."), ("summary", "The second one."), ("notes", "x"), ("notes", "y")]),
-        ("b", [("summary", "One word more " * 11), ("notes", "No line of"), ("notes", "forty words has more.")]),
+        ("b", [("summary", "One word more " * 14), ("notes", "No line of"), ("notes", "forty words has more.")]),
     ],
 )
 def test_documents_without_a_proper_summary_give_no_pair(other):
