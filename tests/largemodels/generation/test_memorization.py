@@ -191,7 +191,7 @@ def test_the_losses_of_all_secrets_are_those_of_their_texts(theirs, tokenizer):
 
 
 def test_secrets_may_differ_in_their_number_of_tokens():
-    joined = train_tokenizer(["the code is 0 " * 9, "the code is 1"], 270)
+    joined = train_tokenizer(["the code is 0 " * 9, "the code is 1"], 267)
     assert len(joined(" 0")["input_ids"]) < len(joined(" 1")["input_ids"])
     whole, tails = losses_by_text(small_decoder(joined), joined, Canary("the code is", "01"))
     assert tails - tails[0] == pytest.approx(whole - whole[0], abs=1e-4)
