@@ -97,7 +97,7 @@ def train_on_repeats(
     num_layers: int,
     *,
     vocabulary_size: int = 26,
-    steps: int = 240,
+    steps: int = 150,
     seeds: Sequence[int] = (0, 1, 2),
     batch: int = 32,
     learning_rate: float = 1e-2,

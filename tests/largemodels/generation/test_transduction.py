@@ -219,7 +219,7 @@ def test_the_loss_of_an_answer_is_that_of_its_tokens(kind):
     model = network(kind, TASK, seed=2).eval()
     source, capitals = torch.tensor([[1, 0, 3, 1, 2, 0]]), torch.tensor([1])
     written = TASK.written(source, capitals)
-    logs = answer_logits(kind, model, TASK, source, written).log_softmax(-1)[0]
+    logs = answer_logits(kind, model, TASK, source, written).log_softmax(-1)[0].detach()
     tokens = TASK.in_place(source, capitals)[0] if kind in IN_PLACE else written[0, :4]  # DCA and the end
     expected = -sum(float(logs[place, token]) for place, token in enumerate(tokens.tolist()))
     with torch.no_grad():

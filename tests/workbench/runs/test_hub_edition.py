@@ -81,7 +81,7 @@ def hub(tmp_path_factory):
     home, draw = tmp_path_factory.mktemp("user"), random.Random(0)
     with serving() as served:
         served.add("models", BERT, tiny_model(home / "made", FILM_WORDS, longest=512))
-        served.add("models", GPT2, tiny_decoder(home / "decoder", FILM_WORDS, longest=512))
+        served.add("models", GPT2, tiny_decoder(home / "decoder", FILM_WORDS, longest=512, tokens=390))
         served.add("datasets", SST2, tiny_glue(draw))
         served.add("datasets", WIKITEXT, wikitext(draw))
         yield served, {**served.environment(home), "COLUMNS": "200"}
