@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
@@ -21,6 +22,7 @@ from largemodels.attention.blocks import block_parameters
 from largemodels.base.errors import InputError
 from largemodels.generation.decoder import Decoder
 from largemodels.generation.encoder_decoder import EncoderDecoder
+from largemodels.generation.language_model import losses_after
 from largemodels.generation.reading import begun
 from largemodels.generation.rouge import words
 from largemodels.models.batches import LengthBatches, pad
@@ -235,6 +237,32 @@ def greedy_targets(model: EncoderDecoder, pairs: EncodedPairs, max_new_tokens: i
         for row in target[:, 1:].tolist():
             found.append(row[: row.index(pairs.end)] if pairs.end in row else row)
     return found
+
+
+@torch.no_grad()
+def summary_losses(model: nn.Module, pairs: EncodedPairs) -> np.ndarray:
+    """The mean loss of a token of each true summary, its end-of-text token included, in nats, `(pairs,)`.
+
+    The model is an `EncoderDecoder` or a causal one, and is left in evaluation mode. Every loss is that of the true
+    tokens before it, so it says what a model has learnt where its own answers are not yet worth reading.
+
+    Raises:
+        InputError: for a pair that is longer than a causal model reads.
+    """
+    targets = [[*summary.tolist(), pairs.end] for summary in pairs.summaries]
+    if not isinstance(model, EncoderDecoder):
+        wholes = [[*prompt, *target] for prompt, target in zip(pairs.prompts, targets, strict=True)]
+        rows = losses_after(model, wholes, list(map(len, pairs.prompts)))
+        return rows.groupby("text")["loss"].mean().to_numpy()
+    model.eval()
+    batches, sums = SourceTargetBatches(pairs, batch_tokens=8192, seed=0), np.empty(len(targets))
+    for index in range(len(batches)):
+        batch = {name: each.to(model.device) for name, each in batches[index].items()}
+        labels = batch.pop("labels")  # (batch, target)
+        logits = model(**batch).logits.transpose(1, 2)  # (batch, vocabulary, target)
+        losses = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+        sums[batches.members(index)] = losses.double().sum(1).cpu().numpy()
+    return sums / np.array(list(map(len, targets)))
 
 
 def names(text: str) -> set[str]:

@@ -153,12 +153,12 @@ class SingleStack(nn.Module):
         return self.stack(self.embedding(tokens), mask) @ self.embedding.weight.T
 
 
-def network(kind: Kind, task: SkylineTask, *, width: int = 24, seed: int = 0) -> nn.Module:
+def network(kind: Kind, task: SkylineTask, *, width: int = 32, seed: int = 0) -> nn.Module:
     """An untrained network of two blocks: a stack of two, or an encoder and a decoder of one each.
 
     The weights of the cross-attention are made up for by wider feed-forward layers in the stack.
     """
-    shape = {"width": width, "num_heads": 2, "seed": seed}
+    shape = {"width": width, "num_heads": 4, "seed": seed}
     if kind == "encoder–decoder":
         return EncoderDecoder(task.vocabulary_size, num_layers=1, inner=2 * width, **shape)
     return SingleStack(task.vocabulary_size, num_layers=2, inner=3 * width, **shape)
@@ -234,10 +234,10 @@ def train_kind(
     kind: Kind,
     task: SkylineTask,
     *,
-    steps: int = 180,
+    steps: int = 200,
     seeds: Sequence[int] = (0, 1, 2),
     batch: int = 32,
-    learning_rate: float = 1e-2,
+    learning_rate: float = 8e-3,
 ) -> tuple[list[nn.Module], Tensor]:
     """A trained network for each seed, and the losses of the training in nats an answer, `(steps, seeds)`.
 

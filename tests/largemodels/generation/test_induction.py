@@ -122,8 +122,8 @@ def test_a_model_that_gives_no_weights_is_named():
 
 
 def test_training_lowers_the_loss_of_the_second_time_and_takes_every_period():
-    models, losses = train_on_repeats(1, vocabulary_size=12, steps=90, seeds=[0, 1], batch=8)
-    assert losses.shape == (40, 2)
+    models, losses = train_on_repeats(1, vocabulary_size=12, steps=150, seeds=[0, 1], batch=8)
+    assert losses.shape == (150, 2)
     assert len(models) == 2
     assert (losses[-9:].mean(0) < losses[:9].mean(0) - 0.2).all()
     assert {PERIODS[step * 5 % len(PERIODS)] for step in range(len(PERIODS))} == set(PERIODS)

@@ -19,6 +19,7 @@ from largemodels.generation.summaries import (
     matching_encoder_decoder,
     name_table,
     names,
+    summary_losses,
     summary_pairs,
     untrained,
 )
@@ -200,6 +201,22 @@ def test_greedy_answers_are_the_likeliest_token_each_time(encoded, one_thread):
                 if row[-1] == 0:
                     break
             assert answer == [token for token in row[1:] if token != 0]
+
+
+@pytest.mark.parametrize("kind", ["decoder", "theirs", "encoder–decoder"])
+def test_the_losses_of_summaries_are_those_of_training_pair_by_pair(kind, encoded):
+    decoder = Decoder(decoder_shape())
+    model = {
+        "decoder": decoder,
+        "theirs": decoder.to_transformers(),
+        "encoder–decoder": EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32, seed=5),
+    }[kind]
+    batches = (SourceTargetBatches if kind == "encoder–decoder" else PromptBatches)(encoded, batch_tokens=99, seed=0)
+    found = summary_losses(model, encoded)
+    for place in range(3):
+        with torch.no_grad():
+            loss = model(**batches.make(np.array([place]), torch.Generator())).loss
+        assert found[place] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer, one_thread):

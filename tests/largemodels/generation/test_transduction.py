@@ -239,8 +239,8 @@ def test_the_cross_attention_of_each_token_is_a_distribution_over_the_source():
     model = network("encoder–decoder", TASK)
     source = TASK.sources(3, drawn())
     (weights,) = cross_attention(model, source, torch.full((3, 2), TASK.begin))
-    assert weights.shape == (3, 2, 2, 6)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 2))
+    assert weights.shape == (3, 4, 2, 6)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4, 2))
     assert not any(block.cross_attention._forward_hooks for block in model.decoder.blocks)
 
 
