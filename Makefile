@@ -28,11 +28,12 @@ test: environment ## Run every test, and the chapters under nbval (CHAPTER=… f
 lab: environment ## Open the chapters in JupyterLab
 	@$(BIN)/workbench lab
 
-lint: environment ## Check style, the direction of imports, and that no measured number is typed into a chapter
+lint: environment ## Check style, the direction of imports, spelling, and that no measured number is typed into a chapter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m workbench.book.numbers
+	$(BIN)/python -m workbench.book.spelling
 
 axe: environment ## Look at every page in Chromium, light and dark, for what hinders readers: some minutes
 	WORKBENCH_AXE=all $(BIN)/python -m pytest -q tests/workbench/book/test_book_axe.py

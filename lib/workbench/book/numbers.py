@@ -19,12 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from myst_parser.config.main import MdParserConfig
-from myst_parser.parsers.mdit import create_md_parser
 from pydantic import TypeAdapter, ValidationError
 
+from workbench.book import prose
 from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
@@ -45,7 +43,6 @@ _NAMES = re.compile(
 _NUMBER = re.compile(r"[−-]?\d(?:[\d,.]*\d)?%?")
 _WORD = re.compile(r"\b[a-z]{3,}\b")
 _SENTENCE = 4  # words that make a sentence of a string, and no label or key
-_OF_A_FIGURE = (("figure", "caption"), ("image", "alt"))
 
 
 class Allowed(Part):
@@ -57,22 +54,19 @@ class Allowed(Part):
 
 def typed_numbers(text: str) -> Iterator[tuple[str, str]]:
     """Each number that is typed into a Markdown text, with the paragraph or the row of a table that it stands in."""
-    for passage in _passages(create_md_parser(_MYST, RendererHTML).parse(text)):
+    for passage in _passages(prose.parse(text)):
         parts = [part for token in passage for part in token.children or ()]
         if any(part.type == "myst_role" and part.meta["name"].startswith("cite") for part in parts):
             continue
         cells = ("".join(map(_in_prose, token.children or ())) for token in passage)
-        prose = " | ".join(cells)
-        for number in _NUMBER.findall(_NAMES.sub(" ", prose)):
-            yield number, " ".join(prose.split())
+        read = " | ".join(cells)
+        for number in _NUMBER.findall(_NAMES.sub(" ", read)):
+            yield number, " ".join(read.split())
 
 
 def _in_prose(part: Token) -> str:
     """A text as it is; a dot for a role, code, a formula or a mark."""
     return part.content if part.type == "text" else " · "
-
-
-_MYST = MdParserConfig(enable_extensions={"dollarmath", "amsmath", "colon_fence"})
 
 
 def _passages(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -85,7 +79,7 @@ def _passages(tokens: list[Token]) -> Iterator[list[Token]]:
             yield row or []
             row = None
         elif token.type == "colon_fence" and token.info.startswith("{quiz}"):
-            yield from _passages(create_md_parser(_MYST, RendererHTML).parse(token.content))
+            yield from _passages(prose.parse(token.content))
         elif token.type == "inline" and row is None:
             yield [token]
         elif token.type == "inline":
@@ -116,8 +110,7 @@ def _texts(cell: dict[str, Any]) -> list[str]:
     """The prose of a cell: its text, or its sentences and the caption and the alternative text of its figure."""
     if cell["cell_type"] == "markdown":
         return [] if cell.get("id") == _EXERCISES else [source(cell)]
-    figure = cell["metadata"].get("mystnb", {})
-    texts = [text for part, name in _OF_A_FIGURE if (text := figure.get(part, {}).get(name))]
+    texts = prose.texts_of_figure(cell)
     return texts if PARAMETERS in tags(cell) else [*texts, *_sentences(python_of(cell))]
 
 
