@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import chapters, doctor, evaluate, new_chapter, predict, recorded, runs, sources, sweeps
+from workbench.cli import chapters, doctor, evaluate, new_chapter, predict, recorded, runs, sources, student, sweeps
 from workbench.cli.shared import parameters_of_chapters
 from workbench.core.errors import RequestError
 from workbench.core.text import shown
@@ -38,7 +38,7 @@ def workbench(
 
 for command in (
     *(chapters.run, runs.runs, runs.show, runs.compare, runs.export, runs.rm, runs.status),
-    *(chapters.book, chapters.check, chapters.accept),
+    *(chapters.book, chapters.check, chapters.accept, student.student),
     *(recorded.record, recorded.recorded, recorded.confirm, sweeps.sweep, sweeps.sweeps),
     *(predict.predict, evaluate.evaluate, sources.data, sources.model, doctor.doctor),
 ):

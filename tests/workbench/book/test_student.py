@@ -1,0 +1,85 @@
+"""Notebooks for a class have a place for each answer and a check that judges it, and nothing of the solution."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import nbformat
+import pytest
+
+from staged_book import ROOT
+from workbench.book.exercises import exercises_of
+from workbench.book.student import student_notebook
+from workbench.parameters.cells import source
+
+EVERY = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=EVERY)
+def chapter(request):
+    """A chapter's notebook and its name."""
+    return json.loads((ROOT / "notebooks" / f"{request.param}.ipynb").read_text(encoding="utf-8")), request.param
+
+
+def by_id(notebook):
+    return {cell["id"]: source(cell) for cell in notebook["cells"]}
+
+
+def test_every_chapter_without_its_exercises_is_there_and_has_no_outputs(chapter):
+    notebook, name = chapter
+    made = student_notebook(notebook, name)
+    nbformat.validate(nbformat.from_dict(made))
+    kept = [cell for cell in made["cells"] if not cell["id"].startswith(("exercise", "student-guide"))]
+    assert [(cell["id"], source(cell)) for cell in kept] == [
+        (cell["id"], source(cell)) for cell in notebook["cells"] if cell["id"] != "exercises"
+    ]
+    code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+
+
+def test_no_solution_is_in_a_students_notebook_and_every_one_in_the_teachers(chapter):
+    notebook, name = chapter
+    students, teachers = (
+        "\n".join(by_id(student_notebook(notebook, name, solutions=solutions)).values()) for solutions in (False, True)
+    )
+    for exercise in exercises_of(notebook, name).exercises:
+        for text in (exercise.solution, exercise.code):
+            assert text in teachers
+            sentences = [part.strip() for part in re.split(r"(?<=[.:])\s", text)]
+            left = [part for part in sentences if len(part) > 40 and part in students and not part.startswith("import")]
+            assert left == [], f"exercise {exercise.number}"
+    assert "Solution" not in students
+
+
+def test_each_exercise_has_its_text_hints_and_empty_places_in_order(chapter):
+    notebook, name = chapter
+    made = student_notebook(notebook, name)
+    texts = by_id(made)
+    places = [cell["id"] for cell in made["cells"] if cell["id"].startswith("exercise-")]
+    expected = []
+    for exercise in exercises_of(notebook, name).exercises:
+        here = f"exercise-{exercise.number}"
+        expected += [here, *([f"{here}-answer"] if exercise.solution else [])]
+        expected += [f"{here}-code", f"{here}-check"] if exercise.code else []
+        assert f"*{exercise.grade}.* {exercise.text}" in texts[here]
+        assert all(f"<summary>Hint</summary>\n\n{hint}\n\n</details>" in texts[here] for hint in exercise.hints)
+    assert places == expected
+
+
+def test_the_checks_fail_on_empty_answers_and_pass_with_the_solutions_put_in(chapter):
+    notebook, name = chapter
+    empty, filled = (by_id(student_notebook(notebook, name, solutions=solutions)) for solutions in (False, True))
+    checks = [cell.removesuffix("-check") for cell in empty if cell.endswith("-check")]
+    assert len(checks) >= 3
+    for exercise in checks:
+        with pytest.raises((NameError, AssertionError)):
+            answered(empty, exercise)
+        answered(filled, exercise)
+
+
+def answered(cells, exercise):
+    """Run the cells of an exercise's answer and of its check."""
+    namespace = {"__name__": "__main__"}
+    for part in ("code", "check"):
+        exec(compile(cells[f"{exercise}-{part}"], f"{exercise}-{part}", "exec"), namespace)
