@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from workbench.book.exercises import exercises_of
-from workbench.parameters.cells import code_cells, python_of
+from workbench.book.student import student_notebook
+from workbench.parameters.cells import code_cells, python_of, source
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 EVERY = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
@@ -25,8 +26,17 @@ def with_code(chapter: str) -> list:
     return [exercise for exercise in exercises_of(notebook(chapter), chapter).exercises if exercise.code]
 
 
-def run(code: str, name: str, namespace: dict) -> None:
-    exec(compile(code, name, "exec"), namespace)
+def cells_of(chapter: str, *, solutions: bool) -> dict[str, str]:
+    """The cells of a chapter's notebook for a class, or of the teacher's."""
+    made = student_notebook(notebook(chapter), chapter, solutions=solutions)
+    return {cell["id"]: source(cell) for cell in made["cells"]}
+
+
+def run(cells: dict[str, str], exercise: str) -> None:
+    """Run the cell of an exercise's answer, and the cell that checks it."""
+    namespace = {"__name__": "__main__"}
+    for name in (f"{exercise}-code", f"{exercise}-check"):
+        exec(compile(cells[name], name, "exec"), namespace)
 
 
 def bound(code: str) -> set[str]:
@@ -63,14 +73,12 @@ def test_every_exercise_has_a_grade_and_a_solution_and_three_have_code_that_is_c
 
 
 @pytest.mark.parametrize("chapter", EVERY)
-def test_each_check_fails_without_an_answer_and_passes_with_the_solution(chapter):
+def test_the_checks_of_a_students_notebook_fail_on_empty_answers_and_pass_with_the_solutions_put_in(chapter):
+    empty, filled = (cells_of(chapter, solutions=solutions) for solutions in (False, True))
     for exercise in with_code(chapter):
-        name = f"{chapter}, exercise {exercise.number}"
         with pytest.raises(NameError):
-            run(exercise.check, name, {"__name__": "check"})
-        namespace = {"__name__": "solution"}
-        run(exercise.code, name, namespace)
-        run(exercise.check, name, namespace)
+            run(empty, f"exercise-{exercise.number}")
+        run(filled, f"exercise-{exercise.number}")
 
 
 @pytest.mark.parametrize("chapter", EVERY)

@@ -1,4 +1,7 @@
-"""Notebooks for a class have a place for each answer and a check that judges it, and nothing of the solution."""
+"""Notebooks for a class have a place for each answer and its check, and nothing of the solution.
+
+That the checks judge answers, empty ones and the solutions, is in tests/test_exercises.py.
+"""
 
 from __future__ import annotations
 
@@ -65,21 +68,3 @@ def test_each_exercise_has_its_text_hints_and_empty_places_in_order(chapter):
         assert f"*{exercise.grade}.* {exercise.text}" in texts[here]
         assert all(f"<summary>Hint</summary>\n\n{hint}\n\n</details>" in texts[here] for hint in exercise.hints)
     assert places == expected
-
-
-def test_the_checks_fail_on_empty_answers_and_pass_with_the_solutions_put_in(chapter):
-    notebook, name = chapter
-    empty, filled = (by_id(student_notebook(notebook, name, solutions=solutions)) for solutions in (False, True))
-    checks = [cell.removesuffix("-check") for cell in empty if cell.endswith("-check")]
-    assert len(checks) >= 3
-    for exercise in checks:
-        with pytest.raises((NameError, AssertionError)):
-            answered(empty, exercise)
-        answered(filled, exercise)
-
-
-def answered(cells, exercise):
-    """Run the cells of an exercise's answer and of its check."""
-    namespace = {"__name__": "__main__"}
-    for part in ("code", "check"):
-        exec(compile(cells[f"{exercise}-{part}"], f"{exercise}-{part}", "exec"), namespace)
