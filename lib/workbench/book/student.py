@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
 from workbench.core.project import Project
 from workbench.core.text import shown
+from workbench.parameters.cells import source
 from workbench.parameters.contract import Contract
 
+_QUIZ = re.compile(r"^:::\{quiz\}\n(.*?)^:::$\n?", re.MULTILINE | re.DOTALL)
+_TICKED = re.compile(r"(?<=- )\[[xX]\] (.*)", re.DOTALL)
 _ANSWER = "*Your answer in words, as far as the question asks for one:*"
 _GUIDE = """\
 This is a copy of the chapter *{name}* for a class. Run the cells from the top; the exercises are at the end. Answers
@@ -35,7 +39,8 @@ def student_notebook(notebook: dict[str, Any], name: str, *, solutions: bool = F
     """A chapter's notebook for a class, as JSON has it: its cells without outputs, and its exercises in cells.
 
     An exercise is a cell of text with its hints, a cell for an answer in words where the solution has words, and two of
-    code, for the answer and for its check, where it asks for code. With `solutions` the answers are filled in.
+    code, for the answer and for its check, where it asks for code. With `solutions` the answers are filled in. A quiz
+    becomes a list whose answers are folded, since a notebook would show them ticked.
 
     Raises:
         RequestError: for a chapter whose exercises are not as they should be, one sentence each.
@@ -51,6 +56,8 @@ def student_notebook(notebook: dict[str, Any], name: str, *, solutions: bool = F
             cells.append(copy.deepcopy(cell))
             if cell["cell_type"] == "code":
                 cells[-1] |= {"outputs": [], "execution_count": None}
+            elif _QUIZ.search(source(cell)):
+                cells[-1]["source"] = _QUIZ.sub(lambda quiz: _folded(quiz[1]), source(cell))
     guide = _GUIDE_WITH_SOLUTIONS if solutions else _GUIDE
     cells.insert(1, _text("student-guide", guide.format(name=name)))
     return {**notebook, "cells": cells}
@@ -107,6 +114,23 @@ def _cells(exercise: Exercise, solutions: bool) -> Iterator[dict[str, Any]]:
         yield _code(f"{name}-code", exercise.code if solutions else f"# Exercise {exercise.number}: your answer\n")
         passes = f'print("Exercise {exercise.number} passes its check.")'
         yield _code(f"{name}-check", f"{exercise.check}\n{passes}", deletable=False, editable=False)
+
+
+def _folded(quiz: str) -> str:
+    """A quiz as a list whose boxes are empty, each answer folded away under its question."""
+    blocks, right = [], ""
+    for block in re.split(r"\n{2,}", quiz.strip("\n")):
+        indent = block[: len(block) - len(block.lstrip())]
+        if re.match(r"\s+[-*+] \[", block):
+            options = re.split(r"\n(?=\s+[-*+] \[)", block)
+            right = next((ticked[1] for option in options if (ticked := _TICKED.search(option))), "")
+            block = "\n".join(_TICKED.sub(r"[ ] \1", option) for option in options)
+        elif right and indent:
+            answer = f"*{' '.join(right.split())}* {block.strip()}"
+            block = f"{indent}<details><summary>Answer</summary>\n\n{indent}{answer}\n\n{indent}</details>"
+            right = ""
+        blocks.append(block)
+    return "\n\n".join(blocks) + "\n"
 
 
 def _text(name: str, text: str) -> dict[str, Any]:

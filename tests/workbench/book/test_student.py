@@ -34,8 +34,8 @@ def test_every_chapter_without_its_exercises_is_there_and_has_no_outputs(chapter
     made = student_notebook(notebook, name)
     nbformat.validate(nbformat.from_dict(made))
     kept = [cell for cell in made["cells"] if not cell["id"].startswith(("exercise", "student-guide"))]
-    assert [(cell["id"], source(cell)) for cell in kept] == [
-        (cell["id"], source(cell)) for cell in notebook["cells"] if cell["id"] != "exercises"
+    assert [(cell["id"], source(cell)) for cell in kept if cell["id"] != "quiz"] == [
+        (cell["id"], source(cell)) for cell in notebook["cells"] if cell["id"] not in ("exercises", "quiz")
     ]
     code = [cell for cell in made["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
@@ -68,3 +68,16 @@ def test_each_exercise_has_its_text_hints_and_empty_places_in_order(chapter):
         assert f"*{exercise.grade}.* {exercise.text}" in texts[here]
         assert all(f"<summary>Hint</summary>\n\n{hint}\n\n</details>" in texts[here] for hint in exercise.hints)
     assert places == expected
+
+
+def test_the_answers_of_a_quiz_are_folded_and_its_boxes_empty(chapter):
+    notebook, name = chapter
+    quiz, made = by_id(notebook)["quiz"], by_id(student_notebook(notebook, name))["quiz"]
+    assert not re.search(r"\[[xX]\]|:::", made)
+    assert made.count("[ ]") == quiz.count("[ ]") + quiz.count("[x]")
+    assert made.count("<summary>Answer</summary>") == quiz.count("[x]") > 2
+    outside = re.sub(r"<details>.*?</details>", "", made, flags=re.DOTALL)
+    right = [" ".join(option.split()) for option in re.findall(r"\[x\] ((?:.+\n)+?)(?=\s*- |\n)", quiz)]
+    explained = re.findall(r"^   (?![-*+] | )(.+)$", quiz, re.MULTILINE)
+    assert all(f"*{option}*" in made for option in right)
+    assert [text for text in explained if text in outside] == []
