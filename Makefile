@@ -13,13 +13,19 @@ EDITION ?= offline
 # Notebooks run in this environment's kernel, whatever kernels the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help book test lab lint axe bench faults recorded clean lock environment
+.PHONY: help book pdf epub test lab lint axe bench faults recorded clean lock environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 book: environment ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
 	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
+
+pdf: environment ## The book as a PDF, of the same runs (EDITION=…): needs Chromium
+	@$(BIN)/workbench book --edition '$(EDITION)' --format pdf
+
+epub: environment ## The book as an EPUB, of the same runs (EDITION=…)
+	@$(BIN)/workbench book --edition '$(EDITION)' --format epub
 
 test: environment ## Run every test, and the chapters under nbval (CHAPTER=… for those of one chapter)
 	$(BIN)/python -m pytest -n auto --dist loadscope tests $(if $(CHAPTER),-k '$(CHAPTER) or $(subst -,_,$(CHAPTER))')

@@ -28,7 +28,7 @@ from workbench.core.text import duration
 from workbench.runs.executed import read_executed
 
 SCRIPTS = ("contents.js", "figures.js", "place.js", "quiz.js", "search.js", "tables.js", "views.js")
-STYLES = ("figures.css", "quiz.css", "search.css", "tables.css", "views.css")
+STYLES = ("figures.css", "print.css", "quiz.css", "search.css", "tables.css", "views.css")
 """What every page loads, files beside this one."""
 
 # The claims and the run on a chapter's own page

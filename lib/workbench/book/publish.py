@@ -1,7 +1,7 @@
-"""The book: which chapters with which parameters, staged with the outputs of their runs and built as HTML.
+"""The book: which chapters with which parameters, staged with the outputs of their runs and built.
 
 A build goes into a fresh place and replaces the old book only when it succeeded without a warning. Where nothing that a
-page is made of has changed, nothing is built.
+page is made of has changed, nothing is built. A PDF or an EPUB is made of the pages that are then there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import filelock
 import yaml
@@ -39,6 +39,9 @@ from workbench.runs.notebooks import page_of_run, staged, without_secrets
 from workbench.runs.store import Run
 
 DEFAULT_EDITION = "offline"
+Form = Literal["html", "pdf", "epub"]
+NAME = "large-model-workbench"
+"""What a PDF or an EPUB is called."""
 _STAGE = ".stage-"
 _LONGEST = 100  # characters of a folder that is named by its chapters
 _LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<page>[\w./-]+\.(?:ipynb|md))(?:#[\w-]*)?\)")
@@ -107,14 +110,15 @@ def staged_chapters(project: Project, edition: Edition) -> list[tuple[Contract, 
 
 
 def publish(
-    project: Project, edition: Edition, runs: dict[str, Run], repository: str | None, log: Any
+    project: Project, edition: Edition, runs: dict[str, Run], repository: str | None, log: Any, form: Form = "html"
 ) -> tuple[Path, bool]:
-    """The first page of the built book, and whether it has been built just now.
+    """The first page of the built book, or the file of another form, and whether it has been made just now.
 
     Chapters without a run keep their committed outputs.
 
     Raises:
-        RequestError: for a repository address that cannot be used, or where `_build` cannot be written.
+        RequestError: for a repository address that cannot be used, where `_build` cannot be written, or for a PDF
+            without Chromium.
         RunError: when the build fails or warns; the old book stays, and the messages are in `_build/NAME.log`.
     """
     target = project.build / ("html" if edition.name == DEFAULT_EDITION else f"{edition.name}/html")
@@ -129,14 +133,35 @@ def publish(
         _stage(project, edition, pages, repository, source)
         digest = _digest(source)
         page, mark = target / "index.html", target.parent / "html.digest"
-        if mark.is_file() and mark.read_text() == f"{digest} {_state(target)}":
-            return page, False
-        with log.busy("building the pages"):
-            built = _build(source, project.build / f"{edition.name}.log")
-        mark.unlink(missing_ok=True)
-        put_in_place(built, target)
-        write_atomically(mark, f"{digest} {_state(target)}")
-    return page, True
+        fresh = not mark.is_file() or mark.read_text() != f"{digest} {_state(target)}"
+        if fresh:
+            with log.busy("building the pages"):
+                built = _build(source, project.build / f"{edition.name}.log")
+            mark.unlink(missing_ok=True)
+            put_in_place(built, target)
+            write_atomically(mark, f"{digest} {_state(target)}")
+        return (page, fresh) if form == "html" else _bound(project, edition, target, form, log)
+
+
+def _bound(project: Project, edition: Edition, pages: Path, form: Form, log: Any) -> tuple[Path, bool]:
+    """The file that is made of the built pages, and whether it has been made just now."""
+    from sphinx_external_toc.parsing import parse_toc_data
+
+    from workbench.book.epub import write_epub
+    from workbench.book.pdf import write_pdf
+
+    folder = pages.parent / form
+    file, mark = folder / f"{NAME}.{form}", pages.parent / f"{form}.digest"
+    of_pages = (pages.parent / "html.digest").read_text()
+    if mark.is_file() and mark.read_text() == f"{of_pages} {_state(folder)}":
+        return file, False
+    make_folder(folder)
+    config = read_mapping(project.root / "_config.yml", yaml.SafeLoader)
+    write = write_pdf if form == "pdf" else write_epub
+    with log.busy("printing the pages" if form == "pdf" else "binding the pages"):
+        write(pages, parse_toc_data(contents(project, edition)), config, file)
+    write_atomically(mark, f"{of_pages} {_state(folder)}")
+    return file, True
 
 
 def make_folder(folder: Path) -> None:

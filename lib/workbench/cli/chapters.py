@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -81,19 +81,25 @@ def book(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this chapter; may be repeated.", autocompletion=chapter_names),
     ] = None,
+    form: Annotated[
+        Literal["html", "pdf", "epub"], typer.Option("--format", help="Pages, or one file that is made of them.")
+    ] = "html",
 ) -> None:
-    """Build the HTML of the book, and print where it is.
+    """Build the book, and print where it is.
 
     Before that, the chapters that are stale are run, as many at a time as there is room for. With `--chapter`, the book
-    is of these chapters alone, in a folder beside the whole one. Exit codes: 0 the book is there, 1 a run failed or a
-    page has a warning, 2 bad request, 130 interrupted.
+    is of these chapters alone, in a folder beside the whole one. A PDF is printed by Chromium, which has to be
+    installed; an EPUB needs nothing. Both leave out the code that is folded in the pages. Exit codes: 0 the book is
+    there, 1 a run failed or a page has a warning, 2 bad request, 130 interrupted.
 
     **Examples**
 
         workbench book
+        workbench book --format pdf
         workbench book --chapter attention
         workbench book --edition offline --repository https://github.com/me/my-fork
     """
+    from workbench.book.chromium import require_chromium
     from workbench.book.publish import make_folder, publish, read_edition, staged_chapters
     from workbench.cli.console import RichReporter, print_outcome
     from workbench.sweeps.execute import run_chapters
@@ -102,6 +108,8 @@ def book(
     chosen = read_edition(project, edition)
     chosen = chosen.of_chapters(project, chapter) if chapter else chosen
     staged = staged_chapters(project, chosen)
+    if form == "pdf":
+        require_chromium()
     make_folder(project.build)  # before chapters are run for hours
     finished = {}
     for done, reused in [] if committed else run_chapters(project, staged, RichReporter, workers):
@@ -110,7 +118,7 @@ def book(
     if failed := [f"{done.chapter} {done.status}" for done in finished.values() if done.status != "completed"]:
         raise RunError(*(f"the book is not built, because the run of {one}" for one in failed))
     with RichReporter() as reporter:
-        page, fresh = publish(project, chosen, finished, repository, reporter)
+        page, fresh = publish(project, chosen, finished, repository, reporter, form)
     print(f"{'The book is at' if fresh else 'Nothing has changed. The book is at'} {page}")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import typer
 
+from workbench.book import chromium
 from workbench.cli.shared import Json, print_json
 from workbench.core.project import Project, find_project
 from workbench.core.text import few
@@ -29,8 +30,8 @@ _PROGRAMS = {
     "git": (("git",), "records leave out the commit; install git"),
     "make": (("make",), "`make book` is `workbench book` here; install make"),
     "Chromium": (
-        ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
-        "the tests of the built pages are skipped; install chromium",
+        chromium.PROGRAMS,
+        f"`make pdf` and the tests of the built pages lack it: {chromium.INSTALL}",
     ),
 }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from small_book import build_small_book
 from staged_book import build, stage
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from workbench.book.chromium import NAMES, OPTIONS, find_chromium
 
 
 @pytest.fixture(scope="session")
@@ -19,14 +18,19 @@ def book(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_book(tmp_path_factory) -> Path:
+    """The folder of the pages of a book that is built within seconds."""
+    return build_small_book(tmp_path_factory.mktemp("small-book"))
+
+
+@pytest.fixture(scope="session")
 def browser():
     """A headless Chromium; skipped where there is none."""
-    executable = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    executable = find_chromium()
     if executable is None:
-        pytest.skip("no Chromium found (looked for " + ", ".join(CHROMIUM) + ")")
+        pytest.skip("no Chromium found (looked for " + ", ".join(NAMES) + ")")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        chromium = driver.chromium.launch(executable_path=executable, args=options)
+        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", *OPTIONS])
         yield chromium
         chromium.close()
