@@ -11,7 +11,7 @@ import html
 import io
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from workbench.core.files import write_atomically
 
 WIDTH = 657
 """CSS pixels between the margins that pdf.css gives a sheet of A4."""
+_HEADINGS = """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(each => each.checkVisibility())
+    .map(each => each.textContent.split(/\\s+/).join(" ").trim())"""
 _LONGEST = 600_000  # milliseconds that the pages may take to be there
 _CONTENTS = "contents-of-the-book"
 
@@ -46,8 +48,8 @@ def write_pdf(built: Path, contents: SiteMap, config: dict[str, Any], target: Pa
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder) / "book.html"
         document.write_text(one_document(pages, built, config), encoding="utf-8")
-        printed = _print(document, chromium, [_anchor(page) for page in pages])
-    write_atomically(target, printed)
+        printed, headings = _print(document, chromium, [_anchor(page) for page in pages])
+    write_atomically(target, _described(printed, headings, config))
 
 
 def one_document(pages: Sequence[Page], built: Path, config: dict[str, Any]) -> str:
@@ -120,8 +122,8 @@ def _beside(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _print(document: Path, chromium: str, anchors: list[str]) -> bytes:
-    """The PDF of a document, whose contents say on which sheets these anchors are."""
+def _print(document: Path, chromium: str, anchors: list[str]) -> tuple[bytes, list[str]]:
+    """The PDF of a document, whose contents say on which sheets these anchors are, and its headings in order."""
     from playwright.sync_api import Error, sync_playwright
 
     options = {"prefer_css_page_size": True, "print_background": True, "outline": True, "tagged": True}
@@ -138,10 +140,11 @@ def _print(document: Path, chromium: str, anchors: list[str]) -> bytes:
             page.evaluate(fitting())
             page.evaluate("numbers => number(numbers)", _sheets(page.pdf(**options), anchors))
             printed = page.pdf(**options)
+            headings = page.evaluate(_HEADINGS)
             browser.close()
         except Error as error:
             raise RunError(f"Chromium did not print the book: {error.message.strip().splitlines()[0]}") from None
-    return printed
+    return printed, headings
 
 
 def _sheets(printed: bytes, anchors: list[str]) -> dict[str, int]:
@@ -153,3 +156,34 @@ def _sheets(printed: bytes, anchors: list[str]) -> dict[str, int]:
     found = {anchor: places[f"/{anchor}"][0].indirect_reference for anchor in anchors if f"/{anchor}" in places}
     sheets = {page.indirect_reference: number for number, page in enumerate(reader.pages, start=1)}
     return {anchor: sheets[place] for anchor, place in found.items()}
+
+
+def _described(printed: bytes, headings: Sequence[str], config: dict[str, Any]) -> bytes:
+    """The PDF with its author, and with the headings as they read for the titles of its outline.
+
+    Chromium leaves out the formulas of a heading, and says one twice that stands at the top of a sheet.
+    """
+    from pypdf import PdfWriter
+    from pypdf.generic import NameObject, TextStringObject
+
+    writer = PdfWriter(clone_from=io.BytesIO(printed))
+    entries = list(_entries(writer.root_object["/Outlines"]))
+    if len(entries) == len(headings):
+        for entry, heading in zip(entries, headings, strict=True):
+            entry[NameObject("/Title")] = TextStringObject(heading)
+    if config.get("author"):
+        writer.add_metadata({"/Author": str(config["author"])})
+    writer.page_mode = "/UseOutlines"  # a viewer opens with it
+    content = io.BytesIO()
+    writer.write(content)
+    return content.getvalue()
+
+
+def _entries(above: Any) -> Iterator[Any]:
+    """The entries of an outline in order, each before those below it."""
+    entry = above.get("/First")
+    while entry is not None:
+        entry = entry.get_object()
+        yield entry
+        yield from _entries(entry)
+        entry = entry.get("/Next")

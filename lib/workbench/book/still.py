@@ -28,22 +28,18 @@ _REFERRING = ("id", "for", "aria-labelledby", "aria-describedby", "aria-controls
 class Page:
     """A page of the table of contents.
 
-    `name` is its path without suffix, such as `notebooks/attention`. `part` is the caption above it where it is the
-    first of a part, and `depth` its distance from the first page of the book.
+    `name` is its path without suffix, such as `notebooks/attention`, and `title` its heading, with a number where it
+    has one. `part` is the caption above it where it is the first of a part, and `depth` its distance from the first
+    page of the book.
     """
 
     name: str
+    title: str
     part: str | None
     in_part: bool
     depth: int
     article: Tag
     head: Tag
-
-    @property
-    def title(self) -> str:
-        """The heading of the page, with its number where it has one."""
-        heading = self.article.find("h1")
-        return " ".join(heading.get_text().split()) if heading else self.name
 
 
 def read_pages(html: Path, contents: SiteMap) -> list[Page]:
@@ -76,7 +72,9 @@ def _read(html: Path, name: str, part: str | None, in_part: bool, depth: int) ->
         element.decompose()
     for comment in article.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
-    return Page(name, part, in_part, depth, article, parsed.head)
+    heading = article.find("h1")
+    title = " ".join(heading.get_text().split()) if heading else name
+    return Page(name, title, part, in_part, depth, article, parsed.head)
 
 
 def lead(pages: Sequence[Page], address: Callable[[Page, Page, str], str]) -> None:

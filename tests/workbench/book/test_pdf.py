@@ -49,15 +49,19 @@ def test_its_outline_has_the_parts_and_below_them_the_pages_in_order(printed):
     pages = [(depth, title) for depth, title in entries if title in TITLES]
     assert pages == [(0, TITLES[0]), (1, TITLES[1]), (2, TITLES[2]), (1, TITLES[3]), (1, TITLES[4])]
     assert [title for depth, title in entries if depth == 0] == ["Contents", TITLES[0], "Before & after", "Chapters"]
-    assert entries.count((2, "What it shows")) == 2, "a section of each chapter"
+    assert [title for depth, title in entries if title.endswith("What it shows")] == [
+        "1.1. What it shows",
+        "2.1. What it shows",
+    ]
+    assert printed.metadata.author == "Its authors"
 
 
 def test_its_contents_say_on_which_sheet_a_page_begins_and_lead_there(printed):
     sheets = [sheet for _, title, sheet in outline(printed) if title in TITLES]
     assert sheets == sorted(set(sheets)), "each page begins a sheet"
-    lines = printed.pages[1].extract_text()
+    lines = printed.pages[1].extract_text().splitlines()
     for title, sheet in zip(TITLES, sheets, strict=True):
-        assert f"{title}{sheet}" in "".join(lines.split("\n")), title
+        assert f"{title} {sheet}" in lines
     links = [note.get_object()["/Dest"] for note in printed.pages[1]["/Annots"]]
     assert links == [f"/{name}" for name in PAGES]
     places = printed.root_object["/Dests"]
@@ -66,7 +70,7 @@ def test_its_contents_say_on_which_sheet_a_page_begins_and_lead_there(printed):
 
 def test_every_sheet_but_the_first_has_its_number_and_the_title_of_its_page(printed):
     for number, sheet in enumerate(printed.pages[1:], start=2):
-        assert sheet.extract_text().rstrip().endswith(str(number)), number
+        assert str(number) in sheet.extract_text().splitlines()[:2]
     (start,) = (sheet for depth, title, sheet in outline(printed) if title == TITLES[4])
     assert printed.pages[start - 1].extract_text().startswith(TITLES[4])
 
@@ -97,7 +101,7 @@ def test_what_is_wider_than_a_sheet_is_made_smaller(browser, document):
     context = browser.new_context(offline=True, viewport={"width": WIDTH, "height": 1000})
     page = context.new_page()
     page.emulate_media(media="print")
-    page.goto(document.as_uri())
+    page.goto(document.as_uri(), timeout=120_000)
     page.evaluate("() => window.MathJax.startup.promise.then(() => true)")
     before = page.evaluate("document.documentElement.scrollWidth")
     page.evaluate(fitting())
