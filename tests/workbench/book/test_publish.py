@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,38 @@ def test_of_two_builds_at_once_the_second_waits_and_finds_nothing_to_do(book, qu
     second.join()
     assert built == [False]
     assert [log.said for log in logs] == [["building the pages"], ["waiting for another build of the book"]]
+
+
+def test_a_file_is_made_of_the_pages_whole_and_only_where_they_have_changed(book, monkeypatch):
+    def build_pages(source, log):
+        pages = source / "_build" / "html"
+        for name in ("index", "book/intro", "notebooks/toy", "_static/pygments"):
+            (pages / name).parent.mkdir(parents=True, exist_ok=True)
+            said = (source / "book" / "intro.md").read_text()
+            (pages / f"{name}.html").write_text(f'<head></head><article class="bd-article"><h1>{said}</h1></article>')
+        (pages / "_static" / "pygments.css").write_text("")
+        return pages
+
+    def publish_epub():
+        log = Quiet()
+        return *publish(book, read_edition(book, "offline"), {}, None, log, "epub"), log.said
+
+    monkeypatch.setattr(publish_module, "_build", build_pages)
+    file, fresh, said = publish_epub()
+    assert file == book.build / "epub" / "large-model-workbench.epub"
+    assert (fresh, said) == (True, ["building the pages", "binding the pages"])
+    with zipfile.ZipFile(file) as archive:
+        assert "A small book" in archive.read("book/book/intro.xhtml").decode()
+    assert publish_epub() == (file, False, [])
+    file.write_bytes(b"another program wrote here")
+    assert publish_epub() == (file, True, ["binding the pages"])
+    assert zipfile.is_zipfile(file)
+    before = file.read_bytes()
+    (book.root / "book" / "intro.md").write_text(r"# <span class='math'>\(\wombat\)</span>")
+    with pytest.raises(RunError, match="book/intro: the formula"):
+        publish_epub()
+    assert file.read_bytes() == before, "one that fails leaves the old file"
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(book, run):
