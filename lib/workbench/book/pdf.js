@@ -14,6 +14,6 @@
     if (!box.parentElement.closest("table")) shrink(box);
   }
   window.number = (numbers) => {
-    for (const place of document.querySelectorAll("nav [data-of]")) place.textContent = numbers[place.dataset.of] ?? "";
+    for (const place of document.querySelectorAll("body > nav [data-of]")) place.textContent = numbers[place.dataset.of] ?? "";
   };
 })();

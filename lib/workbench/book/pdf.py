@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +28,6 @@ WIDTH = 657
 _HEADINGS = """[...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(each => each.checkVisibility())
     .map(each => each.textContent.split(/\\s+/).join(" ").trim())"""
 _LONGEST = 600_000  # milliseconds that the pages may take to be there
-_CONTENTS = "contents-of-the-book"
 
 
 def write_pdf(built: Path, contents: SiteMap, config: dict[str, Any], target: Path) -> None:
@@ -77,11 +77,10 @@ def one_document(pages: Sequence[Page], built: Path, config: dict[str, Any]) -> 
         [
             f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><title>{title}</title>',
             '<meta charset="utf-8">',
-            f'<meta name="author" content="{author}">',
             *_loaded(pages, built),
             f"<style>{_beside('pdf.css')}\n{chr(10).join(heads)}</style></head><body>",
             f'<header class="title-page"><p class="title">{title}</p><p>{author}</p><p>{rights}</p></header>',
-            f'<nav id="{_CONTENTS}"><h1>Contents</h1><ol>{"".join(entries)}</ol></nav>',
+            f"<nav><h1>Contents</h1><ol>{''.join(entries)}</ol></nav>",
             f'<main class="bd-content">{"".join(sections)}</main></body></html>',
         ]
     )
@@ -166,6 +165,7 @@ def _described(printed: bytes, headings: Sequence[str], config: dict[str, Any]) 
     from pypdf import PdfWriter
     from pypdf.generic import NameObject, TextStringObject
 
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns that Chromium counts its objects otherwise
     writer = PdfWriter(clone_from=io.BytesIO(printed))
     entries = list(_entries(writer.root_object["/Outlines"]))
     if len(entries) == len(headings):
