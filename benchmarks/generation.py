@@ -2,13 +2,13 @@
 
     python benchmarks/generation.py
     python benchmarks/generation.py --quick
-    python benchmarks/generation.py --model path/to/llama
+    python benchmarks/generation.py --model pydocs-gpt
 
 ours          `generate` with `Decoder`
 our loop      `generate` with the network of transformers
 transformers  `model.generate` of the same network
 no cache      ours, every text read again at each step
-draft         `speculate`: the first quarter of the network's own blocks drafts for all of them
+draft         `speculate`: the first quarter of the network's own blocks, at least one, drafts for all of them
 
 All draw from the whole distribution, take turns, a text each, and are compared round by round. At batch 1 a token needs
 every weight once, and the cache so far: their bytes over its time, as a share of what a copy moves in the same run, is
@@ -22,7 +22,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 import transformers
@@ -32,12 +31,12 @@ from largemodels.base.errors import InputError
 from largemodels.generation.cache import cache_bytes
 from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.sampling import Sampling, generate
-from largemodels.generation.speculative import speculate
+from largemodels.generation.speculative import first_blocks, speculate
 from largemodels.models.cost import time_calls
 from largemodels.models.loading import load_causal_lm
 
 SHAPES = {
-    "small": DecoderShape(4096, 256, 4, 8, 2, 704, 256),
+    "small": DecoderShape(2048, 192, 3, 4, 2, 512, 256),
     "large": DecoderShape(4096, 768, 8, 12, 4, 2048, 256),
 }
 COPIED = 2**27  # bytes, more than a processor's caches
@@ -58,21 +57,13 @@ def of_transformers(network: PreTrainedModel, prompts: list[list[int]], new: int
     network.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, **options)
 
 
-def first_blocks(model: Decoder) -> Decoder:
-    """A draft: the first quarter of the blocks, with the embedding and the last normalisation."""
-    draft = Decoder(replace(model.shape, num_layers=max(1, model.shape.num_layers // 4)))
-    wanted = draft.state_dict()
-    draft.load_state_dict({name: weight for name, weight in model.state_dict().items() if name in wanted})
-    return draft.eval()
-
-
 def compare(calls: dict[str, Callable[[], object]], rounds: int, tokens: int, against: str) -> dict[str, float]:
     """Print each contender's speed and the ratio to one of them, round by round; its median seconds a token."""
     seconds = time_calls(calls, rounds)
     for name, each in seconds.items():
         ratios = sorted(seconds[against] / each)
         print(f"  {name:13}{tokens / statistics.median(each):8,.0f} tokens/s", end="")
-        print("" if name == against else f", {statistics.median(ratios):.2f} of {against}'s speed", end="")
+        print("" if name == against else f", {statistics.median(ratios):.2f} times the speed of {against}", end="")
         print("" if name == against else f" ({ratios[0]:.2f} to {ratios[-1]:.2f})")
     return {name: statistics.median(each) / tokens for name, each in seconds.items()}
 
@@ -98,7 +89,7 @@ def measure(name: str, model: Decoder, network: PreTrainedModel, chosen: argpars
             limit, moved = bandwidth(), weights + cached  # the tied embedding is read once, as the output's matrix
             print(f"  {moved / 1e6:.1f} MB a token; a copy moves {limit / 1e9:.1f} GB/s;", end=" ")
             print(", ".join(f"{each} {moved / spent[each] / limit:.2f} of that" for each in spent))
-    draft, seeds = first_blocks(model), iter(range(10**6))
+    draft, seeds = first_blocks(model, max(1, shape.num_layers // 4)), iter(range(10**6))
     found = []
 
     def drafted() -> None:
@@ -111,8 +102,9 @@ def measure(name: str, model: Decoder, network: PreTrainedModel, chosen: argpars
     }
     print(f" batch 1, {chosen.prompt} tokens of prompt and {new} new ones")
     compare(calls, chosen.rounds, new, "ours")
-    kept, proposed = sum(each.accepted for each in found), sum(each.drafted for each in found)
-    print(f"  {kept}/{proposed} = {kept / proposed:.2f} of the draft's tokens kept, {chosen.ahead} at a time")
+    accepted, judged, steps = (sum(getattr(each, name) for each in found) for name in ("accepted", "judged", "steps"))
+    print(f"  {accepted}/{judged} = {accepted / judged:.2f} of the judged tokens accepted,", end=" ")
+    print(f"{1 + accepted / steps:.2f} tokens a step of the large network, {chosen.ahead} drafted at a time")
 
 
 class Parser(argparse.ArgumentParser):

@@ -247,6 +247,22 @@ def tiny_model(folder: Path, known: str = "the sum of two arrays was good bad", 
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def tiny_decoder(folder: Path, text: str, longest: int = 64, tokens: int = 280) -> dict[str, bytes]:
+    """The files, made in `folder`, of a GPT-2 of two layers of sixteen, and a byte-level tokenizer learnt on a text."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from largemodels.generation.tokenization import train_tokenizer
+
+    tokenizer = train_tokenizer([text], tokens, max_length=longest)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"n_layer": 2, "n_embd": 16, "n_head": 2, "n_positions": longest, "vocab_size": len(tokenizer)}
+    end = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    GPT2LMHeadModel(GPT2Config(**shape, **end)).save_pretrained(folder)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
 def tiny_reviews() -> dict[str, bytes]:
     """The files of a data set with two configurations, two splits, and names of labels."""
 

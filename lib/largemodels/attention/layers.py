@@ -307,8 +307,17 @@ def rotary(x: Tensor, positions: Tensor | None = None) -> Tensor:
     positions = torch.arange(length) if positions is None else positions
     if positions.shape != (length,):
         raise ValueError(f"positions: shape {tuple(positions.shape)} is not ({length},), one for each row of x")
-    angles = _angles(positions.to(x.device), dim)  # (length, dim/2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return turn(x, *rotary_waves(positions.to(x.device), dim, x.dtype))  # (..., length, dim)
+
+
+def rotary_waves(positions: Tensor, dim: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """The cosines and sines by which `turn` turns, `(length, dim/2)` each: the same for all blocks of a network."""
+    angles = _angles(positions, dim)  # (length, dim/2)
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Each pair of components of x, `(..., length, dim)`, turned by the angle whose cosine and sine are given."""
     even, odd = x[..., 0::2], x[..., 1::2]  # (..., length, dim/2) each
     turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)  # (..., length, dim/2, 2)
     return turned.flatten(-2)  # (..., length, dim)

@@ -28,6 +28,7 @@ def beam_search(
     beams: int,
     *,
     stop: int | None = None,
+    min_new_tokens: int = 0,
     length_penalty: float = 1.0,
 ) -> list[Hypothesis]:
     """The best texts that were found, at most as many as `beams`, the best first.
@@ -42,6 +43,7 @@ def beam_search(
         max_new_tokens: where open beams are finished too.
         beams: texts that grow side by side; 1 is greedy decoding where there is no `stop`.
         stop: the token that ends a text.
+        min_new_tokens: tokens before `stop` may stand.
         length_penalty: α of the score, log p / length^α with the end counted; 0 ranks by probability, which favours
             short texts (Wu et al. 2016, with a simpler denominator).
 
@@ -67,6 +69,8 @@ def beam_search(
     finished: list[Hypothesis] = []
     for length in range(1, max_new_tokens + 1):
         step = reading.read(new)[:, -1].float().log_softmax(-1)  # (open beams, vocabulary)
+        if stop is not None and length <= min_new_tokens:
+            step[:, stop] = -torch.inf
         total = log_probability[:, None] + step
         vocabulary = total.shape[1]
         best, places = total.flatten().topk(min(2 * beams, total.numel()))
@@ -85,9 +89,8 @@ def beam_search(
             break
         open_beams = [[*open_beams[rows[rank]], int(tokens[rank])] for rank in stay]
         log_probability, new = best[stay], tokens[stay][:, None]
-        longest = (
-            max_new_tokens if length_penalty > 0 else length
-        )  # a log probability only falls; where its score is best
+        # A log-probability only falls: this is the length at which the best open beam would score best.
+        longest = max_new_tokens if length_penalty > 0 else length
         if len(finished) == beams and finished[-1].score >= float(log_probability[0]) / longest**length_penalty:
             break
         reading.select(rows[stay])

@@ -53,11 +53,16 @@ class KeyValueCache:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the keys and values that are kept, the room beside them left out."""
+        """Bytes of the keys and values that are kept; `allocated_bytes` has the room behind them too."""
         pairs = zip(self._buffers, self._lengths, strict=True)
         return sum(
             buffer[..., :length, :].numel() * buffer.element_size() for buffer, length in pairs if buffer is not None
         )
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes of memory that the buffers hold, used or not: with growth by doubling, up to about twice `bytes`."""
+        return sum(buffer.untyped_storage().nbytes() for buffer in self._buffers if buffer is not None)
 
 
 def cache_bytes(

@@ -17,13 +17,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from largemodels.attention.blocks import Block, RMSNorm
-from largemodels.attention.layers import attention, merge_heads, rotary, split_heads
+from largemodels.attention.layers import attention, merge_heads, rotary_waves, split_heads, turn
 from largemodels.base.errors import InputError
 from largemodels.generation.cache import KeyValueCache
 from largemodels.models.losses import IGNORED
 
 Remember = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes the keys and values of new tokens, and gives those of all tokens so far."""
+Waves = tuple[Tensor, Tensor]
+"""The cosines and sines that turn queries and keys, `(new, head_dim / 2)` each."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class DecoderShape:
 class GroupedQueryAttention(nn.Module):
     """Causal self-attention in which several query heads read the same keys and values (Ainslie et al. 2023).
 
-    Queries and keys are turned by their positions (`rotary`), so that only differences of positions count.
+    Queries and keys are turned by their positions (`layers.rotary`), so that only differences of positions count.
     """
 
     def __init__(self, width: int, num_heads: int, key_value_heads: int) -> None:
@@ -85,20 +87,20 @@ class GroupedQueryAttention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x: Tensor, mask: Tensor, positions: Tensor, remember: Remember | None = None, *, weights: bool = False
+        self, x: Tensor, mask: Tensor | None, waves: Waves, remember: Remember | None = None, *, weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """The output `(batch, new, width)` and, if wanted, the weights `(batch, num_heads, new, keys)`.
 
         Args:
             x: the new tokens, `(batch, new, width)`.
-            mask: True where a query may attend to a key, `(batch or 1, new, keys)`.
-            positions: of the new tokens, `(new,)`.
+            mask: True where a query may attend to a key, `(batch or 1, new, keys)`; None for everywhere.
+            waves: of the positions of the new tokens.
             remember: what keeps the keys and values of tokens that were read before.
             weights: whether the weights are formed; the fused kernel of PyTorch does without them.
         """
         query = split_heads(self.query(x), self.num_heads)  # (batch, num_heads, new, d)
         key = split_heads(self.key(x), self.key_value_heads)  # (batch, key_value_heads, new, d)
-        turned = rotary(torch.cat([query, key], dim=1), positions)  # both at once: the angles are the same
+        turned = turn(torch.cat([query, key], dim=1), *waves)  # both at once: the angles are the same
         query, key = turned.split([self.num_heads, self.key_value_heads], dim=1)
         value = split_heads(self.value(x), self.key_value_heads)  # (batch, key_value_heads, new, d)
         if remember is not None:
@@ -118,9 +120,9 @@ class GroupedQueryAttention(nn.Module):
 class DecoderBlock(Block):
     """The attention chapter's pre-norm block, with RMSNorm, a SwiGLU layer, and grouped queries for its attention."""
 
-    def __init__(self, shape: DecoderShape) -> None:
+    def __init__(self, shape: DecoderShape, dropout: float = 0.0) -> None:
         options = {"gated": True, "rms": True, "activation": F.silu, "bias": False, "eps": shape.eps}
-        super().__init__(shape.width, shape.num_heads, shape.inner, **options)
+        super().__init__(shape.width, shape.num_heads, shape.inner, dropout=dropout, **options)
         self.attention = GroupedQueryAttention(shape.width, shape.num_heads, shape.key_value_heads)
 
     def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
@@ -143,15 +145,20 @@ class Decoder(nn.Module):
 
     base_model_prefix = ""
 
-    def __init__(self, shape: DecoderShape, *, seed: int = 0) -> None:
-        """Draw the weights, the same for the same seed; other generators are left alone."""
+    def __init__(self, shape: DecoderShape, *, dropout: float = 0.0, seed: int = 0) -> None:
+        """Draw the weights, the same for the same seed; other generators are left alone.
+
+        `dropout` is the share of the embedding, of each layer's output and of the inner components that training sets
+        to 0; it is no part of the function that a trained decoder computes.
+        """
         super().__init__()
         self.shape = shape
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(shape.vocabulary_size, shape.width)
-            self.blocks = nn.ModuleList(DecoderBlock(shape) for _ in range(shape.num_layers))
+            self.blocks = nn.ModuleList(DecoderBlock(shape, dropout) for _ in range(shape.num_layers))
             self.final_norm = RMSNorm(shape.width, eps=shape.eps)
+            self.dropout = nn.Dropout(dropout)
             for parameter in self.parameters():
                 if parameter.ndim == 2:
                     nn.init.normal_(parameter, std=0.02)
@@ -203,13 +210,14 @@ class Decoder(nn.Module):
         elif input_ids.shape[1] == 1 and not output_attentions:
             mask = None  # a single new token may attend to all
 
-        x = self.embedding(input_ids)  # (batch, new, width)
+        waves = rotary_waves(positions, self.shape.head_dim, self.embedding.weight.dtype)
+        x = self.dropout(self.embedding(input_ids))  # (batch, new, width)
         attentions = []
         for number, block in enumerate(self.blocks):
             remember = None if cache is None else partial(cache.update, layer_idx=number)
 
             def attend(read: Tensor, block: DecoderBlock = block, remember: Remember | None = remember) -> Tensor:
-                output, weights = block.attention(read, mask, positions, remember, weights=output_attentions)
+                output, weights = block.attention(read, mask, waves, remember, weights=output_attentions)
                 attentions.append(weights)
                 return output
 
@@ -309,7 +317,7 @@ def _names(shape: DecoderShape) -> list[tuple[str, str, int]]:
 
 
 def _in_pairs(matrix: Tensor, heads: int) -> Tensor:
-    """Llama's rows in the order of `rotary`: pairs that turn together are neighbours here, half a head apart there."""
+    """Llama's rows in the order of `layers.turn`, whose pairs are neighbours; there they stand half a head apart."""
     if not heads:
         return matrix
     return matrix.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from largemodels.generation.reading import refuse_unreadable
 from largemodels.models.batches import pad
 
 Text = Sequence[int]
@@ -130,9 +131,14 @@ def continuation_losses(
 
     Raises:
         ValueError: for an empty prompt.
+        InputError: for a model that is not causal, or a text that is longer than its context.
     """
     if not all(map(len, prompts)):
         raise ValueError("prompts: the first token of a text is never predicted, so each needs one")
+    wholes = [[*prompt, *rest] for prompt, rest in zip(prompts, continuations, strict=True) if len(rest)]
+    if not wholes:
+        raise ValueError("continuations: none has a token")
+    refuse_unreadable(model, [whole[:-1] for whole in wholes], 1)
     model.eval()
     parts = []
     for start in range(0, len(prompts), at_once):

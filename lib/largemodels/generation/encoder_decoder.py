@@ -7,9 +7,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
-from largemodels.attention.blocks import Block, LayerNorm
+from largemodels.attention.blocks import Block, RMSNorm
 from largemodels.attention.layers import causal_mask, rotary
 from largemodels.models.losses import IGNORED
+
+
+class Stack(nn.Module):
+    """Pre-norm blocks with `rotary` positions, RMSNorm and no biases, and a normalisation after the last.
+
+    With `cross`, each block reads a memory between its attention and its feed-forward layer.
+    """
+
+    def __init__(
+        self, width: int, *, num_layers: int, num_heads: int, inner: int, cross: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        options = {"rotate": rotary, "rms": True, "activation": F.gelu, "bias": False}
+        self.blocks = nn.ModuleList(
+            Block(width, num_heads, inner, cross=cross, dropout=dropout, **options) for _ in range(num_layers)
+        )
+        self.norm = RMSNorm(width)
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, memory: Tensor | None = None, memory_mask: Tensor | None = None
+    ) -> Tensor:
+        """The tokens after all blocks, of the shape of `x`, `(batch, length, width)`; the masks are as for `Block`."""
+        for block in self.blocks:
+            x = block(x, mask, memory, memory_mask)
+        return self.norm(x)
 
 
 class EncoderDecoder(nn.Module):
@@ -42,12 +67,9 @@ class EncoderDecoder(nn.Module):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(vocabulary_size, width)
             nn.init.normal_(self.embedding.weight, std=width**-0.5)
-            options = {"rotate": rotary, "dropout": dropout}
-            self.encoder = nn.ModuleList(Block(width, num_heads, inner, **options) for _ in range(num_layers))
-            self.decoder = nn.ModuleList(
-                Block(width, num_heads, inner, cross=True, **options) for _ in range(num_layers)
-            )
-            self.encoder_norm, self.decoder_norm = LayerNorm(width), LayerNorm(width)
+            shape = {"num_layers": num_layers, "num_heads": num_heads, "inner": inner, "dropout": dropout}
+            self.encoder = Stack(width, **shape)
+            self.decoder = Stack(width, cross=True, **shape)
 
     @property
     def device(self) -> torch.device:
@@ -57,10 +79,7 @@ class EncoderDecoder(nn.Module):
     def encode(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """The source as the decoder reads it, `(batch, source, width)`."""
         mask = None if attention_mask is None else attention_mask.bool()[:, None, :]  # (batch, 1, source)
-        x = self.embedding(input_ids)  # (batch, source, width)
-        for block in self.encoder:
-            x = block(x, mask)
-        return self.encoder_norm(x)
+        return self.encoder(self.embedding(input_ids), mask)
 
     def forward(
         self,
@@ -82,10 +101,8 @@ class EncoderDecoder(nn.Module):
         memory = self.encode(input_ids, attention_mask) if encoder_outputs is None else encoder_outputs
         memory_mask = None if attention_mask is None else attention_mask.bool()[:, None, :]  # (batch, 1, source)
         mask = causal_mask(decoder_input_ids.shape[1]).to(self.device)  # (target, target)
-        x = self.embedding(decoder_input_ids)  # (batch, target, width)
-        for block in self.decoder:
-            x = block(x, mask, memory, memory_mask)
-        logits = self.decoder_norm(x) @ self.embedding.weight.T  # (batch, target, vocabulary)
+        x = self.decoder(self.embedding(decoder_input_ids), mask, memory, memory_mask)  # (batch, target, width)
+        logits = x @ self.embedding.weight.T  # (batch, target, vocabulary)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)

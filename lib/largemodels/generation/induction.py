@@ -10,7 +10,8 @@ The networks are those of the papers: attention alone, and an output matrix apar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import CausalLMOutput
 
 from largemodels.attention.blocks import RMSNorm
-from largemodels.attention.layers import causal_mask
+from largemodels.attention.layers import causal_mask, rotary_waves
 from largemodels.base.errors import InputError
 from largemodels.generation.decoder import GroupedQueryAttention
 from largemodels.generation.side_by_side import train_side_by_side
@@ -43,6 +44,7 @@ class AttentionOnly(nn.Module):
     ) -> None:
         """Draw the weights, the same for the same seed; other generators are left alone."""
         super().__init__()
+        self.head_dim = width // num_heads
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(vocabulary_size, width)
@@ -57,11 +59,12 @@ class AttentionOnly(nn.Module):
         With `output_attentions` the weights of each layer, `(batch, heads, length, length)`, are `.attentions`.
         """
         positions = torch.arange(input_ids.shape[1], device=input_ids.device)  # (length,)
+        waves = rotary_waves(positions, self.head_dim, self.embedding.weight.dtype)
         mask = causal_mask(len(positions)).unsqueeze(0).to(input_ids.device)  # (1, length, length)
         x = self.embedding(input_ids)  # (batch, length, width)
         attentions = []
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            read, weights = layer(norm(x), mask, positions, weights=True)
+            read, weights = layer(norm(x), mask, waves, weights=True)
             x = x + read  # (batch, length, width)
             attentions.append(weights)
         logits = self.output(self.final_norm(x))  # (batch, length, vocabulary)
@@ -69,12 +72,12 @@ class AttentionOnly(nn.Module):
 
 
 def repeated_sequences(count: int, period: int, vocabulary_size: int, generator: torch.Generator) -> Tensor:
-    """Random tokens, each row followed by itself, `(count, 2 · period)`.
+    """Different tokens in a random order, each row followed by itself, `(count, 2 · period)`.
 
-    Nothing but the repetition can be predicted.
+    Nothing but the repetition can be predicted, and it with certainty, since no token of a row has two successors.
 
     Raises:
-        InputError: for a period below 2, or fewer than two tokens to draw from.
+        InputError: for a period below 2, or fewer tokens than it has.
 
     Examples:
         >>> import torch
@@ -82,18 +85,19 @@ def repeated_sequences(count: int, period: int, vocabulary_size: int, generator:
         >>> row.shape, bool((row[:4] == row[4:]).all())
         (torch.Size([8]), True)
     """
-    for name, value in (("period", period), ("vocabulary_size", vocabulary_size)):
-        if value < 2:
-            raise InputError(f"{name}: {value} is not at least 2")
-    once = torch.randint(vocabulary_size, (count, period), generator=generator)  # (count, period)
+    if period < 2:
+        raise InputError(f"period: {period} is not at least 2")
+    if vocabulary_size < period:
+        raise InputError(f"vocabulary_size: {vocabulary_size} tokens are fewer than a period of {period}")
+    once = torch.rand(count, vocabulary_size, generator=generator).topk(period).indices  # (count, period)
     return torch.cat([once, once], dim=1)
 
 
 def train_on_repeats(
     num_layers: int,
     *,
-    vocabulary_size: int = 32,
-    steps: int = 240,
+    vocabulary_size: int = 26,
+    steps: int = 150,
     seeds: Sequence[int] = (0, 1, 2),
     batch: int = 32,
     learning_rate: float = 1e-2,
@@ -124,20 +128,47 @@ def position_losses(model: nn.Module, sequences: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def repeats_predicted(model: nn.Module, sequences: Tensor) -> tuple[int, int]:
-    """How many tokens of the second time are the likeliest by the model, and how many there are.
+def share_continued(model: nn.Module, sequences: Tensor) -> float:
+    """The share of the tokens of the second time that are the likeliest by the model.
 
     The first of them is left out: that the sequence begins again cannot be known before it does.
 
     Examples:
         >>> import torch
-        >>> repeats_predicted(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]]))
-        (3, 3)
+        >>> share_continued(circuit_by_hand(vocabulary_size=9), torch.tensor([[3, 1, 4, 2, 3, 1, 4, 2]]))
+        1.0
     """
     period = sequences.shape[1] // 2
     guesses = model(sequences).logits[:, period:-1].argmax(-1)  # (batch, period − 1)
-    right = guesses == sequences[:, period + 1 :]
-    return int(right.sum()), right.numel()
+    return float((guesses == sequences[:, period + 1 :]).float().mean())
+
+
+@torch.no_grad()
+def attention_weights(model: nn.Module, sequences: Tensor) -> tuple[Tensor, ...]:
+    """The attention weights of each layer, `(batch, heads, length, length)`.
+
+    Raises:
+        InputError: for a model that keeps its weights to itself.
+    """
+    with _forming_weights(model):
+        attentions = model(sequences, output_attentions=True).attentions
+    if not attentions or any(weights is None for weights in attentions):
+        raise InputError(f"{type(model).__name__} gives no attention weights")
+    return attentions
+
+
+@contextmanager
+def _forming_weights(model: nn.Module) -> Iterator[None]:
+    """Have a model of `transformers` form its weights meanwhile, which its fused kernels do not."""
+    if not hasattr(model, "set_attn_implementation"):
+        yield
+        return
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 def induction_scores(weights: Tensor) -> Tensor:
@@ -158,16 +189,12 @@ def previous_token_scores(weights: Tensor) -> Tensor:
     return weights.diagonal(-1, dim1=-2, dim2=-1).mean((0, 2))
 
 
-@torch.no_grad()
 def head_scores(model: nn.Module, sequences: Tensor) -> pd.DataFrame:
     """One row for each head: layer and head, from 1, previous (`previous_token_scores`) and induction.
 
     Args:
         model: any causal model that gives its attention weights.
         sequences: as `repeated_sequences` draws them.
-
-    Raises:
-        InputError: for a model that keeps its weights to itself.
 
     Examples:
         >>> import torch
@@ -176,12 +203,9 @@ def head_scores(model: nn.Module, sequences: Tensor) -> pd.DataFrame:
         0      1     1       1.0        0.0
         1      2     1       0.2        0.9
     """
-    attentions = model(sequences, output_attentions=True).attentions
-    if not attentions or any(weights is None for weights in attentions):
-        raise InputError(f"{type(model).__name__} gives no attention weights: load it with attn_implementation='eager'")
     rows = [
         {"layer": layer, "head": head, "previous": float(previous), "induction": float(induction)}
-        for layer, weights in enumerate(attentions, start=1)
+        for layer, weights in enumerate(attention_weights(model, sequences), start=1)
         for head, (previous, induction) in enumerate(
             zip(previous_token_scores(weights), induction_scores(weights), strict=True), start=1
         )
@@ -189,7 +213,6 @@ def head_scores(model: nn.Module, sequences: Tensor) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@torch.no_grad()
 def odds_moved(model: nn.Module, sequences: Tensor) -> list[float]:
     """How far each layer's odds between two keys move when the token before one of them changes, in nats.
 
@@ -200,7 +223,7 @@ def odds_moved(model: nn.Module, sequences: Tensor) -> list[float]:
     key = sequences.shape[1] - period  # the last token's earlier occurrence is one before
     changed = sequences.clone()
     changed[:, key - 1] = (changed[:, key - 1] + 1) % (int(sequences.max()) + 1)
-    before, after = (model(each, output_attentions=True).attentions for each in (sequences, changed))
+    before, after = (attention_weights(model, each) for each in (sequences, changed))
 
     def log_odds(weights: Tensor) -> Tensor:
         last = weights[:, :, -1].double().clamp_min(1e-30).log()  # (batch, heads, keys)

@@ -6,6 +6,7 @@ bytes of that text is the length of its shortest encoding by the model, whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.models.batches import LengthBatches, TokenSequences, pad
+from largemodels.generation.reading import context_length
+from largemodels.models.batches import LengthBatches, TokenSequences, pad, plan_batches
 from largemodels.models.losses import IGNORED
 from largemodels.models.training import Recipe, train
 
@@ -101,7 +103,6 @@ def train_decoder(
     return train(model, tokenizer, batches, recipe, evaluate=evaluate if validation else None, **options)
 
 
-@torch.no_grad()
 def token_losses(
     model: nn.Module, tokenizer: PreTrainedTokenizerBase, windows: TokenSequences, *, batch_tokens: int = 8192
 ) -> pd.DataFrame:
@@ -109,24 +110,65 @@ def token_losses(
 
     The loss is −log p of the token given those before it in its window, in nats; `correct` says whether no other token
     was likelier. The model is left in evaluation mode.
+
+    Raises:
+        InputError: for a window that is longer than the model reads.
     """
+    options = {"batch_tokens": batch_tokens, "pad_token_id": tokenizer.pad_token_id}
+    table = losses_after(model, windows.input_ids, **options)
+    window = table.pop("text")
+    table.insert(0, "document", np.array(windows.documents, dtype=object)[window])
+    table.insert(1, "library", np.array(windows.libraries, dtype=object)[window])
+    return table
+
+
+@torch.no_grad()
+def losses_after(
+    model: nn.Module,
+    texts: Sequence[Sequence[int]],
+    known: int | Sequence[int] = 1,
+    *,
+    batch_tokens: int = 8192,
+    pad_token_id: int | None = 0,
+) -> pd.DataFrame:
+    """One row for each token of some texts behind their first ones, in their order: text, token_id, loss and correct.
+
+    The loss is −log p of the token given all before it in its text, in nats; `correct` says whether no other token was
+    likelier. A causal model of `transformers` or `Decoder` is left in evaluation mode.
+
+    Args:
+        texts: token ids, of which one text may have as many as the model reads.
+        known: how many tokens of each text are given and have no row, 1 or more: one number, or one for each text.
+        batch_tokens: tokens in a batch, padding included; a longer text is a batch by itself.
+        pad_token_id: what stands behind the shorter texts of a batch, where nothing reads it.
+
+    Raises:
+        InputError: for a text that is longer than the model reads.
+        ValueError: if there are no texts, or not a single token of one is known.
+    """
+    if not len(texts):
+        raise ValueError("texts: there are none")
+    known = np.broadcast_to(np.asarray(known, dtype=int), len(texts))
+    lengths = np.array([len(ids) for ids in texts], dtype=int)
+    if min(known.min(), lengths.min()) < 1:
+        raise ValueError("known: the first token of a text is never predicted, so each has to have one that is given")
+    longest, limit = int(lengths.max()), context_length(model)
+    if limit is not None and longest > limit:
+        raise InputError(f"texts: one has {longest} tokens, more than the {limit} that the model reads; cut it")
     model.eval()
-    batches = CausalBatches(windows, tokenizer, batch_tokens=batch_tokens, seed=0)
     parts = []
-    for index in range(len(batches)):
-        batch = {name: tensor.to(model.device) for name, tensor in batches[index].items()}
-        labels = batch.pop("labels")[:, 1:]  # (batch, length − 1)
-        asked = labels != IGNORED
-        logits, tokens = model(**batch).logits[:, :-1][asked].float(), labels[asked]  # (asked, vocabulary), (asked,)
+    for members in plan_batches(lengths, max(batch_tokens, longest), np.random.default_rng(0)):
+        batch = pad([np.asarray(texts[place]) for place in members], pad_token_id or 0)
+        places = torch.arange(1, batch["input_ids"].shape[1])
+        asked = (places >= torch.from_numpy(known[members])[:, None]) & batch["attention_mask"][:, 1:].bool()
+        batch, asked = {name: each.to(model.device) for name, each in batch.items()}, asked.to(model.device)
+        logits = model(**batch).logits[:, :-1][asked].float()  # (asked, vocabulary)
+        tokens = batch["input_ids"][:, 1:][asked]  # (asked,)
         part = {
-            "window": np.repeat(batches.members(index), asked.sum(1).cpu().numpy()),
+            "text": np.repeat(members, asked.sum(1).cpu().numpy()),
             "token_id": tokens.cpu().numpy(),
             "loss": F.cross_entropy(logits, tokens, reduction="none").cpu().numpy(),
             "correct": (logits.argmax(-1) == tokens).cpu().numpy(),
         }
         parts.append(pd.DataFrame(part))
-    table = pd.concat(parts).sort_values("window", kind="stable", ignore_index=True)
-    window = table.pop("window")
-    table.insert(0, "document", np.array(windows.documents, dtype=object)[window])
-    table.insert(1, "library", np.array(windows.libraries, dtype=object)[window])
-    return table
+    return pd.concat(parts).sort_values("text", kind="stable", ignore_index=True)

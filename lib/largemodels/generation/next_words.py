@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.generation.reading import context_length
+from largemodels.generation.reading import begun, context_length
 from largemodels.models.batches import pad
 
 
@@ -78,11 +78,12 @@ def log_probabilities_after(
 ) -> np.ndarray:
     """log p of each word of a list after each text by a causal model, given that it is one of them: `(texts, words)`.
 
-    The end-of-text stands before each text; of one that is longer than the model reads the last tokens count.
+    Each text stands behind the token that begins a text, as `begun` has it; of one that is longer than the model reads
+    the last tokens count.
     """
     room = context_length(model) or 0  # [-0:] is the whole text
-    begun = [[tokenizer.eos_token_id, *_tokens(tokenizer, text)][-room:] for text in left]
-    return _at(model, begun, [len(ids) - 1 for ids in begun], word_ids(tokenizer, words))
+    read = [begun(tokenizer, _tokens(tokenizer, text))[-room:] for text in left]
+    return _at(model, read, [len(ids) - 1 for ids in read], word_ids(tokenizer, words))
 
 
 def log_probabilities_at_mask(

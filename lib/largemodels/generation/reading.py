@@ -22,8 +22,23 @@ from largemodels.models.cost import time_calls
 from largemodels.models.loading import is_causal
 
 
+def begun(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[int]:
+    """A text's tokens behind the one that begins a text, so that its first token is predicted like the others.
+
+    That is the tokenizer's bos; where it has none (Qwen), its eos, which stands between the texts of a training and
+    so before each; a tokenizer without either begins a text with nothing.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> begun(SimpleNamespace(bos_token_id=None, eos_token_id=0), [3, 1, 4])
+        [0, 3, 1, 4]
+    """
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return [*ids] if first is None else [first, *ids]
+
+
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """The tokens of a text that a model is to go on with, behind the one that begins a text where there is such a one.
+    """The tokens of a text that a model is to go on with, as `begun` has them.
 
     Raises:
         InputError: for a prompt without text, or with characters that the tokenizer has no token for.
@@ -38,7 +53,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
         )
     if not tokens:
         raise InputError(f"prompt: the tokenizer has no token for {prompt!r}; give a word that it knows")
-    return tokens if tokenizer.bos_token_id is None else [tokenizer.bos_token_id, *tokens]
+    return begun(tokenizer, tokens)
 
 
 def context_length(model: nn.Module) -> int | None:
@@ -171,7 +186,11 @@ def token_seconds(model: nn.Module, lengths: Sequence[int], repetitions: int) ->
         model: a causal model.
         lengths: tokens of the text, the further one included, each at least 2.
         repetitions: of each length.
+
+    Raises:
+        InputError: for a model that is not causal, or a length that it does not read.
     """
+    refuse_unreadable(model, [[0] * (length - 1) for length in lengths], 1)
     token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
 
     def one_more(reading: Reader) -> None:

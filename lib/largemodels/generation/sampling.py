@@ -17,9 +17,10 @@ from largemodels.generation.reading import Reader, padded_left, refuse_unreadabl
 
 
 def penalise_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """Logits in which those of tokens that have been read are less, for a penalty above 1 (Keskar et al. 2019).
+    """Logits in which those of tokens that have been read are less, for a penalty above 1.
 
-    A logit above 0 is divided by the penalty and one below 0 multiplied by it.
+    A logit above 0 is divided by the penalty and one below 0 multiplied by it, as in `transformers`. The penalty of
+    Keskar et al. (2019) divides all of them, which makes a token of negative logit likelier.
 
     Args:
         logits: `(…, vocabulary)`.
@@ -68,7 +69,7 @@ def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
     probabilities, order = logits.softmax(-1).sort()  # the least probable first
     outside = probabilities.cumsum(-1) <= 1 - top_p
     outside[..., -1] = False  # the most probable token stays, however small top_p is
-    return logits.masked_fill(outside.gather(-1, order.argsort(-1)), -torch.inf)
+    return logits.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
 
 
 def keep_min_p(logits: Tensor, min_p: float) -> Tensor:
@@ -162,6 +163,7 @@ def generate(
     *,
     sampling: Sampling | None = None,
     stop: int | None = None,
+    min_new_tokens: int = 0,
     seed: int = 0,
     use_cache: bool = True,
 ) -> list[list[int]]:
@@ -175,6 +177,7 @@ def generate(
         max_new_tokens: tokens for each prompt at most.
         sampling: how tokens are drawn; None takes the most probable one each time (greedy decoding).
         stop: the token that ends a text.
+        min_new_tokens: tokens of each text before `stop` may be drawn.
         seed: of the draws.
         use_cache: whether keys and values are kept; without, every step reads the whole text again.
 
@@ -199,6 +202,8 @@ def generate(
     new = tokens
     for _ in range(max_new_tokens):
         logits = reading.read(new)[:, -1]  # (batch, vocabulary)
+        if stop is not None and len(drawn) < min_new_tokens:
+            logits[:, stop] = -torch.inf
         if sampling is None:
             new = logits.argmax(-1, keepdim=True)  # (batch, 1)
         else:

@@ -8,30 +8,55 @@ its distribution as it is: a draft changes the time, and no text becomes likelie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from largemodels.base.errors import InputError
+from largemodels.generation.decoder import Decoder
 from largemodels.generation.reading import Reader, refuse_unreadable, vocabulary_size
 from largemodels.generation.sampling import Sampling, draw
 
 
 @dataclass(frozen=True)
 class Speculated:
-    """A text that was generated with a draft."""
+    """A text that was generated with a draft.
+
+    A step judges the drafted tokens in their order up to the first that is refused; those behind it are dropped
+    unjudged, since they continue a text that is no more.
+    """
 
     tokens: list[int]  #: the new ones, without the token that ends a text
     drafted: int  #: tokens that the small model proposed
-    accepted: int  #: those that were kept
+    judged: int  #: those of them that were accepted or refused
+    accepted: int  #: those of them that were accepted
     steps: int  #: of the large model
 
     @property
     def accepted_share(self) -> float:
-        """The share of the drafted tokens that were kept."""
-        return self.accepted / self.drafted
+        """The share of the judged tokens that were accepted, which estimates the α of Leviathan et al."""
+        return self.accepted / self.judged
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Tokens that a step of the large model added: the accepted ones and one of its own."""
+        return 1 + self.accepted / self.steps
+
+
+def first_blocks(model: Decoder, num_layers: int) -> Decoder:
+    """A draft made of a model itself: its first blocks, its embedding and its last normalisation, as copies.
+
+    Raises:
+        InputError: if the model has fewer blocks, or none is asked for.
+    """
+    if num_layers > model.shape.num_layers:
+        raise InputError(f"num_layers: {num_layers} is more than the {model.shape.num_layers} blocks of the model")
+    draft = Decoder(replace(model.shape, num_layers=num_layers)).to(model.device, model.embedding.weight.dtype)
+    wanted = draft.state_dict()
+    draft.load_state_dict({name: weight for name, weight in model.state_dict().items() if name in wanted})
+    return draft.eval()
 
 
 def acceptance(target: Tensor, draft: Tensor) -> Tensor:
@@ -138,18 +163,21 @@ def speculate(
     generator = torch.Generator(model.device).manual_seed(seed)
     large, small = Reader(model), Reader(draft_model)
     text, end = list(prompt), len(prompt) + max_new_tokens
-    drafted = accepted = steps = 0
+    drafted = judged = accepted = steps = 0
     while len(text) < end and stop not in text[len(prompt) :]:
         proposed: list[int] = []
         draft: list[Tensor] = []
         for _ in range(min(ahead, end - len(text))):
             draft.append(probabilities(small, text + proposed, 1)[0])
             proposed.append(int(draw(draft[-1], generator)))
+            if proposed[-1] == stop:
+                break
         target = probabilities(large, text + proposed, len(proposed) + 1)
         number, following = kept(torch.tensor(proposed, device=model.device), target, torch.stack(draft), generator)
-        drafted, accepted, steps = drafted + len(proposed), accepted + number, steps + 1
+        drafted, judged = drafted + len(proposed), judged + min(number + 1, len(proposed))
+        accepted, steps = accepted + number, steps + 1
         text += [*proposed[:number], following]
         for reading in (large, small):
             reading.crop(len(text) - 1)  # what was dropped is forgotten, and the last token is still to be read
     new = text[len(prompt) : end]
-    return Speculated(new[: new.index(stop)] if stop in new else new, drafted, accepted, steps)
+    return Speculated(new[: new.index(stop)] if stop in new else new, drafted, judged, accepted, steps)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
@@ -21,18 +22,21 @@ from largemodels.attention.blocks import block_parameters
 from largemodels.base.errors import InputError
 from largemodels.generation.decoder import Decoder
 from largemodels.generation.encoder_decoder import EncoderDecoder
+from largemodels.generation.language_model import losses_after
+from largemodels.generation.reading import begun
 from largemodels.generation.rouge import words
 from largemodels.models.batches import LengthBatches, pad
 from largemodels.models.losses import IGNORED
 
 LEAST_WORDS = 3  # of a summary: shorter ones are headings, such as "Deprecated." or "See below."
+MOST_WORDS = 40  # of a summary: longer ones are lists, or descriptions that lack a summary
 AT_ONCE = 64  # sources that are answered together
 
 
 def summary_pairs(sentences: pd.DataFrame) -> pd.DataFrame:
     """Pairs of a docstring's summary line and the rest of it, in the order of the corpus.
 
-    A document gives a pair if it has one sentence of the section "summary", of three words at least, and two other
+    A document gives a pair if it has one sentence of the section "summary", of three to forty words, and two other
     sentences or more. A summary that stands in its source word for word would be answered by copying; such pairs are
     left out, and `attrs["copied"]` says how many there were.
 
@@ -48,8 +52,8 @@ def summary_pairs(sentences: pd.DataFrame) -> pd.DataFrame:
     """
     is_summary = sentences["section"] == "summary"
     summaries = sentences[is_summary].groupby("document")["sentence"].agg(["size", "first"])
-    long_enough = summaries["first"].map(lambda summary: len(words(summary)) >= LEAST_WORDS).astype(bool)
-    summaries = summaries[(summaries["size"] == 1) & long_enough]
+    lengths = summaries["first"].map(lambda summary: len(words(summary)))
+    summaries = summaries[(summaries["size"] == 1) & lengths.between(LEAST_WORDS, MOST_WORDS)]
     others = sentences[~is_summary & sentences["document"].isin(summaries.index)].groupby("document", sort=False)
     sources = others.agg(
         library=("library", "first"),
@@ -77,75 +81,84 @@ class EncodedPairs:
 
     Attributes:
         sources: one int64 array a pair, cut at the end where they are too long.
-        summaries: the same.
-        end: the end-of-text token. It stands before the source, between source and summary, and behind the summary.
+        summaries: the same, never cut.
+        prompts: what a decoder goes on from: the source as texts begin for it, and the end-of-text token.
+        end: the end-of-text token, which stands between source and summary, and behind the summary.
     """
 
     sources: list[np.ndarray]
     summaries: list[np.ndarray]
+    prompts: list[list[int]]
     end: int
 
     @property
-    def prompts(self) -> list[list[int]]:
-        """What a decoder goes on from: the source between two end-of-text tokens, as texts begin and end for it."""
-        return [[self.end, *source.tolist(), self.end] for source in self.sources]
-
-    @property
     def lengths(self) -> np.ndarray:
-        """Tokens in each pair, with the three that mark its ends, `(pairs,)`."""
-        return np.array([len(a) + len(b) + 3 for a, b in zip(self.sources, self.summaries, strict=True)])
+        """Tokens in each pair as a decoder reads it, `(pairs,)`."""
+        return np.array([len(a) + len(b) + 1 for a, b in zip(self.prompts, self.summaries, strict=True)])
 
 
 def encode_pairs(
-    pairs: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, *, max_source: int, max_summary: int
+    pairs: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, *, max_source: int, max_length: int
 ) -> EncodedPairs:
-    """The pairs as tokens, of which a source and a summary have so many at most.
+    """The pairs as tokens; of a source the first `max_source` are kept, and of a summary all.
+
+    Args:
+        pairs: source and summary, as `summary_pairs` gives them.
+        max_source: tokens of a source.
+        max_length: tokens of a pair that the model reads, with the end-of-text tokens.
 
     Raises:
-        InputError: if there are no pairs, or the tokenizer has no end-of-text token.
+        InputError: if there are no pairs, the tokenizer has no end-of-text token, or a pair is longer than that.
     """
     if not len(pairs):
         raise InputError("pairs: there are none; give more text")
     if tokenizer.eos_token_id is None:
         raise InputError("tokenizer: has no end-of-text token, which is to stand between a source and its summary")
 
-    def ids(column: str, at_most: int) -> list[np.ndarray]:
+    def ids(column: str) -> list[np.ndarray]:
         encoded = tokenizer(pairs[column].tolist(), add_special_tokens=False, verbose=False)["input_ids"]
-        return [np.array(each[:at_most], dtype=np.int64) for each in encoded]
+        return [np.array(each, dtype=np.int64) for each in encoded]
 
-    return EncodedPairs(ids("source", max_source), ids("summary", max_summary), tokenizer.eos_token_id)
-
-
-class PromptBatches(LengthBatches):
-    """Batches for a decoder: source and summary in one text; `labels` are `IGNORED` (−100) but for the summary.
-
-    All are `(batch, length)`. The end-of-text token behind the summary is to be predicted too.
-    """
-
-    def __init__(self, pairs: EncodedPairs, **options: Any) -> None:
-        """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
-        super().__init__(pairs.lengths, **options)
-        self.pairs, self.prompts = pairs, pairs.prompts
-
-    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
-        """The batch of some pairs; nothing in it is drawn."""
-        end = self.pairs.end
-        batch = pad([np.array([*self.prompts[i], *self.pairs.summaries[i], end]) for i in members], end)
-        prompt = torch.tensor([len(self.prompts[i]) for i in members])[:, None]  # (batch, 1)
-        asked = (torch.arange(batch["input_ids"].shape[1]) >= prompt) & batch["attention_mask"].bool()
-        return {**batch, "labels": batch["input_ids"].masked_fill(~asked, IGNORED)}
+    sources, summaries, end = [each[:max_source] for each in ids("source")], ids("summary"), tokenizer.eos_token_id
+    prompts = [[*begun(tokenizer, source.tolist()), end] for source in sources]
+    encoded = EncodedPairs(sources, summaries, prompts, end)
+    if (longest := int(encoded.lengths.max())) > max_length:
+        raise InputError(
+            f"pairs: one has {longest} tokens, more than the {max_length} that the model reads; give a smaller "
+            "max_source, or leave out the longest summaries"
+        )
+    return encoded
 
 
-class SourceTargetBatches(LengthBatches):
-    """Batches for an encoder–decoder: `input_ids` and `attention_mask` of the source, `decoder_input_ids`, `labels`.
-
-    With the same options they hold the same pairs as `PromptBatches`, in the same order.
-    """
+class _PairBatches(LengthBatches):
+    """Batches of pairs, the same pairs in the same order for the same options, whatever kind of model reads them."""
 
     def __init__(self, pairs: EncodedPairs, **options: Any) -> None:
         """Plan the batches; `options` are batch_tokens, seed and batches, as for `LengthBatches`."""
         super().__init__(pairs.lengths, **options)
         self.pairs = pairs
+
+
+class PromptBatches(_PairBatches):
+    """Batches for a decoder: source and summary in one text; `labels` are `IGNORED` (−100) but for the summary.
+
+    All are `(batch, length)`. The end-of-text token behind the summary is to be predicted too.
+    """
+
+    def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
+        """The batch of some pairs; nothing in it is drawn."""
+        pairs = self.pairs
+        batch = pad([np.array([*pairs.prompts[i], *pairs.summaries[i], pairs.end]) for i in members], pairs.end)
+        prompt = torch.tensor([len(pairs.prompts[i]) for i in members])[:, None]  # (batch, 1)
+        asked = (torch.arange(batch["input_ids"].shape[1]) >= prompt) & batch["attention_mask"].bool()
+        return {**batch, "labels": batch["input_ids"].masked_fill(~asked, IGNORED)}
+
+
+class SourceTargetBatches(_PairBatches):
+    """Batches for an encoder–decoder: `input_ids` and `attention_mask` of the source, `decoder_input_ids`, `labels`.
+
+    With the same options they hold the same pairs as `PromptBatches`, in the same order.
+    """
 
     def make(self, members: np.ndarray, generator: torch.Generator) -> dict[str, Tensor]:
         """The batch of some pairs; nothing in it is drawn."""
@@ -166,33 +179,41 @@ def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
         return AutoModelForCausalLM.from_config(model.config).to(model.device, model.dtype)
 
 
-def matching_encoder_decoder(
-    weights: int, vocabulary_size: int, *, width: int, num_layers: int, num_heads: int, seed: int = 0
-) -> EncoderDecoder:
-    """An encoder–decoder that has as many weights as wanted, as nearly as the inner width of its blocks allows.
+def matching_encoder_decoder(model: nn.Module, *, seed: int = 0) -> EncoderDecoder:
+    """An encoder–decoder as wide as a decoder, with random weights, about as many of them and half as many blocks.
+
+    Each of its two stacks has half the decoder's blocks. The inner width of their feed-forward layers makes the number
+    of weights come out, as nearly as a whole number can; where attention alone has more weights, it is 1.
 
     Args:
-        weights: their number.
-        num_layers: blocks in each of the two stacks.
-
-    Raises:
-        InputError: if embedding and attention alone have more weights.
+        model: `Decoder`, or a causal model of `transformers`.
+        seed: of the weights.
 
     Examples:
-        >>> model = matching_encoder_decoder(90_000, 500, width=64, num_layers=1, num_heads=2)
-        >>> sum(parameter.numel() for parameter in model.parameters())
-        89910
+        >>> from largemodels.generation.decoder import Decoder, DecoderShape
+        >>> shape = DecoderShape(500, width=64, num_layers=2, num_heads=2, key_value_heads=1, inner=176, max_length=32)
+        >>> models = Decoder(shape), matching_encoder_decoder(Decoder(shape))
+        >>> [sum(parameter.numel() for parameter in model.parameters()) for model in models]
+        [124480, 124608]
     """
+    if isinstance(model, Decoder):
+        embedding, num_layers, num_heads = model.embedding, model.shape.num_layers, model.shape.num_heads
+    else:
+        config = model.config.get_text_config()
+        embedding, num_heads = model.get_input_embeddings(), config.num_attention_heads
+        num_layers = config.num_hidden_layers
+    vocabulary_size, width = embedding.weight.shape
+    num_layers = max(1, num_layers // 2)
+    weights = sum(parameter.numel() for parameter in model.parameters())
 
     def total(inner: int) -> int:
-        pair = block_parameters(width, inner) + block_parameters(width, inner, cross=True)
-        return vocabulary_size * width + num_layers * pair + 4 * width  # two numbers a component in each last norm
+        thin = {"rms": True, "bias": False}
+        pair = block_parameters(width, inner, **thin) + block_parameters(width, inner, cross=True, **thin)
+        return vocabulary_size * width + num_layers * pair + 2 * width  # and a last normalisation in each stack
 
-    inner = round((weights - total(0)) / (total(1) - total(0)))
-    if inner < 1:
-        raise InputError(f"weights: {weights} are not more than the {total(0)} without feed-forward layers")
+    inner = max(1, round((weights - total(0)) / (total(1) - total(0))))
     options = {"width": width, "num_layers": num_layers, "num_heads": num_heads, "inner": inner}
-    return EncoderDecoder(vocabulary_size, **options, seed=seed)
+    return EncoderDecoder(vocabulary_size, **options, seed=seed).to(embedding.weight.device)
 
 
 @torch.no_grad()
@@ -216,6 +237,32 @@ def greedy_targets(model: EncoderDecoder, pairs: EncodedPairs, max_new_tokens: i
         for row in target[:, 1:].tolist():
             found.append(row[: row.index(pairs.end)] if pairs.end in row else row)
     return found
+
+
+@torch.no_grad()
+def summary_losses(model: nn.Module, pairs: EncodedPairs) -> np.ndarray:
+    """The mean loss of a token of each true summary, its end-of-text token included, in nats, `(pairs,)`.
+
+    The model is an `EncoderDecoder` or a causal one, and is left in evaluation mode. Every loss is that of the true
+    tokens before it, so it says what a model has learnt where its own answers are not yet worth reading.
+
+    Raises:
+        InputError: for a pair that is longer than a causal model reads.
+    """
+    targets = [[*summary.tolist(), pairs.end] for summary in pairs.summaries]
+    if not isinstance(model, EncoderDecoder):
+        wholes = [[*prompt, *target] for prompt, target in zip(pairs.prompts, targets, strict=True)]
+        rows = losses_after(model, wholes, list(map(len, pairs.prompts)))
+        return rows.groupby("text")["loss"].mean().to_numpy()
+    model.eval()
+    batches, sums = SourceTargetBatches(pairs, batch_tokens=8192, seed=0), np.empty(len(targets))
+    for index in range(len(batches)):
+        batch = {name: each.to(model.device) for name, each in batches[index].items()}
+        labels = batch.pop("labels")  # (batch, target)
+        logits = model(**batch).logits.transpose(1, 2)  # (batch, vocabulary, target)
+        losses = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+        sums[batches.members(index)] = losses.double().sum(1).cpu().numpy()
+    return sums / np.array(list(map(len, targets)))
 
 
 def names(text: str) -> set[str]:

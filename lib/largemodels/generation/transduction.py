@@ -1,4 +1,4 @@
-"""One toy task with exact answers for an encoder, a decoder and an encoder–decoder: what each mask makes impossible.
+"""One toy task with exact answers for an encoder, a decoder and an encoder–decoder: what each of them can learn of it.
 
 A source is a row of houses, each a letter: the later in the alphabet, the higher. Its answer is the houses that are
 seen from the right, those higher than all that follow; of `badbca` these are `dca`. It is written in small letters or
@@ -11,7 +11,8 @@ whether an answer is read off all places of the source at once or written behind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,10 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from largemodels.attention.blocks import Block, LayerNorm
-from largemodels.attention.layers import causal_mask, prefix_mask, rotary
+from largemodels.attention.layers import causal_mask, prefix_mask
 from largemodels.base.errors import InputError
-from largemodels.generation.encoder_decoder import EncoderDecoder
+from largemodels.generation.encoder_decoder import EncoderDecoder, Stack
 from largemodels.generation.side_by_side import train_side_by_side
 from largemodels.models.losses import IGNORED
 
@@ -84,15 +84,28 @@ class SkylineTask:
         """Small letters, capitals, and three signs."""
         return 2 * self.letters + 3
 
-    def sources(self, count: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
-        """Random sources, `(count, length)`.
+    def held_out(self, source: Tensor) -> Tensor:
+        """True for the sources that are kept from training, about one in eight, `(batch,)`.
 
-        Those whose letters, numbered from 0, add up to a multiple of `letters` are held out of training, so that no
-        source of one kind is of the other.
+        A hash of the whole row decides, so that no letter, and no answer, tells the two sorts apart: the training has
+        seen every house behind any others, seen or not.
         """
+        number = (source * self.letters ** torch.arange(self.length)).sum(1)  # (batch,): of the row, in base `letters`
+        mixed = (number ^ (number >> 7)) * 0x2C1B3C6D
+        mixed = (mixed ^ (mixed >> 13)) * 0x297A2D39
+        return (mixed >> 15) % 8 == 0
+
+    def sources(self, count: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
+        """Random sources, `(count, length)`: all that are `held_out` alike, or all others, drawn until they fit.
+
+        Raises:
+            InputError: for a task with fewer than 512 sources, of which perhaps none is held out.
+        """
+        if self.letters**self.length < 512:
+            raise InputError(f"{self.letters} letters at {self.length} places are too few sources to hold some out")
         source = torch.randint(self.letters, (count, self.length), generator=generator)  # (count, length)
-        remainder = 0 if held_out else torch.randint(1, self.letters, (count,), generator=generator)
-        source[:, -1] = (remainder - source[:, :-1].sum(1)) % self.letters
+        while (wrong := self.held_out(source) != held_out).any():
+            source[wrong] = torch.randint(self.letters, (int(wrong.sum()), self.length), generator=generator)
         return source
 
     def seen(self, source: Tensor) -> Tensor:
@@ -121,8 +134,8 @@ class SkylineTask:
         return "".join([*letters, "", "?", "$"][int(token)] for token in tokens).split("$")[0]
 
 
-class Stack(nn.Module):
-    """Blocks over one row of tokens, and the embedding again as the output's matrix; the mask says who reads whom."""
+class SingleStack(nn.Module):
+    """One stack over a row of tokens, and the embedding again as the output's matrix; the mask says who reads whom."""
 
     def __init__(
         self, vocabulary_size: int, *, width: int, num_layers: int, num_heads: int, inner: int, seed: int = 0
@@ -133,15 +146,11 @@ class Stack(nn.Module):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(vocabulary_size, width)
             nn.init.normal_(self.embedding.weight, std=width**-0.5)
-            self.blocks = nn.ModuleList(Block(width, num_heads, inner, rotate=rotary) for _ in range(num_layers))
-            self.norm = LayerNorm(width)
+            self.stack = Stack(width, num_layers=num_layers, num_heads=num_heads, inner=inner)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """The logits at each token, `(batch, length, vocabulary)`."""
-        x = self.embedding(tokens)  # (batch, length, width)
-        for block in self.blocks:
-            x = block(x, mask)
-        return self.norm(x) @ self.embedding.weight.T
+        return self.stack(self.embedding(tokens), mask) @ self.embedding.weight.T
 
 
 def network(kind: Kind, task: SkylineTask, *, width: int = 32, seed: int = 0) -> nn.Module:
@@ -149,14 +158,17 @@ def network(kind: Kind, task: SkylineTask, *, width: int = 32, seed: int = 0) ->
 
     The weights of the cross-attention are made up for by wider feed-forward layers in the stack.
     """
-    shape = {"width": width, "num_heads": 2, "seed": seed}
+    shape = {"width": width, "num_heads": 4, "seed": seed}
     if kind == "encoder–decoder":
-        return EncoderDecoder(task.vocabulary_size, num_layers=1, inner=4 * width, **shape)
-    return Stack(task.vocabulary_size, num_layers=2, inner=5 * width, **shape)
+        return EncoderDecoder(task.vocabulary_size, num_layers=1, inner=2 * width, **shape)
+    return SingleStack(task.vocabulary_size, num_layers=2, inner=3 * width, **shape)
 
 
 def mask_of(kind: Kind, task: SkylineTask) -> Tensor:
-    """Who may read whom in the single stack, `(tokens, tokens)` of the source or of source, beginning and answer.
+    """Who may read whom, `(tokens, tokens)`: of the source, or of the source, a beginning and the answer behind it.
+
+    An encoder–decoder has the mask of the prefix decoder in three parts: the encoder reads the source, the
+    cross-attention carries it to the answer, and the decoder reads the answer.
 
     Examples:
         >>> mask_of("prefix decoder", SkylineTask(length=2)).int()
@@ -172,6 +184,7 @@ def mask_of(kind: Kind, task: SkylineTask) -> Tensor:
         "causal encoder": causal_mask(n),
         "decoder": causal_mask(2 * n + 1),
         "prefix decoder": prefix_mask(2 * n + 1, n),
+        "encoder–decoder": prefix_mask(2 * n + 1, n),
     }
     return masks[kind]
 
@@ -184,30 +197,49 @@ def answer_logits(kind: Kind, model: nn.Module, task: SkylineTask, source: Tenso
         model: the network.
         task: what it answers.
         source: `(batch, length)`.
-        written: an answer as a text, `(batch, length + 1)`; a network that answers in place does not read it.
+        written: an answer as a text or its beginning, `(batch, tokens)`; a network that answers in place does not read
+            it.
 
     Returns:
-        `(batch, length, vocabulary)` in place, `(batch, length + 1, vocabulary)` written.
+        `(batch, length, vocabulary)` in place, `(batch, tokens, vocabulary)` written.
     """
     if kind in IN_PLACE:
         return model(source, mask_of(kind, task))
-    begun = F.pad(written[:, :-1], (1, 0), value=task.begin)  # (batch, length + 1): each token's predecessor
+    begun = F.pad(written[:, :-1], (1, 0), value=task.begin)  # (batch, tokens): each token's predecessor
     if kind == "encoder–decoder":
         return model(source, decoder_input_ids=begun).logits
-    row = torch.cat([source, begun], dim=1)  # (batch, 2 · length + 1)
-    return model(row, mask_of(kind, task))[:, task.length :]
+    row = torch.cat([source, begun], dim=1)  # (batch, length + tokens)
+    mask = mask_of(kind, task)[: row.shape[1], : row.shape[1]]
+    return model(row, mask)[:, task.length :]
+
+
+def answer_losses(
+    kind: Kind, model: Callable[..., Tensor], task: SkylineTask, source: Tensor, capitals: Tensor
+) -> Tensor:
+    """−log p of the whole right answer in the case that `capitals`, `(batch,)` of 0 and 1, says, in nats, `(batch,)`.
+
+    In place it is the sum over the places of the source; of a text, over its letters and the end.
+    """
+    written = task.written(source, capitals)
+    logits = answer_logits(kind, model, task, source, written)
+    if kind in IN_PLACE:
+        labels = task.in_place(source, capitals)
+    else:
+        ended = (written == task.end).cumsum(1) > 1  # only the first end is a token of the answer
+        labels = written.masked_fill(ended, IGNORED)
+    return F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none").sum(1)
 
 
 def train_kind(
     kind: Kind,
     task: SkylineTask,
     *,
-    steps: int = 250,
+    steps: int = 200,
     seeds: Sequence[int] = (0, 1, 2),
     batch: int = 32,
     learning_rate: float = 8e-3,
 ) -> tuple[list[nn.Module], Tensor]:
-    """A trained network for each seed, and the losses of the training, `(steps, seeds)`.
+    """A trained network for each seed, and the losses of the training in nats an answer, `(steps, seeds)`.
 
     Every source comes with one of its two answers, drawn anew.
     """
@@ -216,15 +248,8 @@ def train_kind(
         source = task.sources(batch, generator)
         return source, torch.randint(2, (batch,), generator=generator)
 
-    def loss(call: nn.Module, source: Tensor, capitals: Tensor) -> Tensor:
-        written = task.written(source, capitals)
-        logits = answer_logits(kind, call, task, source, written)
-        if kind in IN_PLACE:
-            labels = task.in_place(source, capitals)
-        else:
-            ended = (written == task.end).cumsum(1) > 1  # only the first end is a token of the answer
-            labels = written.masked_fill(ended, IGNORED)
-        return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    def loss(call: Callable[..., Tensor], source: Tensor, capitals: Tensor) -> Tensor:
+        return answer_losses(kind, call, task, source, capitals).mean()
 
     def make(seed: int) -> nn.Module:
         return network(kind, task, seed=seed)
@@ -247,10 +272,14 @@ def answers(kind: Kind, model: nn.Module, task: SkylineTask, source: Tensor, gen
     if kind in IN_PLACE:
         logits = answer_logits(kind, model, task, source, written)  # (batch, length, vocabulary)
         return drawn(logits.flatten(0, 1)).view(source.shape)
+    unfinished = torch.arange(len(source))
     for place in range(task.length + 1):
-        token = drawn(answer_logits(kind, model, task, source, written)[:, place])
-        ended = (written[:, :place] == task.end).any(1)
-        written[:, place] = torch.where(ended, task.end, token)
+        if not len(unfinished):
+            break
+        so_far = written[unfinished, : place + 1]  # (unfinished, place + 1): the last one is not read
+        tokens = drawn(answer_logits(kind, model, task, source[unfinished], so_far)[:, place])
+        written[unfinished, place] = tokens
+        unfinished = unfinished[tokens != task.end]
     return written
 
 
@@ -279,31 +308,55 @@ def judged(task: SkylineTask, source: Tensor, answers: Tensor) -> pd.DataFrame:
     return table
 
 
-def one_case_by_chance(task: SkylineTask, source: Tensor) -> float:
-    """The share of right answers in one case where each of k letters draws its case for itself: the mean of 2^(1 − k).
+@torch.no_grad()
+def measured(
+    kind: Kind, models: Sequence[nn.Module], task: SkylineTask, source: Tensor, *, seed: int = 0
+) -> pd.DataFrame:
+    """One row for each network: its mean loss in nats an answer, and the shares of its drawn answers that are right.
 
-    Examples:
-        >>> import torch
-        >>> one_case_by_chance(SkylineTask(length=3, letters=4), torch.tensor([[2, 1, 0], [0, 1, 2]]))
-        0.625
+    The columns are loss (the mean over both cases of each source), houses, one_case and exact, as `judged` has them.
     """
-    return float((2.0 ** (1 - task.seen(source).sum(1))).mean())
+    rows = []
+    for place, model in enumerate(models):
+        generator = torch.Generator().manual_seed(seed + place)
+        shares = judged(task, source, answers(kind, model, task, source, generator))
+        both = [answer_losses(kind, model, task, source, torch.full((len(source),), case)) for case in (0, 1)]
+        rows.append({"loss": float(torch.stack(both).mean()), **shares[["houses", "one_case", "exact"]].mean()})
+    return pd.DataFrame(rows)
 
 
-def best_without_future(task: SkylineTask) -> float:
-    """The largest share of places at which anybody can say whether a house is seen who sees no house behind it.
+def ideal(kind: Kind, task: SkylineTask, source: Tensor) -> pd.Series:
+    """What `measured` would find of the network of a kind with the least loss that its factorisation allows.
 
-    A house of height h, from 0, is seen over m that follow with probability (h / letters)^m; the likelier of the two
-    is guessed. For a view from the right.
+    A network that answers in place gives each place its own distribution, whatever is drawn at the others. The best one
+    for a place is the true one given what the place may read: either case in a half of the answers, and the house
+    seen with the probability that all houses behind it are lower, where it may not read them. Its loss is the entropy
+    of these distributions, summed over the places, which no network of that kind can go below (Gibbs' inequality), and
+    is given here as the mean over the sources. What is written token by token has no such bound but that of the answer
+    itself, the log 2 nats of its case.
 
-    Examples:
-        >>> best_without_future(SkylineTask(length=2, letters=4))
-        0.875
+    Args:
+        kind: of the network.
+        task: what is answered.
+        source: what the means go over, `(batch, length)`: all rows alike likely, as `sources` draws them.
     """
-    heights = torch.arange(task.letters) / task.letters  # (letters,): the share that is lower
-    following = torch.arange(task.length)[:, None]  # (length, 1)
-    seen = heights**following  # (length, letters)
-    return float(torch.maximum(seen, 1 - seen).mean())
+    if kind not in IN_PLACE:
+        return pd.Series({"loss": math.log(2), "houses": 1.0, "one_case": 1.0, "exact": 1.0})
+    seen = task.seen(source)
+    sure = seen.double()  # (batch, length): the probability that a house is seen, for one who sees all others
+    if kind == "causal encoder" and task.seen_from == "right":
+        following = torch.arange(task.length - 1, -1, -1)
+        sure = (source.double() / task.letters) ** following  # all that follow are lower
+    uncertain = -torch.xlogy(sure, sure / 2) - torch.xlogy(1 - sure, 1 - sure)  # the entropy of small, capital or blank
+    houses = torch.where(seen, sure, 1 - sure).prod(1)  # (batch,): all places are right but for the case
+    return pd.Series(
+        {
+            "loss": float(uncertain.sum(1).mean()),
+            "houses": float(houses.mean()),
+            "one_case": float((2 * (1 - sure / 2).prod(1)).mean()),  # no capital, or no small letter
+            "exact": float((houses * 2.0 ** (1 - seen.sum(1))).mean()),
+        }
+    )
 
 
 @torch.no_grad()
@@ -312,7 +365,7 @@ def cross_attention(model: EncoderDecoder, source: Tensor, begun: Tensor) -> lis
     found: list[Tensor] = []
     hooks = [
         block.cross_attention.register_forward_hook(lambda module, inputs, output: found.append(output[1]))
-        for block in model.decoder
+        for block in model.decoder.blocks
     ]
     try:
         model(source, decoder_input_ids=begun)

@@ -17,8 +17,8 @@ PROMPT = [3, 1, 4, 1, 5]
 
 
 @pytest.mark.parametrize("length_penalty", [-0.5, 0.0, 1.0, 2.0])
-@pytest.mark.parametrize(("beams", "new"), [(2, 8), (4, 8), (5, 3)])
-def test_the_hypotheses_are_those_of_transformers(model, beams, new, length_penalty):
+@pytest.mark.parametrize(("beams", "new", "least"), [(2, 8, 0), (4, 8, 0), (5, 3, 0), (3, 8, 5)])
+def test_the_hypotheses_are_those_of_transformers(model, beams, new, least, length_penalty):
     theirs = model.to_transformers().eval() if isinstance(model, Decoder) else model
     ids = torch.tensor([PROMPT])
     stop = generate(model, [PROMPT], 3)[0][2]  # a token that some beams end with early
@@ -26,6 +26,7 @@ def test_the_hypotheses_are_those_of_transformers(model, beams, new, length_pena
         ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=new,
+        min_new_tokens=least or None,
         num_beams=beams,
         num_return_sequences=beams,
         do_sample=False,
@@ -38,7 +39,8 @@ def test_the_hypotheses_are_those_of_transformers(model, beams, new, length_pena
     )
     rows = output.sequences[:, len(PROMPT) :].tolist()
     expected = [row[: row.index(stop)] if stop in row else row for row in rows]
-    found = beam_search(model, PROMPT, new, beams, stop=stop, length_penalty=length_penalty)
+    options = {"stop": stop, "min_new_tokens": least, "length_penalty": length_penalty}
+    found = beam_search(model, PROMPT, new, beams, **options)
     assert [hypothesis.tokens for hypothesis in found] == expected
     scores = torch.tensor([hypothesis.score for hypothesis in found])
     torch.testing.assert_close(scores, output.sequences_scores, rtol=1e-4, atol=1e-4)

@@ -7,7 +7,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import BertConfig, BertForMaskedLM
 
+from largemodels.base.errors import InputError
 from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.diversity import (
     continuation_losses,
@@ -103,6 +105,15 @@ def test_a_model_of_transformers_has_the_losses_of_its_equal_here():
     assert theirs["loss"].to_numpy() == pytest.approx(ours["loss"].to_numpy(), abs=1e-5)
 
 
+def test_a_text_that_the_model_does_not_read_is_one_sentence():
+    with pytest.raises(InputError, match="16 tokens and 1 new ones are more than the 16 that the model reads"):
+        continuation_losses(decoder(), [[1] * 10, [1]], [[2] * 7, [3]])
+    assert len(continuation_losses(decoder(), [[1] * 10], [[2] * 6])) == 6
+    config = BertConfig(vocab_size=20, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    with pytest.raises(InputError, match="BertForMaskedLM predicts no next token"):
+        continuation_losses(BertForMaskedLM(config), [[1]], [[2]])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -112,6 +123,7 @@ def test_a_model_of_transformers_has_the_losses_of_its_equal_here():
         (lambda: repeated_share([[1, 2]], 4), "texts: none has 4 tokens"),
         (lambda: unigram_entropy([[]]), "texts: none has a token"),
         (lambda: zipf_slope([[1, 1]]), "texts: a slope needs at least 2 different tokens"),
+        (lambda: continuation_losses(decoder(), [[1]], [[]]), "continuations: none has a token"),
         (lambda: continuation_losses(decoder(), [[]], [[1]]), "prompts: the first token of a text is never predicted"),
     ],
 )

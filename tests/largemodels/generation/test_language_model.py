@@ -15,6 +15,7 @@ from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.language_model import (
     CausalBatches,
     joined_documents,
+    losses_after,
     token_losses,
     token_windows,
     train_decoder,
@@ -92,6 +93,37 @@ def test_the_loss_of_each_token_is_that_of_its_text_alone(documents, tokenizer):
         for name, text in zip(documents["document"], documents["text"], strict=True)
     }
     assert set(table["library"]) == {"one", "two"}
+
+
+@pytest.mark.parametrize("known", [2, [1, 3, 4]])
+@pytest.mark.parametrize("theirs", [False, True])
+def test_the_tokens_behind_the_known_ones_have_rows(tokenizer, known, theirs):
+    model = small(tokenizer).to_transformers() if theirs else small(tokenizer)
+    texts = [[5, 6, 7, 8, 9], [10, 11, 12], [13, 14, 15, 16]]
+    table = losses_after(model, texts, known, batch_tokens=8)
+    expected, right = [], []
+    for ids, given in zip(texts, np.broadcast_to(known, 3), strict=True):
+        logits = model(torch.tensor([ids])).logits[0, given - 1 : -1]
+        asked = torch.tensor(ids)[given:]
+        expected += F.cross_entropy(logits, asked, reduction="none").tolist()
+        right += (logits.argmax(-1) == asked).tolist()
+    np.testing.assert_allclose(table["loss"], expected, rtol=1e-4)
+    assert table["correct"].tolist() == right
+    assert table["token_id"].tolist() == [
+        token for ids, given in zip(texts, np.broadcast_to(known, 3), strict=True) for token in ids[given:]
+    ]
+    assert table["text"].is_monotonic_increasing
+
+
+def test_texts_that_are_too_long_or_have_nothing_known_are_refused(tokenizer):
+    model = small(tokenizer, max_length=8)
+    assert len(losses_after(model, [[1] * 8])) == 7
+    with pytest.raises(InputError, match="texts: one has 9 tokens, more than the 8 that the model reads; cut it"):
+        losses_after(model, [[1], [1] * 9])
+    with pytest.raises(ValueError, match="known: the first token of a text is never predicted"):
+        losses_after(model, [[1, 2]], 0)
+    with pytest.raises(ValueError, match="texts: there are none"):
+        losses_after(model, [])
 
 
 def test_a_training_learns_its_text_by_heart(documents, tokenizer, one_thread):

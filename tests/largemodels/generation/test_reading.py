@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from largemodels.base.errors import InputError
-from largemodels.generation.cache import KeyValueCache, cache_bytes
+from largemodels.generation.cache import ROOM, KeyValueCache, cache_bytes
 from largemodels.generation.decoder import Decoder, DecoderShape
-from largemodels.generation.reading import Reader, context_length, encode_prompt, padded_left, token_seconds
+from largemodels.generation.reading import Reader, begun, context_length, encode_prompt, padded_left, token_seconds
 from largemodels.generation.tokenization import train_tokenizer
 from small_corpus import tokenizer
 from small_decoders import CONTEXT, VOCABULARY, decoder
@@ -69,6 +71,23 @@ def test_a_cache_has_the_bytes_of_the_formula(key_value_heads, dtype):
         assert reading.cache.bytes == expected == 2 * 2 * length * 3 * key_value_heads * 8 * dtype.itemsize
 
 
+def test_the_memory_of_a_cache_is_that_of_its_room():
+    model = decoder("ours")
+    reading, of_a_token = Reader(model), cache_bytes(1, 2, 2, 8)
+    found = []
+    for length in (10, 40, 13, 1):
+        reading.crop(0)
+        reading.read(torch.ones(1, length, dtype=torch.long))
+        found.append((reading.cache.bytes / of_a_token, reading.cache.allocated_bytes / of_a_token))
+    assert found == [(length, ROOM) for length in (10, 40, 13, 1)]
+    cache = KeyValueCache(1)
+    numbers = torch.ones(1, 2, ROOM, 8)
+    for length, room in ((ROOM, 2 * ROOM), (2 * ROOM, 2 * ROOM), (3 * ROOM, 6 * ROOM)):
+        cache.update(numbers, numbers, 0)
+        assert (cache.bytes, cache.allocated_bytes) == tuple(cache_bytes(each, 1, 2, 8) for each in (length, room))
+    assert KeyValueCache(2).allocated_bytes == 0
+
+
 def test_a_token_is_timed_with_and_without_a_cache_at_each_length(model):
     table = token_seconds(model, [8, 60], 2)
     assert table.groupby(["length", "cache"]).size().to_dict() == {
@@ -86,6 +105,22 @@ def test_padding_stands_on_the_left_and_repeats_a_token_of_its_row():
 
 def test_the_context_is_what_a_model_states(model):
     assert context_length(model) == CONTEXT
+
+
+def test_a_length_that_is_not_read_is_not_timed(model):
+    with pytest.raises(InputError, match=f"64 tokens and 1 new ones are more than the {CONTEXT} that the model reads"):
+        token_seconds(model, [8, CONTEXT + 1], 1)
+    with pytest.raises(InputError, match="there is an empty one"):
+        token_seconds(model, [1], 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"), [(1, 2, [1, 7, 8]), (0, 2, [0, 7, 8]), (None, 2, [2, 7, 8]), (None, None, [7, 8])]
+)
+def test_a_text_begins_with_its_first_token_else_with_what_parts_texts(first, last, expected):
+    special = SimpleNamespace(bos_token_id=first, eos_token_id=last)
+    assert begun(special, (7, 8)) == expected
+    assert begun(special, []) == expected[:-2]
 
 
 def test_a_prompt_begins_as_a_text_does():

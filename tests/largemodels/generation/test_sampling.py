@@ -75,7 +75,7 @@ def test_a_filter_keeps_the_most_probable_token_and_its_widest_setting_keeps_all
         Sampling(repetition_penalty=2.0).shaped(logits)
 
 
-def greedy_of_transformers(model, prompt: list[int], new: int, stop: int | None = None) -> list[int]:
+def greedy_of_transformers(model, prompt: list[int], new: int, stop: int | None = None, **options) -> list[int]:
     if isinstance(model, Decoder):
         model = model.to_transformers().eval()
     ids = torch.tensor([prompt])
@@ -86,6 +86,7 @@ def greedy_of_transformers(model, prompt: list[int], new: int, stop: int | None 
         do_sample=False,
         eos_token_id=stop,
         pad_token_id=0,
+        **options,
     )
     return output[0, len(prompt) :].tolist()
 
@@ -105,6 +106,16 @@ def test_a_row_ends_at_its_stop_and_the_others_go_on(model):
     assert len(expected[0]) < 12
     assert generate(model, PROMPTS, 12, stop=stop) == expected
     assert [*expected[0], stop] == greedy_of_transformers(model, PROMPTS[0], 12, stop)
+
+
+def test_no_text_ends_before_its_least_number_of_tokens(model):
+    stop = generate(model, [PROMPTS[0]], 3)[0][2]
+    for least in (0, 5, 12):
+        theirs = greedy_of_transformers(model, PROMPTS[0], 12, stop, min_new_tokens=least)
+        [ours] = generate(model, [PROMPTS[0]], 12, stop=stop, min_new_tokens=least)
+        assert ours == (theirs[:-1] if theirs[-1] == stop else theirs)
+        assert len(ours) >= least
+    assert len(generate(model, [PROMPTS[0]], 12, sampling=Sampling(5.0), stop=stop, min_new_tokens=12)[0]) == 12
 
 
 def test_draws_follow_the_shaped_distribution_and_their_seed():

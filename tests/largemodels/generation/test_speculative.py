@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from largemodels.base.errors import InputError
+from largemodels.generation import speculative
 from largemodels.generation.sampling import Sampling, generate
-from largemodels.generation.speculative import acceptance, kept, residual, speculate
+from largemodels.generation.speculative import Speculated, acceptance, first_blocks, kept, residual, speculate
 from small_decoders import FAMILIES, decoder
 
 PROMPT = [3, 1, 4, 1, 5]
@@ -78,12 +80,12 @@ def test_texts_with_a_draft_follow_the_large_models_distribution():
     expected, other = (joint(model, [0, 1], 3, setting) for model in (large, small))
     texts = list(expected)
     counts = np.zeros(len(texts))
-    accepted = drafted = 0
+    accepted = judged = 0
     for seed in range(runs):
         found = speculate(large, small, [0, 1], 3, ahead=2, sampling=setting, seed=seed)
         counts[texts.index(tuple(found.tokens))] += 1
-        accepted, drafted = accepted + found.accepted, drafted + found.drafted
-    assert 0.1 < accepted / drafted < 0.9
+        accepted, judged = accepted + found.accepted, judged + found.judged
+    assert 0.1 < accepted / judged < 0.9
     assert stats.chisquare(counts, runs * np.array(list(expected.values())), sum_check=False).pvalue > 1e-3
     wrong = np.array(list(other.values()))
     assert stats.chisquare(counts, runs * wrong / wrong.sum(), sum_check=False).pvalue < 1e-6
@@ -96,7 +98,7 @@ def test_greedy_texts_are_the_large_models_own(model, draft, ahead):
     expected = generate(model, [PROMPT], 20)[0]
     found = speculate(model, small, PROMPT, 20, ahead=ahead)
     assert found.tokens == expected
-    assert 0 <= found.accepted < found.drafted
+    assert 0 <= found.accepted < found.judged <= found.drafted
     stop = expected[6]
     shorter = speculate(model, small, PROMPT, 20, ahead=ahead, stop=stop).tokens
     assert shorter == expected[: expected.index(stop)]
@@ -114,6 +116,41 @@ def test_behind_the_first_refusal_nothing_is_kept():
     target, draft = sure[[0, 1, 2, 3]], sure[[0, 3, 2]]
     assert kept(torch.tensor([0, 3, 2]), target, draft, torch.Generator()) == (1, 1)
     assert kept(torch.tensor([0, 1, 2]), target, sure[[0, 1, 2]], torch.Generator()) == (3, 3)
+
+
+def test_what_stands_behind_a_refusal_was_drafted_and_not_judged(monkeypatch):
+    model, steps = decoder("ours"), iter([(3, 9), (0, 9), (2, 9), (1, 9)])
+    monkeypatch.setattr(speculative, "kept", lambda drafted, *_: next(steps))
+    found = speculate(model, model, PROMPT, 10, ahead=3)
+    assert found == Speculated(found.tokens, drafted=3 + 3 + 3 + 2, judged=3 + 1 + 3 + 2, accepted=6, steps=4)
+    assert len(found.tokens) == 10
+    assert found.accepted_share == 6 / 9
+    assert found.tokens_per_step == 10 / 4
+
+
+def test_the_first_blocks_are_a_draft_of_the_same_weights():
+    model = decoder("ours")
+    draft = first_blocks(model, 1)
+    assert draft.shape == replace(model.shape, num_layers=1)
+    assert all(torch.equal(weight, model.state_dict()[name]) for name, weight in draft.state_dict().items())
+    draft.embedding.weight.data.zero_()
+    assert model.embedding.weight.any()
+    whole = first_blocks(model, 2)
+    assert torch.equal(whole(torch.tensor([PROMPT])).logits, model(torch.tensor([PROMPT])).logits)
+    for number, said in (
+        (3, "num_layers: 3 is more than the 2 blocks of the model"),
+        (0, "num_layers: 0 is not above 0"),
+    ):
+        with pytest.raises(InputError, match=said):
+            first_blocks(model, number)
+
+
+def test_nothing_is_drafted_behind_the_end_of_a_text(model):
+    stop = generate(model, [PROMPT], 6)[0][1]
+    found = speculate(model, model, PROMPT, 20, ahead=10, stop=stop)
+    assert found.tokens == generate(model, [PROMPT], 20, stop=stop)[0]
+    assert found.drafted == found.accepted == len(found.tokens) + 1
+    assert found.steps == 1
 
 
 def test_models_that_cannot_be_put_together_are_one_sentence():

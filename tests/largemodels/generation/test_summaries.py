@@ -1,5 +1,7 @@
 """Pairs of the corpus, batches of the two kinds of model, the greedy loop, and names."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from largemodels.generation.summaries import (
     matching_encoder_decoder,
     name_table,
     names,
+    summary_losses,
     summary_pairs,
     untrained,
 )
@@ -66,6 +69,7 @@ def test_a_pair_is_the_summary_and_the_other_sentences():
         ("b", [("summary", "One more summary."), ("notes", "A single other sentence.")]),
         ("b", [("summary", "See below."), ("notes", "Two words."), ("notes", "Are no summary.")]),
         ("b", [("summary", "The first summary."), ("summary", "The second one."), ("notes", "x"), ("notes", "y")]),
+        ("b", [("summary", "One word more " * 14), ("notes", "No line of"), ("notes", "forty words has more.")]),
     ],
 )
 def test_documents_without_a_proper_summary_give_no_pair(other):
@@ -95,18 +99,37 @@ def tokenizer():
 @pytest.fixture
 def encoded():
     sources = [np.array(ids) for ids in ([3, 4, 5], [6, 7], [8, 9, 10, 11])]
-    return EncodedPairs(sources, [np.array(ids) for ids in ([12], [13, 14, 15], [16, 17])], end=0)
+    prompts = [[0, *ids.tolist(), 0] for ids in sources]
+    return EncodedPairs(sources, [np.array(ids) for ids in ([12], [13, 14, 15], [16, 17])], prompts, end=0)
 
 
-def test_pairs_are_cut_at_their_ends(tokenizer):
+def test_a_source_is_cut_at_its_end_and_a_summary_never(tokenizer):
     pairs = summary_pairs(corpus(GOOD))
-    encoded = encode_pairs(pairs, tokenizer, max_source=5, max_summary=3)
+    summary = tokenizer(pairs["summary"][0])["input_ids"]
+    encoded = encode_pairs(pairs, tokenizer, max_source=5, max_length=5 + len(summary) + 3)
     assert encoded.sources[0].tolist() == tokenizer(pairs["source"][0])["input_ids"][:5]
-    assert encoded.summaries[0].tolist() == tokenizer(pairs["summary"][0])["input_ids"][:3]
+    assert encoded.summaries[0].tolist() == summary
     assert encoded.prompts == [[0, *encoded.sources[0], 0]]
-    assert encoded.lengths.tolist() == [5 + 3 + 3]
+    assert encoded.lengths.tolist() == [5 + len(summary) + 3]
+    [batch] = PromptBatches(encoded, batch_tokens=100, seed=0)
+    assert batch["labels"][0, -1] == encoded.end
+    with pytest.raises(InputError, match=rf"pairs: one has {5 + len(summary) + 3} tokens, more than the 9 that"):
+        encode_pairs(pairs, tokenizer, max_source=5, max_length=9)
     with pytest.raises(InputError, match="pairs: there are none"):
-        encode_pairs(pairs[:0], tokenizer, max_source=5, max_summary=3)
+        encode_pairs(pairs[:0], tokenizer, max_source=5, max_length=99)
+
+
+def test_a_source_begins_as_texts_begin(tokenizer):
+    other = copy.deepcopy(tokenizer)
+    other.bos_token = "!"
+    pairs = summary_pairs(corpus(GOOD))
+    [prompt] = encode_pairs(pairs, other, max_source=5, max_length=99).prompts
+    assert prompt[0] == other.bos_token_id != other.eos_token_id == prompt[-1]
+    other.bos_token = None
+    assert encode_pairs(pairs, other, max_source=5, max_length=99).prompts == [[0, *prompt[1:]]]
+    other.eos_token = None
+    with pytest.raises(InputError, match="tokenizer: has no end-of-text token"):
+        encode_pairs(pairs, other, max_source=5, max_length=99)
 
 
 def test_a_decoder_is_asked_for_the_summary_and_its_end_alone(encoded):
@@ -151,14 +174,19 @@ def test_an_untrained_model_has_the_shape_and_other_weights():
     assert not torch.equal(first.lm_head.weight, other.lm_head.weight)
 
 
-@pytest.mark.parametrize("weights", [30_000, 60_000, 61_234])
-def test_a_matching_encoder_decoder_has_as_many_weights_to_one_inner_component(weights):
-    options = {"width": 32, "num_layers": 1, "num_heads": 2}
-    model = matching_encoder_decoder(weights, 200, **options)
-    found = sum(parameter.numel() for parameter in model.parameters())
-    assert abs(found - weights) <= 65  # half of what an inner component has in the two blocks: 2 · (2 · 32 + 1) / 2
-    with pytest.raises(InputError, match="weights: 100 are not more than the"):
-        matching_encoder_decoder(100, 200, **options)
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_matching_encoder_decoder_has_as_many_weights_to_one_inner_component(theirs):
+    model = Decoder(decoder_shape(num_layers=4, inner=88))
+    model = model.to_transformers() if theirs else model
+    found, wanted = (
+        sum(parameter.numel() for parameter in each.parameters()) for each in (matching_encoder_decoder(model), model)
+    )
+    assert abs(found - wanted) <= 130  # half of what a component has in the four blocks: 4 · (2 · 32 + 1) / 2
+
+
+def test_where_attention_alone_has_more_weights_the_feed_forward_layers_are_the_narrowest():
+    model = matching_encoder_decoder(Decoder(decoder_shape(num_layers=1, inner=1)))
+    assert model.encoder.blocks[0].feed_forward.up.weight.shape == (1, 32)
 
 
 def test_greedy_answers_are_the_likeliest_token_each_time(encoded, one_thread):
@@ -173,6 +201,22 @@ def test_greedy_answers_are_the_likeliest_token_each_time(encoded, one_thread):
                 if row[-1] == 0:
                     break
             assert answer == [token for token in row[1:] if token != 0]
+
+
+@pytest.mark.parametrize("kind", ["decoder", "theirs", "encoder–decoder"])
+def test_the_losses_of_summaries_are_those_of_training_pair_by_pair(kind, encoded):
+    decoder = Decoder(decoder_shape())
+    model = {
+        "decoder": decoder,
+        "theirs": decoder.to_transformers(),
+        "encoder–decoder": EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32, seed=5),
+    }[kind]
+    batches = (SourceTargetBatches if kind == "encoder–decoder" else PromptBatches)(encoded, batch_tokens=99, seed=0)
+    found = summary_losses(model, encoded)
+    for place in range(3):
+        with torch.no_grad():
+            loss = model(**batches.make(np.array([place]), torch.Generator())).loss
+        assert found[place] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer, one_thread):

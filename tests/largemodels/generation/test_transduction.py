@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -12,16 +13,17 @@ from largemodels.base.errors import InputError
 from largemodels.generation.transduction import (
     IN_PLACE,
     KINDS,
+    SingleStack,
     SkylineTask,
-    Stack,
     answer_logits,
+    answer_losses,
     answers,
-    best_without_future,
     cross_attention,
+    ideal,
     judged,
     mask_of,
+    measured,
     network,
-    one_case_by_chance,
     train_kind,
 )
 
@@ -61,10 +63,26 @@ def test_the_answer_is_what_somebody_sees_who_stands_at_the_end(seen_from):
 def test_no_source_of_the_training_is_held_out():
     held_out = {tuple(row) for row in TASK.sources(4000, drawn(), held_out=True).tolist()}
     training = {tuple(row) for row in TASK.sources(4000, drawn()).tolist()}
-    assert len(held_out) > 800
+    assert len(held_out) > 400
     assert len(training) > 2000
     assert not held_out & training
-    assert all(sum(row) % 4 == 0 for row in held_out)
+
+
+def test_no_letter_tells_what_is_held_out():
+    sources = every_source(TASK)
+    held_out = TASK.held_out(sources).double()
+    assert held_out.mean() == pytest.approx(1 / 8, abs=0.02)
+    for place in range(TASK.length):
+        for letter in range(TASK.letters):
+            assert held_out[sources[:, place] == letter].mean() == pytest.approx(1 / 8, abs=0.04)
+    behind = held_out.view(-1, TASK.letters).sum(1)  # of the sources that differ in the last letter only
+    assert behind.unique().tolist() != [1.0]
+    assert held_out[TASK.seen(sources).sum(1) == 1].mean() == pytest.approx(1 / 8, abs=0.03)
+
+
+def test_a_task_with_too_few_sources_has_none():
+    with pytest.raises(InputError, match="3 letters at 5 places are too few sources to hold some out"):
+        SkylineTask(length=5, letters=3).sources(4, drawn())
 
 
 @pytest.mark.parametrize(
@@ -83,6 +101,10 @@ def test_what_is_no_task_is_refused(options, said):
 def test_networks_have_about_as_many_weights():
     sizes = [sum(parameter.numel() for parameter in network(kind, TASK).parameters()) for kind in KINDS]
     assert max(sizes) < 1.02 * min(sizes)
+
+
+def test_an_encoder_decoder_reads_as_a_prefix_decoder_does():
+    assert torch.equal(mask_of("encoder–decoder", TASK), mask_of("prefix decoder", TASK))
 
 
 def moved(kind: str, change: str) -> torch.Tensor:
@@ -132,12 +154,14 @@ class Certain(nn.Module):
         return logits.scatter_(2, other.unsqueeze(2), 0.0)
 
 
-def test_places_that_draw_apart_agree_as_often_as_chance_lets_them():
+def test_places_that_draw_apart_do_as_the_ideal_encoder():
     source = TASK.sources(4000, drawn(), held_out=True)
-    found = judged(TASK, source, answers("encoder", Certain(), TASK, source, drawn(1)))
-    assert found["houses"].all()
-    assert found["exact"].mean() == pytest.approx(one_case_by_chance(TASK, source), abs=0.025)
-    assert found["exact"].mean() < 0.8
+    (found,) = measured("encoder", [Certain()], TASK, source, seed=1).itertuples()
+    expected = ideal("encoder", TASK, source)
+    assert found.houses == expected["houses"] == 1
+    assert found.loss == pytest.approx(expected["loss"], abs=1e-4)
+    assert found.exact == found.one_case == pytest.approx(expected["exact"], abs=0.025)
+    assert found.exact < 0.8
 
 
 def test_mixtures_and_wrong_houses_are_told_apart():
@@ -151,25 +175,73 @@ def test_mixtures_and_wrong_houses_are_told_apart():
     assert found["exact"].tolist() == [True, True, False, False]
 
 
-def test_the_bound_without_a_future_is_that_of_counting():
-    task = SkylineTask(length=4, letters=3)
+def counted(task: SkylineTask) -> torch.Tensor:
+    """P(seen | place and height), `(sources, length)`, by counting over all sources."""
     sources = every_source(task)
-    seen = task.seen(sources)
-    right = 0
+    seen = task.seen(sources).double()
+    found = torch.zeros_like(seen)
     for place in range(task.length):
         for height in range(task.letters):
-            share = seen[sources[:, place] == height, place].float().mean().item()
-            right += max(share, 1 - share) / task.letters
-    assert best_without_future(task) == pytest.approx(right / task.length)
+            alike = sources[:, place] == height
+            found[alike, place] = seen[alike, place].mean()
+    return found
+
+
+def test_the_ideal_without_what_follows_is_that_of_counting():
+    task = SkylineTask(length=4, letters=3)
+    sources = every_source(task)
+    loss = houses = one_case = exact = 0.0
+    for sure, seen in zip(counted(task).tolist(), task.seen(sources).tolist(), strict=True):
+        options = [{"small": p / 2, "capital": p / 2, "blank": 1 - p} for p in sure]
+        loss -= sum(p * math.log(p) for option in options for p in option.values() if p)
+        for drawn_row in itertools.product(("small", "capital", "blank"), repeat=task.length):
+            probability = math.prod(option[sign] for option, sign in zip(options, drawn_row, strict=True))
+            right = [sign != "blank" for sign in drawn_row] == seen
+            agree = len(set(drawn_row) - {"blank"}) < 2
+            houses += probability * right
+            one_case += probability * agree
+            exact += probability * (right and agree)
+    expected = {"loss": loss, "houses": houses, "one_case": one_case, "exact": exact}
+    found = ideal("causal encoder", task, sources)
+    assert found.to_dict() == pytest.approx({name: total / len(sources) for name, total in expected.items()})
+
+
+def test_whoever_sees_all_or_writes_has_nothing_to_guess_but_the_case():
+    sources = every_source(SkylineTask(length=4, letters=3))
+    left = SkylineTask(length=4, letters=3, seen_from="left")
+    assert ideal("causal encoder", left, sources).equals(ideal("encoder", left, sources))
+    for kind in ("decoder", "prefix decoder", "encoder–decoder"):
+        assert ideal(kind, TASK, sources).to_dict() == {"loss": math.log(2), "houses": 1, "one_case": 1, "exact": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_of_an_answer_is_that_of_its_tokens(kind):
+    model = network(kind, TASK, seed=2).eval()
+    source, capitals = torch.tensor([[1, 0, 3, 1, 2, 0]]), torch.tensor([1])
+    written = TASK.written(source, capitals)
+    logs = answer_logits(kind, model, TASK, source, written).log_softmax(-1)[0].detach()
+    tokens = TASK.in_place(source, capitals)[0] if kind in IN_PLACE else written[0, :4]  # DCA and the end
+    expected = -sum(float(logs[place, token]) for place, token in enumerate(tokens.tolist()))
+    with torch.no_grad():
+        assert float(answer_losses(kind, model, TASK, source, capitals)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_answer_begun_is_read_as_within_the_whole():
+    source = TASK.sources(5, drawn())
+    written = TASK.written(source, torch.ones(5, dtype=torch.long))
+    for kind in ("decoder", "prefix decoder", "encoder–decoder"):
+        model = network(kind, TASK, seed=2).double()
+        whole = answer_logits(kind, model, TASK, source, written)
+        torch.testing.assert_close(answer_logits(kind, model, TASK, source, written[:, :3]), whole[:, :3])
 
 
 def test_the_cross_attention_of_each_token_is_a_distribution_over_the_source():
     model = network("encoder–decoder", TASK)
     source = TASK.sources(3, drawn())
     (weights,) = cross_attention(model, source, torch.full((3, 2), TASK.begin))
-    assert weights.shape == (3, 2, 2, 6)
-    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 2))
-    assert not any(block.cross_attention._forward_hooks for block in model.decoder)
+    assert weights.shape == (3, 4, 2, 6)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4, 2))
+    assert not any(block.cross_attention._forward_hooks for block in model.decoder.blocks)
 
 
 def test_nothing_is_written_behind_an_end():
@@ -181,7 +253,7 @@ def test_nothing_is_written_behind_an_end():
 
 
 def test_the_stack_reads_positions_as_differences():
-    model = Stack(TASK.vocabulary_size, width=16, num_layers=2, num_heads=2, inner=16)
+    model = SingleStack(TASK.vocabulary_size, width=16, num_layers=2, num_heads=2, inner=16)
     tokens = torch.tensor([[1, 2, 3, 1]])
     assert not torch.allclose(model(tokens), model(tokens.flip(1)).flip(1))
 

@@ -23,21 +23,33 @@ def edited(folder: Path, **changes: object) -> None:
 
 @pytest.fixture
 def shelf(made, tmp_path, monkeypatch) -> Path:
-    """A shelf with one shipped model."""
+    """A shelf with two shipped models."""
     monkeypatch.setattr(checkpoints, "WEIGHTS_FOLDER", tmp_path / "weights")
-    return Path(shutil.copytree(made, tmp_path / "weights" / "pydocs-small"))
+    for name in ("pydocs-small", "pydocs-gpt"):
+        shutil.copytree(made, tmp_path / "weights" / name)
+    return tmp_path / "weights"
 
 
-def test_what_lies_on_the_shelf_is_shipped(shelf):
-    (shelf.parent / "notes").mkdir()
-    assert checkpoints.shipped() == ("pydocs-small",)
-    assert checkpoints.resolve("pydocs-small").folder == shelf
-    assert checkpoints.resolve("pydocs-small").commit is None
+@pytest.mark.parametrize("name", ["pydocs-small", "pydocs-gpt"])
+def test_what_lies_on_the_shelf_is_shipped(shelf, name):
+    (shelf / "notes").mkdir()
+    assert checkpoints.shipped() == ("pydocs-gpt", "pydocs-small")
+    assert checkpoints.resolve(name).folder == shelf / name
+    assert checkpoints.resolve(name).commit is None
 
 
-@pytest.mark.parametrize("name", ["pydocz-small", "pydocs-smal", "pydocs_small"])
-def test_a_slip_in_a_shipped_name_is_refused_at_once(shelf, name):
-    with pytest.raises(CheckpointError, match=rf"^{name} is neither .*; did you mean pydocs-small\?$"):
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("pydocz-small", "pydocs-small"),
+        ("pydocs-smal", "pydocs-small"),
+        ("pydocs_small", "pydocs-small"),
+        ("pydocs-gtp", "pydocs-gpt"),
+        ("pydoc-gpt", "pydocs-gpt"),
+    ],
+)
+def test_a_slip_in_a_shipped_name_is_refused_at_once(shelf, name, meant):
+    with pytest.raises(CheckpointError, match=rf"^{name} is neither .*; did you mean {meant}\?$"):
         checkpoints.check_name(name)
 
 

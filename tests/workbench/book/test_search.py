@@ -21,6 +21,7 @@ SUBJECTS = {
     "book/teachers": ("course",),
     "notebooks/attention": ("attention", "masks", "multi-head attention"),
     "notebooks/pretraining": ("pretraining", "next-sentence prediction"),
+    "notebooks/generation": ("induction heads", "speculative decoding", "prompting", "contamination"),
     "notebooks/fine-tuning": ("fine-tuning", "LoRA", "choose a pretrained model"),
     "notebooks/domain-adaptation": ("domain adaptation",),
     "notebooks/evaluation": ("evaluation", "McNemar", "label smoothing", "how to evaluate a model"),

@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from fake_hub import FILM_WORDS, film_sentence, parquet_files, serving, tiny_glue, tiny_model
+from fake_hub import FILM_WORDS, film_sentence, parquet_files, serving, tiny_decoder, tiny_glue, tiny_model
 from largemodels.data.predictions import read_predictions
 from workbench.book.publish import read_edition
 from workbench.core.project import Project
@@ -26,6 +26,25 @@ SMALLER = {
         "judged_sentences": 20,
         "epochs": 1,
     },
+    "generation": {
+        "vocabulary_size": 300,
+        "hidden_size": 32,
+        "inner_size": 32,
+        "max_length": 64,
+        "batch_tokens": 256,
+        "steps": 3,
+        "held_out": 20,
+        "written": 8,
+        "networks": 2,
+        "toy_steps": 2,
+        "induction_steps": 2,
+        "summary_steps": 1,
+        "summary_questions": 20,
+        "copies": [1],
+        "planted": 2,
+        "planting_steps": 8,
+        "shots": 1,
+    },
     "fine-tuning": {},
     "domain-adaptation": {
         "labelled": 60,
@@ -38,7 +57,8 @@ SMALLER = {
         "permutations": 2,
     },
 }
-BERT, SST2, WIKITEXT = "google-bert/bert-base-uncased", "nyu-mll/glue", "Salesforce/wikitext"
+BERT, GPT2 = "google-bert/bert-base-uncased", "openai-community/gpt2"
+SST2, WIKITEXT = "nyu-mll/glue", "Salesforce/wikitext"
 
 
 def wikitext(draw: random.Random) -> dict[str, bytes]:
@@ -61,6 +81,7 @@ def hub(tmp_path_factory):
     home, draw = tmp_path_factory.mktemp("user"), random.Random(0)
     with serving() as served:
         served.add("models", BERT, tiny_model(home / "made", FILM_WORDS, longest=512))
+        served.add("models", GPT2, tiny_decoder(home / "decoder", FILM_WORDS, longest=512, tokens=390))
         served.add("datasets", SST2, tiny_glue(draw))
         served.add("datasets", WIKITEXT, wikitext(draw))
         yield served, {**served.environment(home), "COLUMNS": "200"}
