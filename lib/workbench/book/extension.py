@@ -6,6 +6,7 @@ warning, which fails a `-W` build.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -30,6 +31,8 @@ from workbench.runs.executed import read_executed
 SCRIPTS = ("contents.js", "figures.js", "place.js", "quiz.js", "search.js", "tables.js", "views.js")
 STYLES = ("figures.css", "print.css", "quiz.css", "search.css", "tables.css", "views.css")
 """What every page loads, files beside this one."""
+_PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
+"""The parameters of a signature that is longer than a line."""
 
 # The claims and the run on a chapter's own page
 
@@ -116,10 +119,22 @@ def add_scripts(app: Sphinx, config: Config) -> None:
         app.add_js_file(name, loading_method="defer")
 
 
-def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Make the entries of a list of references items of that list; Docutils gives a role that ARIA has given up."""
+def mend_markup(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Make lists of what screen readers would not take for some.
+
+    Docutils gives the entries of a list of references a role that ARIA has given up; Sphinx writes the parameters of a
+    long signature as definitions without a term.
+    """
     if "body" in context:
-        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = _PARAMETERS.sub(_as_list, body)
+
+
+def _as_list(definitions: re.Match[str]) -> str:
+    items = definitions[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+    return f'<ul class="sig-params">\n{items}</ul>'
 
 
 # The pages of the reference
@@ -164,6 +179,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", add_scripts)
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
     app.connect("html-page-context", write_passages)
-    app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", mend_markup)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,8 @@ def become_jupyterlab(root: Path, page: str | None, options: Sequence[str]) -> N
     command = [sys.executable, "-m", __name__, f"--ServerApp.root_dir={root}"]
     if not any(re.match(r"--(\w+\.)?ip\b", option) for option in options):  # JupyterLab takes one and refuses two
         command.append("--ServerApp.ip=127.0.0.1")
+    if not any("contents_manager_class" in option for option in options):
+        command.append(f"--ServerApp.contents_manager_class={__name__}_notebooks.Notebooks")
     if page is not None:
         command.append(f"--LabApp.default_url=/lab/tree/{page}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

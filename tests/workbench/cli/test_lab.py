@@ -117,3 +117,24 @@ def test_a_server_that_other_machines_can_reach_says_so(project):
         process.terminate()
         _, said = process.communicate(timeout=60)
     assert "workbench: other machines can reach JupyterLab at 0.0.0.0; whoever has its token or password runs" in said
+
+
+def test_a_notebook_is_opened_as_its_kernel_would_write_it_and_saved_as_the_repository_keeps_it(project):
+    kept = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    path = project.root / "chapter.ipynb"
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")], metadata=kept)))
+    with lab(project, "lab") as (process, address):
+        token = token_of(project, process)
+        opened = get(f"{address}/api/contents/chapter.ipynb", token)
+        spec = get(f"{address}/api/kernelspecs", token)["kernelspecs"]["python3"]["spec"]
+        metadata = opened["content"]["metadata"]
+        assert metadata["kernelspec"]["display_name"] == spec["display_name"]
+        assert metadata["language_info"]["version"] == ".".join(map(str, sys.version_info[:3]))
+        body = json.dumps({"type": "notebook", "format": "json", "content": opened["content"]}).encode()
+        headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{address}/api/contents/chapter.ipynb", body, headers=headers, method="PUT")
+        urllib.request.urlopen(request, timeout=20).close()
+    assert json.loads(path.read_text())["metadata"] == kept
