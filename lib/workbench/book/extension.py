@@ -119,9 +119,7 @@ def add_scripts(app: Sphinx, config: Config) -> None:
         app.add_js_file(name, loading_method="defer")
 
 
-def mend_markup(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
+def mend_markup(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Make lists of what screen readers would not take for some.
 
     Docutils gives the entries of a list of references a role that ARIA has given up; Sphinx writes the parameters of a
@@ -130,6 +128,28 @@ def mend_markup(
     if "body" in context:
         body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
         context["body"] = _PARAMETERS.sub(_as_list, body)
+
+
+def launch_elsewhere(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Put Kaggle and Codespaces beside the theme's button for Colab, which is there for a book on GitHub."""
+    for group in context.get("header_buttons", []):
+        links = group.get("buttons", []) if group.get("label") == "launch-buttons" else []
+        colab = next((link["url"] for link in links if link["text"] == "Colab"), None)
+        if colab is not None:
+            notebook = colab.partition("/github/")[2]  # OWNER/NAME/blob/main/…
+            repository = notebook.partition("/blob/")[0]
+            links += [
+                _launch(
+                    "Kaggle", "kaggle", f"https://www.kaggle.com/kernels/welcome?src=https://github.com/{notebook}"
+                ),
+                _launch("Codespaces", "github", f"https://codespaces.new/{repository}"),
+            ]
+
+
+def _launch(name: str, icon: str, url: str) -> dict[str, str]:
+    return {"type": "link", "text": name, "tooltip": f"Launch on {name}", "icon": f"fab fa-{icon}", "url": url}
 
 
 def _as_list(definitions: re.Match[str]) -> str:
@@ -180,5 +200,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", leave_out_thebe)  # the first event at which every extension has been loaded
     app.connect("html-page-context", write_passages)
     app.connect("html-page-context", mend_markup)
+    app.connect("html-page-context", launch_elsewhere, priority=502)  # the theme's own come at 501
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

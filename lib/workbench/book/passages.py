@@ -30,9 +30,15 @@ def write_passages(
 
 
 def passages(doctree: nodes.document) -> Iterator[tuple[str, str]]:
-    """The anchor and the text of each paragraph, row of a table, caption and term of a page, in its order."""
-    for node in doctree.findall(lambda node: isinstance(node, (*_BLOCKS, nodes.row))):
-        within = list(_above(node))
+    """The anchor and the text of each paragraph, row of a table, caption and term of a page, in its order.
+
+    Entries of a list of references come last, so that the first passage with a word is of the text where that has it.
+    """
+    found = [
+        (node, list(_above(node))) for node in doctree.findall(lambda node: isinstance(node, (*_BLOCKS, nodes.row)))
+    ]
+    found.sort(key=lambda each: any(isinstance(above, nodes.citation) for above in each[1]))
+    for node, within in found:
         if isinstance(node, nodes.row):
             text = " · ".join(cell.astext() for cell in node)
         elif any(isinstance(each, nodes.row) for each in within):

@@ -9,6 +9,7 @@ import yaml
 from jupyter_book.config import validate_yaml
 
 from staged_book import ROOT
+from workbench.book.extension import launch_elsewhere
 from workbench.book.publish import with_repository
 from workbench.core.errors import RequestError
 
@@ -33,6 +34,31 @@ def test_an_address_may_be_written_as_it_is_copied(given):
     assert changed["repository"]["url"] == "https://github.com/OWNER/NAME"
     assert changed["launch_buttons"]["binderhub_url"] == "https://mybinder.org"
     assert changed["launch_buttons"]["colab_url"] == "https://colab.research.google.com"
+
+
+def header(*links):
+    """The buttons of a page's header as the theme makes them."""
+    return {"header_buttons": [{"label": "launch-buttons", "buttons": list(links)}, {"label": "source-buttons"}]}
+
+
+def test_kaggle_and_codespaces_stand_beside_colab():
+    colab = {
+        "text": "Colab",
+        "url": "https://colab.research.google.com/github/OWNER/NAME/blob/main/notebooks/toy.ipynb",
+    }
+    context = header({"text": "Binder", "url": "https://mybinder.org/v2/gh/OWNER/NAME/main"}, colab)
+    launch_elsewhere(None, "notebooks/toy", "page.html", context, None)
+    assert {link["text"]: link["url"] for link in context["header_buttons"][0]["buttons"][2:]} == {
+        "Kaggle": "https://www.kaggle.com/kernels/welcome?src=https://github.com/OWNER/NAME/blob/main/notebooks/toy.ipynb",
+        "Codespaces": "https://codespaces.new/OWNER/NAME",
+    }
+
+
+def test_a_page_without_a_button_for_colab_gets_no_others():
+    for context in ({}, header({"text": "Binder", "url": "https://mybinder.org/v2/gl/group%2Fname/main"})):
+        before = copy.deepcopy(context)
+        launch_elsewhere(None, "notebooks/toy", "page.html", context, None)
+        assert context == before
 
 
 def test_a_book_on_gitlab_launches_on_binder_only():
