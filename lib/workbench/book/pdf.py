@@ -73,12 +73,13 @@ def one_document(pages: Sequence[Page], built: Path, config: dict[str, Any]) -> 
         heads.append(f"@page {anchor} {{ @top-left {{ content: {json.dumps(page.title, ensure_ascii=False)} }} }}")
         style = f"page: {anchor}"
         sections.append(f'<section class="page" id="{anchor}" style="{style}">{part}{page.article.decode()}</section>')
+    styles = "\n".join([_beside("pdf.css"), *heads])
     return "\n".join(
         [
             f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><title>{title}</title>',
             '<meta charset="utf-8">',
             *_loaded(pages, built),
-            f"<style>{_beside('pdf.css')}\n{chr(10).join(heads)}</style></head><body>",
+            f"<style>{styles}</style></head><body>",
             f'<header class="title-page"><p class="title">{title}</p><p>{author}</p><p>{rights}</p></header>',
             f"<nav><h1>Contents</h1><ol>{''.join(entries)}</ol></nav>",
             f'<main class="bd-content">{"".join(sections)}</main></body></html>',

@@ -64,6 +64,6 @@ def build(folder: Path) -> Path:
     """Build a staged book as `workbench book` does and return the folder of its pages; any warning fails."""
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(folder), "-n", "-W", "--keep-going"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return folder / "_build" / "html"

@@ -109,7 +109,7 @@ def kernel(warm_server) -> Iterator[Callable]:
         yield start
 
 
-def until(holds: Callable[[], object], seconds: float = 30) -> None:
+def until(holds: Callable[[], object], seconds: float = 120) -> None:
     """Wait for something that must come."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -8,11 +8,11 @@ import json
 import os
 import re
 import resource
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
 from made_runs import NOW, forge, make_run, new_run_folder, outside_of, places_in, replaced, whole_record
 from workbench.cli.tables import print_comparison, print_run, print_runs
@@ -278,14 +278,15 @@ def test_a_run_with_a_number_that_no_float_holds_is_damaged_and_stops_no_other(p
     assert ledger.outcomes["1a2b3c4d5e"].run == whole.name
 
 
-def test_a_run_of_very_many_metrics_is_shown_within_seconds_and_the_first_of_them(project, capsys):
+def test_of_a_run_of_very_many_metrics_the_first_are_laid_out(project, capsys, monkeypatch):
     metrics = [{"name": f"m{number}", "value": number} for number in range(300_000)]
     folder = make_run(project)
     record = json.loads((folder / "run.json").read_text()) | {"metrics": metrics}
     (folder / "run.json").write_text(json.dumps(record))
-    started = time.process_time()
+    rows, add_row = [], Table.add_row
+    monkeypatch.setattr(Table, "add_row", lambda table, *cells: rows.append(cells) or add_row(table, *cells))
     print_run(find_run(project, "latest"), [])
-    assert time.process_time() - started < 6  # a tool that measures coverage doubles it
+    assert len(rows) < 1100  # laying out all of them would take half a minute
     shown = capsys.readouterr().out
     assert "m999" in shown
     assert "m1000" not in shown
