@@ -40,6 +40,8 @@ def lint(library: Path) -> subprocess.CompletedProcess:
             "import largemodels.attention.layers",
             "domain_adaptation is not",
         ),
+        ("largemodels/compression/saving.py", "import largemodels.scaling.laws", "largemodels.compression is not"),
+        ("largemodels/scaling/laws.py", "import largemodels.fine_tuning.lora", "largemodels.scaling is not"),
         ("largemodels/base/errors.py", "import workbench.core.text", "largemodels is not allowed to import workbench"),
         ("workbench/runs/runner.py", "import workbench.sweeps.sweep", "workbench.runs is not"),
         ("workbench/cli/app.py", "import largemodels.data.tasks", "workbench is not allowed to import largemodels"),

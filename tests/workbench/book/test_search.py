@@ -25,6 +25,8 @@ SUBJECTS = {
     "notebooks/fine-tuning": ("fine-tuning", "LoRA", "choose a pretrained model"),
     "notebooks/domain-adaptation": ("domain adaptation",),
     "notebooks/evaluation": ("evaluation", "McNemar", "label smoothing", "how to evaluate a model"),
+    "notebooks/compression": ("compression", "quantization", "pruning", "outlier channels", "GPTQ"),
+    "notebooks/scaling": ("scaling law", "emergence", "Chinchilla", "carbon", "pipeline parallelism"),
 }
 """What readers look for, by the page that has it."""
 

@@ -56,7 +56,40 @@ SMALLER = {
         "methods": ["dapt", "self-training"],
         "permutations": 2,
     },
+    "compression": {
+        "group": 16,
+        "held_out": 20,
+        "calibration": 10,
+        "networks": 2,
+        "network_steps": 3,
+        "rank": 2,
+        "lora_steps": 1,
+        "labelled": 60,
+        "epochs": 1,
+        "factor_rank": 4,
+        "student_layers": 1,
+        "students": 2,
+        "repetitions": 2,
+    },
+    "scaling": {
+        "speed_widths": [32, 64],
+        "product_sizes": [64],
+        "repetitions": 3,
+        "held_out": 20,
+        "ladder_vocabulary": 280,
+        "ladder_window": 32,
+        "ladder_widths": [8, 12, 16, 20, 24],
+        "ladder_tokens": 2048,
+        "ladder_seeds": 2,
+        "seeds_up_to": 8,
+        "ladder_batch": 256,
+        "budget_widths": [12],
+        "repeats": [2, 4],
+        "repeat_width": 8,
+        "resamples": 10,
+    },
 }
+WITHOUT_ANSWERS = ("compression", "scaling")  # which keep none
 BERT, GPT2 = "google-bert/bert-base-uncased", "openai-community/gpt2"
 SST2, WIKITEXT = "nyu-mll/glue", "Salesforce/wikitext"
 
@@ -110,4 +143,5 @@ def test_the_chapter_runs_on_what_the_hub_gives_records_its_commits_and_keeps_it
     recorded = {**ingredients["checkpoints"], **ingredients["data"]}
     assert expected
     assert {name: recorded[name] for name in expected} == expected
-    assert set(read_predictions(path.parent / "predictions")["label"])
+    if chapter not in WITHOUT_ANSWERS:
+        assert set(read_predictions(path.parent / "predictions")["label"])

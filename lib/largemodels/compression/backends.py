@@ -1,0 +1,149 @@
+"""Matrix products in int8 by the libraries that have kernels for them: PyTorch itself, torchao, ONNX Runtime.
+
+All quantize the weights beforehand and the inputs of each layer as they come (dynamically), and multiply integers. The
+latter two are extras, which the workbench does without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib.util
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from largemodels.base.errors import InputError
+
+Backend = Literal["pytorch", "torchao", "onnxruntime"]
+EXTRAS = {"torchao": ("torchao",), "onnxruntime": ("onnxruntime", "onnx", "onnxscript")}
+"""The packages that each extra of this name brings."""
+
+
+def int8(model: PreTrainedModel, backend: Backend = "pytorch") -> nn.Module:
+    """A copy of a classifier, or an equal one, whose linear layers multiply in int8 on the processor.
+
+    Raises:
+        InputError: for a backend that is not installed, with the extra that brings it.
+    """
+    check_installed(backend)
+    model = copy.deepcopy(model).to("cpu").eval()
+    return {"pytorch": _by_pytorch, "torchao": _by_torchao, "onnxruntime": OnnxClassifier}[backend](model)
+
+
+def check_installed(backend: str) -> None:
+    """Refuse a backend whose packages are not there."""
+    if missing := [name for name in EXTRAS.get(backend, ()) if importlib.util.find_spec(name) is None]:
+        raise InputError(
+            f"backend: {backend} is not installed (it lacks {', '.join(missing)}); "
+            f"pip install 'large-model-workbench[{backend}]' brings it, or choose pytorch"
+        )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PyTorch from sending everybody to torchao: its own int8 is deprecated, and needs no extra."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def _by_pytorch(model: PreTrainedModel) -> nn.Module:
+    with quiet():
+        return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+
+
+def _by_torchao(model: PreTrainedModel) -> nn.Module:
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    quantize_(model, Int8DynamicActivationInt8WeightConfig())
+    return model
+
+
+class OnnxClassifier(nn.Module):
+    """A classifier that ONNX Runtime answers for; it is called as the one that it was made from, without labels."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Export the model, for any number of texts and any length, and quantize its weights."""
+        super().__init__()
+        import onnxruntime
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        self.config, self.device = model.config, torch.device("cpu")
+        with tempfile.TemporaryDirectory() as folder:
+            whole, small = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
+            _export(model, whole)
+            # Seven bits of a weight: sums of two products would overflow 16 bits on processors without int8 instructions.
+            quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+            self.file_bytes = small.stat().st_size
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            self.session = onnxruntime.InferenceSession(small, options, providers=["CPUExecutionProvider"])
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """The logits of some texts, `(batch, classes)`."""
+        given = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        (logits,) = self.session.run(None, given)
+        return SequenceClassifierOutput(logits=torch.from_numpy(logits))
+
+
+class _Logits(nn.Module):
+    """The logits alone, as an exported graph gives them."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+
+
+def _export(model: PreTrainedModel, path: Path) -> None:
+    ids = torch.ones(2, 8, dtype=torch.long)
+    mask = ids.clone()
+    mask[1, 5:] = 0  # some padding, or the mask could be taken for one that masks nothing
+    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2)
+    shapes = {name: {0: batch, 1: length} for name in ("input_ids", "attention_mask")}
+    torch.onnx.export(
+        _Logits(model).eval(),
+        (ids, mask),
+        path,
+        input_names=list(shapes),
+        output_names=["logits"],
+        dynamic_shapes=shapes,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def matrix_products(tokens: int, inputs: int, outputs: int, seed: int = 0) -> dict[str, Callable[[], Tensor]]:
+    """Calls that each multiply the same `(tokens, inputs)` by `(inputs, outputs)`, and one that only seems to.
+
+    "float32"; "int8", of a matrix that is integers already, with an int8 result; "int8, converted", which takes and
+    gives float32 and quantizes its input each time; and "int8, elementwise", a product of each integer with itself,
+    which does 1 / outputs of the arithmetic and is no matrix product. Weights are quantized beforehand, as in use.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tokens, inputs, generator=generator)
+    weight = torch.randn(outputs, inputs, generator=generator) / inputs**0.5
+    with quiet():
+        input_8 = torch.quantize_per_tensor(x, float(x.abs().max()) / 127, 128, torch.quint8)
+        weight_8 = torch.quantize_per_tensor(weight, float(weight.abs().max()) / 127, 0, torch.qint8)
+    packed = torch.ops.quantized.linear_prepack(weight_8, None)
+    scale = float((x @ weight.T).abs().max()) / 127
+    integers = input_8.int_repr()
+    return {
+        "float32": lambda: x @ weight.T,
+        "int8": lambda: torch.ops.quantized.linear(input_8, packed, scale, 128),
+        "int8, converted": lambda: torch.ops.quantized.linear_dynamic(x, packed),
+        "int8, elementwise": lambda: integers * integers,
+    }

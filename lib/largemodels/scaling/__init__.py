@@ -1,0 +1,1 @@
+"""Scaling: what a model costs, and how its loss falls with size, text and compute."""

@@ -1,0 +1,53 @@
+"""Products in int8: PyTorch's own always, the others where they are installed; and one sentence where they are not."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from largemodels.base.errors import InputError
+from largemodels.compression import backends
+from largemodels.compression.backends import EXTRAS, int8, matrix_products
+from small_classifiers import batches, classifier, logits
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def installed(backend):
+    return all(importlib.util.find_spec(name) for name in EXTRAS.get(backend, ()))
+
+
+@pytest.mark.filterwarnings("error")
+def test_pytorchs_own_needs_nothing_and_says_nothing():
+    int8(classifier())
+
+
+@pytest.mark.parametrize("backend", ["pytorch", *EXTRAS])
+def test_answers_stay_close_and_the_model_that_was_given_stays_as_it_was(backend):
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    model = classifier()
+    before = [logits(model, batch) for batch in batches()]
+    smaller = int8(model, backend)
+    for batch, expected in zip(batches(), before, strict=True):
+        assert torch.equal(logits(model, batch), expected)
+        gap = (logits(smaller, batch) - expected).abs().max()
+        assert 0 < gap < 0.1 * expected.abs().max()
+
+
+@pytest.mark.parametrize("backend", EXTRAS)
+def test_what_is_not_installed_is_said_in_one_sentence(backend, monkeypatch):
+    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=f"large-model-workbench.{backend}") as refused:
+        int8(classifier(), backend)
+    assert "\n" not in str(refused.value)
+
+
+def test_products_in_int8_come_close_to_that_of_floats_and_the_elementwise_one_is_none():
+    results = {name: call() for name, call in matrix_products(40, 64, 96).items()}
+    exact = results["float32"]
+    assert exact.shape == (40, 96)
+    for name in ("int8", "int8, converted"):
+        gap = (results[name].dequantize() - exact).norm() / exact.norm()
+        assert 0 < gap < 0.05, name
+    assert results["int8, elementwise"].shape == (40, 64)
