@@ -81,7 +81,7 @@ class OnnxClassifier(nn.Module):
         with tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
             _export(model, whole)
-            # Seven bits of a weight: sums of two products would overflow 16 bits on processors without int8 instructions.
+            # Seven bits of a weight: sums would overflow 16 bits on processors without instructions for int8.
             quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
             self.file_bytes = small.stat().st_size
             options = onnxruntime.SessionOptions()

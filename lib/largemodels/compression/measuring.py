@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedTokenizerBase
 
+from largemodels.compression.backends import OnnxClassifier
 from largemodels.compression.saving import stored_tensors
 from largemodels.models.batches import LabelledBatches, pad
 from largemodels.models.classifiers import class_log_probabilities, unlabelled_batches
@@ -72,8 +73,25 @@ def judge(logs: np.ndarray, reference: np.ndarray, labels: ArrayLike, clusters: 
 
 
 def file_bytes(model: nn.Module) -> int:
-    """The bytes of a model's weights as safetensors keep them, each tensor once."""
+    """The bytes of a model's weights as safetensors keep them, each tensor once.
+
+    What safetensors cannot hold is counted as its library keeps it: a graph of ONNX Runtime, tensors of torchao.
+    """
+    if isinstance(model, OnnxClassifier):
+        return model.file_bytes
+    tensors = [each for each in model.state_dict().values() if isinstance(each, Tensor)]
+    if any(hasattr(each, "__tensor_flatten__") for each in tensors):
+        return sum(part.nbytes for each in tensors for part in _parts(each))
     return len(save(stored_tensors(model)[0]))
+
+
+def _parts(tensor: Tensor) -> Iterator[Tensor]:
+    """The plain tensors that a tensor is made of, itself where it is one."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor
+        return
+    for name in tensor.__tensor_flatten__()[0]:
+        yield from _parts(getattr(tensor, name))
 
 
 def peak_bytes(call: Callable[[], Any]) -> int:

@@ -73,8 +73,9 @@ def predict(
     from workbench.cli.console import RichReporter
 
     with RichReporter() as reporter, sentences_of(ValueError, end=RunError):
-        saved = content.saved_classifiers()
-        model, tokenizer = saved.load_saved(folder)
+        saved, compressed = content.saved_classifiers(), content.compressed_classifiers()
+        load = compressed.load_compressed if compressed.is_compressed(folder) else saved.load_saved
+        model, tokenizer = load(folder)
         learnt = saved.learnt_columns(model)
         if file is None:
             rows, examples = _typed(texts, len(learnt))

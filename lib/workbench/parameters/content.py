@@ -150,6 +150,13 @@ def saved_classifiers() -> ModuleType:
     return saved
 
 
+def compressed_classifiers() -> ModuleType:
+    """The module that loads classifiers which were kept with rounded weights."""
+    from largemodels.compression import saving
+
+    return saving
+
+
 def reports() -> ModuleType:
     """Models judged by what they answered."""
     from largemodels.evaluation import report

@@ -32,7 +32,7 @@ def test_answers_stay_close_and_the_model_that_was_given_stays_as_it_was(backend
     for batch, expected in zip(batches(), before, strict=True):
         assert torch.equal(logits(model, batch), expected)
         gap = (logits(smaller, batch) - expected).abs().max()
-        assert 0 < gap < 0.1 * expected.abs().max()
+        assert 0 < gap < 0.15 * expected.abs().max()
 
 
 @pytest.mark.parametrize("backend", EXTRAS)
