@@ -56,9 +56,14 @@ class FittedLaw:
     resampled: tuple[PowerLaw, ...]
 
     def interval(self, of: Callable[[PowerLaw], float]) -> tuple[float, float, float]:
-        """What `of` gives for the law, and the ends of its 95% percentile interval: `(value, low, high)`."""
+        """What `of` gives for the law, and the ends of its 95% percentile interval: `(value, low, high)`.
+
+        Where the law itself is at the edge of what a fit may give, resamples may all lie on one side of it; the interval
+        then ends at its value.
+        """
+        value = float(of(self.law))
         low, high = percentile_interval(np.array([float(of(law)) for law in self.resampled]))
-        return float(of(self.law)), float(low), float(high)
+        return value, min(float(low), value), max(float(high), value)
 
 
 def fit_power_law(sizes: ArrayLike, losses: ArrayLike, *, irreducible: bool = True) -> PowerLaw:
