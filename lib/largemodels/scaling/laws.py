@@ -58,8 +58,8 @@ class FittedLaw:
     def interval(self, of: Callable[[PowerLaw], float]) -> tuple[float, float, float]:
         """What `of` gives for the law, and the ends of its 95% percentile interval: `(value, low, high)`.
 
-        Where the law itself is at the edge of what a fit may give, resamples may all lie on one side of it; the interval
-        then ends at its value.
+        Where the law itself is at the edge of what a fit may give, resamples may all lie on one side of it; the
+        interval then ends at its value.
         """
         value = float(of(self.law))
         low, high = percentile_interval(np.array([float(of(law)) for law in self.resampled]))
