@@ -120,10 +120,12 @@ class _Lesson(nn.Module):
     def forward(self, labels: Tensor | None = None, **batch: Tensor) -> dict[str, Tensor]:
         asked = {"output_hidden_states": bool(self.hidden)}
         answer = self.student(**batch, **asked)
-        with torch.no_grad():
-            model = self.teacher
-            taught = model(**batch, **asked)
-        loss = self.soft * soft_loss(answer.logits, taught.logits, self.temperature)
+        loss = answer.logits.new_zeros(())
+        if self.soft or self.hidden:  # else nothing is learnt from the teacher, whose answer costs the most
+            with torch.no_grad():
+                taught = self.teacher(**batch, **asked)
+        if self.soft:
+            loss = loss + self.soft * soft_loss(answer.logits, taught.logits, self.temperature)
         if labels is not None and self.soft < 1:
             loss = loss + (1 - self.soft) * F.cross_entropy(answer.logits, labels)
         if self.hidden:
