@@ -36,7 +36,7 @@ _UNKNOWN = {r"\arg": r"\operatorname{arg}"}
 _NEEDS_A_SCRIPT = (
     "script",
     "button.copybtn",
-    ".offered",  # of the power calculator
+    ".offered",  # of the calculators
     '.heads button[aria-pressed="false"]',  # of the attention view
     ".next-token-view :is(.live, details)",  # whose still table stands beside them
     ".quiz-verdict",
