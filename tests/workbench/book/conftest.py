@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import filelock
 import pytest
 
 from small_book import build_small_book
@@ -13,8 +15,13 @@ from workbench.book.chromium import NAMES, OPTIONS, find_chromium
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory) -> Path:
-    """The folder of the built pages."""
-    return build(stage(tmp_path_factory.mktemp("book")))
+    """The folder of the built pages, which one of the processes that test builds, and the others wait for."""
+    base = tmp_path_factory.getbasetemp()
+    note = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built-book"
+    with filelock.FileLock(f"{note}.lock"):
+        if not note.exists():
+            note.write_text(str(build(stage(tmp_path_factory.mktemp("book")))))
+    return Path(note.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
+TABLET = {"width": 1024, "height": 768}
+DESKTOP = {"width": 1400, "height": 900}
 
 
 class Reader:

@@ -9,22 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from page_reader import DESKTOP, PHONE, Reader
+from page_reader import DESKTOP, Reader
 from staged_book import CHAPTERS
-
-PAGES = (
-    "book/intro",
-    "book/how-to-use",
-    "book/reproduce",
-    "book/manual/commands",
-    "book/manual/own-data",
-    *(f"notebooks/{name}" for name in CHAPTERS),
-    "book/claims",
-    "book/api/workbench",
-    "book/api/domain-adaptation",
-    "book/api/statistics",
-    "search",
-)
 
 
 @pytest.fixture
@@ -38,19 +24,6 @@ def reader(browser, book):
     assert reader.errors == []
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_loads_without_errors_and_without_the_network(reader, name):
-    page = reader.open(name)
-    assert "The Large Model Workbench" in page.title()
-
-
-@pytest.mark.parametrize("name", [name for name in PAGES if name != "search"])
-def test_a_page_fits_a_phone(reader, name):
-    reader.page.set_viewport_size(PHONE)
-    page = reader.open(name)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-
-
 def test_mathematics_is_rendered(reader):
     page = reader.open("notebooks/toy")
     page.wait_for_function("document.querySelectorAll('mjx-container').length >= 6")
@@ -58,13 +31,6 @@ def test_mathematics_is_rendered(reader):
     assert "\\(" not in page.locator("article").inner_text()
     fonts = page.evaluate("document.fonts.ready.then(all => [...all].filter(font => font.status == 'loaded').length)")
     assert fonts > 0
-
-
-def test_mathematics_of_every_chapter_has_no_error(reader):
-    for name in ("notebooks/attention", "book/intro"):
-        page = reader.open(name)
-        assert page.locator("mjx-container").count() > 0
-        assert page.locator("mjx-merror").count() == 0
 
 
 @pytest.mark.parametrize(("word", "place"), [("marsupial", "notebooks/toy"), ("papermill", "book/manual/parameters")])
