@@ -22,10 +22,10 @@ def new_chapter(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as `long-contexts`.")],
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its title; without it, its name in words.")] = None,
 ) -> None:
-    """Make a chapter that runs, and put it behind the others into the table of contents.
+    """Make a chapter that runs, and put it into the table of contents, after the others.
 
-    It asks a small question and answers it: parameters, a table, a record, a figure, a claim, an exercise. Replace them
-    one by one; the page *Write a chapter* says how.
+    It asks a small question and answers it: parameters, a table, a record, a figure, a claim, a quiz, three
+    exercises. Replace them one by one; the page *Write a chapter* says how.
 
     **Examples**
 
@@ -41,7 +41,7 @@ def new_chapter(
 
 
 def add_chapter(project: Project, name: str, title: str | None = None) -> Path:
-    """The file of a new chapter, which the table of contents names behind the others.
+    """The file of a new chapter, which the table of contents names after the others.
 
     Without a title, its name in words is that.
 

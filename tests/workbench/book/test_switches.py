@@ -118,7 +118,6 @@ SMALL = {
         "seeds_up_to": 8,
         "ladder_batch": 256,
         "budget_widths": [12],
-        "iso_widths": [4, 8, 12, 16],
         "repeats": [2, 4],
         "repeat_width": 8,
         "resamples": 10,

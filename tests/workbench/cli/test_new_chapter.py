@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import test_exercises
 from workbench.book.contents import chapters_in_order
 from workbench.cli import new_chapter
 from workbench.core.errors import RequestError
@@ -72,6 +73,17 @@ def test_the_commands_of_the_guide_lead_to_a_chapter_that_is_in_order(project, r
     prose = " ".join("".join(cell["source"]) for cell in contract.notebook["cells"] if cell["cell_type"] == "markdown")
     glued = {f"{metric['name']}{end}" for metric in executed.metrics for end in (":.2f", "_interval")}
     assert {part.partition("`")[0] for part in prose.split("{glue:text}`")[1:]} <= glued
+
+
+def test_a_new_chapter_has_the_exercises_and_the_quiz_that_every_chapter_has(project, monkeypatch):
+    notebook = json.loads(new_chapter.add_chapter(project, "long-contexts").read_text())
+    monkeypatch.setattr(test_exercises, "NOTEBOOKS", project.notebooks)
+    for name, test in vars(test_exercises).items():
+        if name.startswith("test_"):
+            test("long-contexts")
+    (quiz,) = ("".join(cell["source"]) for cell in notebook["cells"] if cell["id"] == "quiz")
+    assert ":::{quiz}\n\n1. " in quiz
+    assert quiz.count("- [x] ") == 2
 
 
 @pytest.mark.parametrize("action", [["check"], ["format", "--check"]])
