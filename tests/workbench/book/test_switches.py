@@ -12,6 +12,7 @@ import sys
 import pytest
 import yaml
 
+from amounts import COMPRESSION, GENERATION, SCALING
 from workbench.core.project import Project
 from workbench.parameters.cells import source
 from workbench.runs.store import all_runs
@@ -31,26 +32,7 @@ SMALL = {
         "judged_sentences": 20,
         "epochs": 1,
     },
-    "generation": {
-        "corpus": "letters.txt",
-        "vocabulary_size": 280,
-        "hidden_size": 32,
-        "inner_size": 32,
-        "max_length": 64,
-        "batch_tokens": 256,
-        "steps": 3,
-        "held_out": 20,
-        "written": 8,
-        "networks": 2,
-        "toy_steps": 2,
-        "induction_steps": 2,
-        "summary_steps": 1,
-        "summary_questions": 20,
-        "copies": [1],
-        "planted": 2,
-        "planting_steps": 8,
-        "shots": 1,
-    },
+    "generation": GENERATION | {"corpus": "letters.txt"},
     "fine-tuning": {
         "dataset": "reviews.csv",
         "rates": [4e-3],
@@ -79,48 +61,17 @@ SMALL = {
         "epochs": 1,
         "repetitions": 2,
     },
-    "compression": {
-        "corpus": "letters.txt",
-        "dataset": "reviews.csv",
-        "bits": 3,
-        "group": 32,
-        "held_out": 20,
-        "calibration": 10,
-        "networks": 2,
-        "network_steps": 3,
-        "rank": 2,
-        "lora_steps": 1,
-        "labelled": 48,
-        "asked": 40,
-        "epochs": 1,
-        "factor_rank": 8,
-        "student_layers": 1,
-        "students": 2,
-        "repetitions": 2,
-    },
-    "scaling": {
+    "compression": COMPRESSION
+    | {"corpus": "letters.txt", "dataset": "reviews.csv", "bits": 3, "group": 32, "asked": 40, "factor_rank": 8},
+    "scaling": SCALING
+    | {
         "corpus": "letters.txt",
         "hidden_size": 32,
         "num_layers": 2,
         "vocabulary_size": 300,
         "text_length": 32,
         "texts": 2,
-        "speed_widths": [32, 64],
-        "product_sizes": [64],
-        "repetitions": 3,
         "ladder_documents": 200,
-        "held_out": 20,
-        "ladder_vocabulary": 280,
-        "ladder_window": 32,
-        "ladder_widths": [8, 12, 16, 20, 24],
-        "ladder_tokens": 2048,
-        "ladder_seeds": 2,
-        "seeds_up_to": 8,
-        "ladder_batch": 256,
-        "budget_widths": [12],
-        "repeats": [2, 4],
-        "repeat_width": 8,
-        "resamples": 10,
     },
 }
 # What a chapter can leave out, and how.

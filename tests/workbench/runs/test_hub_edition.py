@@ -10,6 +10,7 @@ import sys
 import pytest
 import yaml
 
+from amounts import COMPRESSION, GENERATION, SCALING
 from fake_hub import FILM_WORDS, film_sentence, parquet_files, serving, tiny_decoder, tiny_glue, tiny_model
 from largemodels.data.predictions import read_predictions
 from workbench.book.publish import read_edition
@@ -26,25 +27,7 @@ SMALLER = {
         "judged_sentences": 20,
         "epochs": 1,
     },
-    "generation": {
-        "vocabulary_size": 300,
-        "hidden_size": 32,
-        "inner_size": 32,
-        "max_length": 64,
-        "batch_tokens": 256,
-        "steps": 3,
-        "held_out": 20,
-        "written": 8,
-        "networks": 2,
-        "toy_steps": 2,
-        "induction_steps": 2,
-        "summary_steps": 1,
-        "summary_questions": 20,
-        "copies": [1],
-        "planted": 2,
-        "planting_steps": 8,
-        "shots": 1,
-    },
+    "generation": GENERATION,
     "fine-tuning": {},
     "domain-adaptation": {
         "labelled": 60,
@@ -56,38 +39,8 @@ SMALLER = {
         "methods": ["dapt", "self-training"],
         "permutations": 2,
     },
-    "compression": {
-        "group": 16,
-        "held_out": 20,
-        "calibration": 10,
-        "networks": 2,
-        "network_steps": 3,
-        "rank": 2,
-        "lora_steps": 1,
-        "labelled": 60,
-        "epochs": 1,
-        "factor_rank": 4,
-        "student_layers": 1,
-        "students": 2,
-        "repetitions": 2,
-    },
-    "scaling": {
-        "speed_widths": [32, 64],
-        "product_sizes": [64],
-        "repetitions": 3,
-        "held_out": 20,
-        "ladder_vocabulary": 280,
-        "ladder_window": 32,
-        "ladder_widths": [8, 12, 16, 20, 24],
-        "ladder_tokens": 2048,
-        "ladder_seeds": 2,
-        "seeds_up_to": 8,
-        "ladder_batch": 256,
-        "budget_widths": [12],
-        "repeats": [2, 4],
-        "repeat_width": 8,
-        "resamples": 10,
-    },
+    "compression": COMPRESSION | {"group": 16, "factor_rank": 4},
+    "scaling": SCALING,
 }
 WITHOUT_ANSWERS = ("compression", "scaling")  # which keep none
 BERT, GPT2 = "google-bert/bert-base-uncased", "openai-community/gpt2"
