@@ -38,10 +38,18 @@ def visible(text: str) -> str:
 
 
 def number(value: Any) -> str:
-    """A measured value as a table shows it."""
+    """A measured value as a table shows it: four digits, and without an exponent below a billion.
+
+    Examples:
+        >>> number(20555.9), number(0.00123456), number(3.14e23)
+        ('20,560', '0.001235', '3.14e+23')
+    """
     if value is None:
         return "not a number"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.4g}"
+    return f"{float(text):,.0f}" if "e+" in text and abs(value) < 1e9 else text
 
 
 def metric_cells(metric: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import write_atomically
+from workbench.core.text import number
 from workbench.parameters import content
 from workbench.sweeps.sweep import Metric, seed_names
 
@@ -219,5 +220,5 @@ def shown_mean(summary: Summary | None) -> str:
     """A mean and its interval in words, or the values of two runs; alone, where in these digits they are the same."""
     if summary is None:
         return ""
-    mean, ends = f"{summary.mean:.4g}", [f"{end:.4g}" for end in summary.two or summary.ends or ()]
+    mean, ends = number(float(summary.mean)), [number(float(end)) for end in summary.two or summary.ends or ()]
     return mean if set(ends) <= {mean} else f"{mean} ({(' and ' if summary.two else ' to ').join(ends)})"
