@@ -1,6 +1,6 @@
-"""Every page in Chromium with the network off: nothing hinders its readers, at three widths, light or dark.
+"""Every page in Chromium with the network off, at three widths, light or dark; what axe finds, on a sample.
 
-Half of the pages are seen in the light and half in the dark; `make axe` sees all of them in both.
+axe takes half a minute for a long page: `make axe` has it look at all of them, in both schemes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,18 @@ EVERY = (*parse_toc_yaml(ROOT / "_toc.yml"), "notebooks/toy", "search.html?q=att
 SCHEMES = ("light", "dark")
 VISITS = [(page, scheme) for page in EVERY for scheme in SCHEMES]
 ONCE = [(page, SCHEMES[place % 2]) for place, page in enumerate(EVERY)]
-OPTIONS = {"preload": False}
-"""No styles are fetched once more, which no browser does from disk."""
+SAMPLE = [
+    ("notebooks/toy", "light"),  # what a chapter has: parameters, tables, figures, formulas, claims
+    ("notebooks/toy", "dark"),
+    ("book/intro", "light"),
+    ("book/background", "dark"),  # a table that scrolls, a figure, a quiz
+    ("book/questions", "light"),
+    ("book/claims", "dark"),
+    ("search.html?q=attention", "dark"),
+]
+"""A page of each kind."""
+OPTIONS = {"preload": False, "resultTypes": ["violations"]}
+"""No styles are fetched once more, which no browser does from disk, and what passes is not listed."""
 
 
 @pytest.fixture
@@ -36,15 +46,21 @@ def axe():
     return findings
 
 
-@pytest.mark.parametrize(("name", "scheme"), VISITS if os.environ.get("WORKBENCH_AXE") == "all" else ONCE)
-def test_nothing_on_a_page_hinders_its_readers(browser, book, axe, name, scheme):
+def visit(browser, book, name, scheme):
+    """The page in a new tab, of a desktop in the light and of a telephone in the dark, and what notes its errors."""
     size = DESKTOP if scheme == "light" else PHONE
     context = browser.new_context(offline=True, viewport=size, color_scheme=scheme, reduced_motion="reduce")
     reader = Reader(context, book)
     page = reader.open(name)
     if "?" in name:
         page.locator("#search-results p.context").first.wait_for()
-    title, found = page.title(), axe(page)
+    return page, reader
+
+
+@pytest.mark.parametrize(("name", "scheme"), ONCE)
+def test_a_page_is_whole_and_as_wide_as_the_screen(browser, book, name, scheme):
+    page, reader = visit(browser, book, name, scheme)
+    title = page.title()
     without = page.eval_on_selector_all("img:not([alt]), img[alt='']", "images => images.map(image => image.outerHTML)")
     unread = page.locator("mjx-merror").count()  # formulas that could not be set
     too_wide = []
@@ -52,11 +68,22 @@ def test_nothing_on_a_page_hinders_its_readers(browser, book, axe, name, scheme)
         page.set_viewport_size(size)
         if page.evaluate("document.documentElement.scrollWidth") > size["width"]:
             too_wide.append(size["width"])
-    context.close()
+    page.context.close()
     assert "The Large Model Workbench" in title
-    assert found == []
     assert without == []
     assert unread == 0
     assert too_wide == []
     assert reader.errors == []
     assert reader.off_site == []
+
+
+@pytest.mark.parametrize(("name", "scheme"), VISITS if os.environ.get("WORKBENCH_AXE") == "all" else SAMPLE)
+def test_nothing_on_a_page_hinders_its_readers(browser, book, axe, name, scheme):
+    page, _ = visit(browser, book, name, scheme)
+    found = axe(page)
+    page.context.close()
+    assert found == []
+
+
+def test_the_sample_names_pages_that_there_are():
+    assert set(SAMPLE) <= set(VISITS)
