@@ -56,7 +56,7 @@ recorded: environment ## Compute the recorded results that are stale again: hour
 
 clean: ## Remove what builds and tests leave; runs and the environment stay
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
-	rm -rf notebooks/.ruff_cache notebooks/.ipynb_checkpoints
+	rm -rf notebooks/.ruff_cache notebooks/.ipynb_checkpoints notebooks/compressed
 	find lib tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A Python that fits is looked for under its usual names; PYTHON=… names another.
