@@ -20,13 +20,16 @@ ONCE = [(page, SCHEMES[place % 2]) for place, page in enumerate(EVERY)]
 SAMPLE = [
     ("notebooks/toy", "light"),  # what a chapter has: parameters, tables, figures, formulas, claims
     ("notebooks/toy", "dark"),
+    ("notebooks/evaluation", "dark"),  # an interactive figure with fields
     ("book/intro", "light"),
     ("book/background", "dark"),  # a table that scrolls, a figure, a quiz
     ("book/questions", "light"),
     ("book/claims", "dark"),
+    ("book/api/statistics", "light"),
     ("search.html?q=attention", "dark"),
 ]
 """A page of each kind."""
+ALL = os.environ.get("WORKBENCH_AXE") == "all"
 OPTIONS = {"preload": False, "resultTypes": ["violations"]}
 """No styles are fetched once more, which no browser does from disk, and what passes is not listed."""
 
@@ -57,7 +60,7 @@ def visit(browser, book, name, scheme):
     return page, reader
 
 
-@pytest.mark.parametrize(("name", "scheme"), ONCE)
+@pytest.mark.parametrize(("name", "scheme"), VISITS if ALL else ONCE)
 def test_a_page_is_whole_and_as_wide_as_the_screen(browser, book, name, scheme):
     page, reader = visit(browser, book, name, scheme)
     title = page.title()
@@ -77,12 +80,14 @@ def test_a_page_is_whole_and_as_wide_as_the_screen(browser, book, name, scheme):
     assert reader.off_site == []
 
 
-@pytest.mark.parametrize(("name", "scheme"), VISITS if os.environ.get("WORKBENCH_AXE") == "all" else SAMPLE)
+@pytest.mark.parametrize(("name", "scheme"), VISITS if ALL else SAMPLE)
 def test_nothing_on_a_page_hinders_its_readers(browser, book, axe, name, scheme):
-    page, _ = visit(browser, book, name, scheme)
+    page, reader = visit(browser, book, name, scheme)
     found = axe(page)
     page.context.close()
     assert found == []
+    assert reader.errors == []
+    assert reader.off_site == []
 
 
 def test_the_sample_names_pages_that_there_are():

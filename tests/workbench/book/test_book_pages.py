@@ -33,6 +33,11 @@ def test_mathematics_is_rendered(reader):
     assert fonts > 0
 
 
+def test_a_chapter_and_the_first_page_have_mathematics(reader):
+    for name in ("notebooks/attention", "book/intro"):
+        assert reader.open(name).locator("mjx-container").count() > 0
+
+
 @pytest.mark.parametrize(("word", "place"), [("marsupial", "notebooks/toy"), ("papermill", "book/manual/parameters")])
 def test_search_finds_a_word(reader, word, place):
     page = reader.open("book/intro")
