@@ -7,12 +7,15 @@
 pipeline      `transformers.pipeline` in float32: texts as they come, each batch padded to its longest
 by length     the same network; texts of similar length together, as `classifiers.predict` answers
 8-bit weights the same with `QuantizedLinear`: smaller, and no faster
-half          the same with half of its layers, left alone: the time of such a student, and not its accuracy
 int8          products of integers by PyTorch, texts by length; with torchao and onnxruntime where they are installed
+one scale     the same with one scale for each matrix, as PyTorch has it by default, in place of one for each output
+student       two thirds of the layers, which have learnt from the answers of the whole to `--unlabelled` texts
+student int8  products of integers in the student
 
 All answer the same texts in turn, tokenization included, and are compared round by round. The goal of the workbench is
 three times the pipeline's speed with a paired loss below half a point. Without `--model`, the book's own encoder is
-fine-tuned for it. Products of matrices come first: of floats, of integers that are there already, of floats that are
+fine-tuned for it; the texts of the student may be those that a given model was trained on, and their labels are not
+shown to it. Products of matrices come first: of floats, of integers that are there already, of floats that are
 converted, and element by element, which is no matrix product.
 """
 
@@ -33,9 +36,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, pipeline
 
 from largemodels.base.errors import InputError
 from largemodels.compression.backends import EXTRAS, check_installed, int8, matrix_products
+from largemodels.compression.distillation import distil, student_of
 from largemodels.compression.measuring import file_bytes, judge
 from largemodels.compression.quantization import quantize_linear_layers
-from largemodels.compression.structured import keep_layers
 from largemodels.data import tasks
 from largemodels.models.classifiers import fine_tune, predict, recipe_for
 from largemodels.models.cost import time_calls
@@ -58,14 +61,14 @@ def ratio(ratios: np.ndarray) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def networks(model: PreTrainedModel) -> dict[str, nn.Module]:
+def networks(model: PreTrainedModel, student: PreTrainedModel | None) -> dict[str, nn.Module]:
     """The contenders that answer by length, by name."""
     made: dict[str, nn.Module] = {"by length": model}
     made["8-bit weights"] = quantize_linear_layers(copy.deepcopy(model), 8)
-    depth = len(blocks_of(model))
-    if depth > 1:
-        made["half"] = keep_layers(copy.deepcopy(model), range(0, depth, 2))
     made["int8"] = int8(model)
+    made["one scale"] = int8(model, per_channel=False)
+    if student is not None:
+        made |= {"student": student, "student int8": int8(student)}
     for backend in EXTRAS:
         try:
             check_installed(backend)
@@ -96,10 +99,10 @@ def by_pipeline(
 
 
 def answer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: pd.DataFrame, chosen, length: int
+    made: dict[str, nn.Module], tokenizer: PreTrainedTokenizerBase, asked: pd.DataFrame, chosen, length: int
 ) -> None:
-    """Time and judge all contenders."""
-    made = networks(model)
+    """Time and judge all contenders; the first of `made` is the whole network."""
+    model = made["by length"]
     calls = {"pipeline": by_pipeline(model, tokenizer, asked["text"].tolist(), length, chosen.batch)}
     for name, network in made.items():
         calls[name] = lambda network=network: predict(network, tokenizer, asked, max_length=length)
@@ -131,16 +134,43 @@ def options(parser: Parser) -> argparse.Namespace:
         "--texts", type=int, default=800, help="that are answered (%(default)s; all if there are fewer)"
     )
     parser.add_argument("--labelled", type=int, default=1000, help="texts that the book's encoder learns from (1000)")
+    parser.add_argument(
+        "--unlabelled", type=int, default=30_000, help="texts that the student reads, at most (%(default)s)"
+    )
     parser.add_argument("--batch", type=int, default=32, help="texts in a batch of the pipeline (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="that count, after one that warms up (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="100 texts, 100 labels and two rounds: a trial")
+    parser.add_argument("--quick", action="store_true", help="100 texts of each kind and two rounds: a trial")
     chosen = parser.parse_args()
-    for name in ("texts", "labelled", "batch", "rounds"):
+    for name in ("texts", "labelled", "unlabelled", "batch", "rounds"):
         if getattr(chosen, name) < 1:
             parser.error(f"--{name}: {getattr(chosen, name)} is not at least 1")
     if chosen.quick:
-        chosen.texts, chosen.labelled, chosen.rounds = min(chosen.texts, 100), min(chosen.labelled, 100), 2
+        chosen.rounds = 2
+        for name in ("texts", "labelled", "unlabelled"):
+            setattr(chosen, name, min(getattr(chosen, name), 100))
     return chosen
+
+
+def taught(
+    chosen: argparse.Namespace,
+    task: tasks.Task,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    length: int,
+) -> PreTrainedModel | None:
+    """A student with two thirds of the layers; none where the model has one layer only."""
+    depth = len(blocks_of(model))
+    kept = max(1, round(2 * depth / 3))
+    if kept == depth:
+        return None
+    train = task.frames["train"]
+    shown = train.sample(min(chosen.unlabelled, len(train)), random_state=1).drop(columns="label")
+    student = student_of(model, [round(place * depth / kept) for place in range(kept)])
+    rate = 1e-4 if chosen.model else 1e-3  # the book's encoder is narrow, and learns at ten times the usual rate
+    recipe = recipe_for(tokenizer, shown, 1, max_length=length, learning_rate=rate)
+    print(f"a student with {kept} of {depth} layers reads {len(shown):,} texts in {recipe.steps:,} steps …", flush=True)
+    distil(student, model, tokenizer, shown, recipe, max_length=length, soft=1.0, hidden=1.0)
+    return student.eval()
 
 
 def classifier(chosen: argparse.Namespace, task: tasks.Task) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, int]:
@@ -175,7 +205,8 @@ def main() -> None:
         if "text_pair" in asked:
             raise InputError(f"--dataset: {chosen.dataset} has pairs of texts, and the pipeline is given single ones")
         print(f"{chosen.model or 'pydocs-small, fine-tuned'}, {len(asked)} texts of {chosen.dataset}")
-        answer(model, tokenizer, asked, chosen, length)
+        student = taught(chosen, task, model, tokenizer, length)
+        answer(networks(model, student), tokenizer, asked, chosen, length)
     except InputError as error:
         parser.error(str(error))
     print(f"{time.perf_counter() - start:.0f} s")

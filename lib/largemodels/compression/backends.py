@@ -27,15 +27,24 @@ EXTRAS = {"torchao": ("torchao",), "onnxruntime": ("onnxruntime", "onnx", "onnxs
 """The packages that each extra of this name brings."""
 
 
-def int8(model: PreTrainedModel, backend: Backend = "pytorch") -> nn.Module:
+def int8(model: PreTrainedModel, backend: Backend = "pytorch", *, per_channel: bool = True) -> nn.Module:
     """A copy of a classifier, or an equal one, whose linear layers multiply in int8 on the processor.
 
+    Args:
+        model: a classifier, which is left alone.
+        backend: whose kernels multiply.
+        per_channel: a scale for each output of a layer, or one for its whole matrix, which PyTorch's kernel knows too.
+
     Raises:
-        InputError: for a backend that is not installed, with the extra that brings it.
+        InputError: for a backend that is not installed, with the extra that brings it, or one scale elsewhere.
     """
     check_installed(backend)
+    if not per_channel and backend != "pytorch":
+        raise InputError(f"per_channel: {backend} has a scale for each output here; one for a matrix needs pytorch")
     model = copy.deepcopy(model).to("cpu").eval()
-    return {"pytorch": _by_pytorch, "torchao": _by_torchao, "onnxruntime": OnnxClassifier}[backend](model)
+    if backend == "pytorch":
+        return _by_pytorch(model, per_channel)
+    return {"torchao": _by_torchao, "onnxruntime": OnnxClassifier}[backend](model)
 
 
 def check_installed(backend: str) -> None:
@@ -56,9 +65,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _by_pytorch(model: PreTrainedModel) -> nn.Module:
+def _by_pytorch(model: PreTrainedModel, per_channel: bool) -> nn.Module:
+    settings = torch.ao.quantization
+    chosen = settings.per_channel_dynamic_qconfig if per_channel else settings.default_dynamic_qconfig
     with quiet():
-        return torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+        return settings.quantize_dynamic(model, {nn.Linear: chosen})
 
 
 def _by_torchao(model: PreTrainedModel) -> nn.Module:

@@ -42,7 +42,7 @@ def stored_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, dict[
     """A model's tensors by name, each once, and, by name, how each layer is made that is no ordinary one.
 
     PyTorch's own int8 layers keep their matrix in an order that suits the processor; they give it back as integers with
-    one scale.
+    a scale for each output, or with one.
     """
     tensors: dict[str, Tensor] = {}
     layers: dict[str, dict[str, Any]] = {}
@@ -50,7 +50,9 @@ def stored_tensors(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, dict[
     for name, module in model.named_modules():
         if isinstance(module, DynamicLinear):
             weight, bias = module._weight_bias()
-            tensors |= {f"{name}.integers": weight.int_repr(), f"{name}.scale": torch.tensor(weight.q_scale())}
+            shared = weight.qscheme() == torch.per_tensor_affine
+            scale = torch.tensor(weight.q_scale()) if shared else weight.q_per_channel_scales().float()
+            tensors |= {f"{name}.integers": weight.int_repr(), f"{name}.scale": scale}
             tensors |= {} if bias is None else {f"{name}.bias": bias.detach().clone()}
             layers[name] = {"kind": "dynamic", "shape": list(weight.shape), "bias": bias is not None}
             own.append(f"{name}.")
@@ -148,11 +150,16 @@ def load_compressed(folder: Path | str) -> tuple[PreTrainedModel, PreTrainedToke
 def _whole(layer: Mapping[str, Any], name: str, tensors: dict[str, Tensor]) -> nn.Module:
     """A layer of PyTorch's int8 with its tensors, which are taken out: it packs them in an order of its own."""
     outputs, inputs = layer["shape"]
-    integers, scale = tensors.pop(f"{name}.integers"), float(tensors.pop(f"{name}.scale"))
+    integers, scale = tensors.pop(f"{name}.integers"), tensors.pop(f"{name}.scale")
     bias = tensors.pop(f"{name}.bias") if layer["bias"] else None
     with quiet():
         made = DynamicLinear(inputs, outputs, bias is not None)
-        made.set_weight_bias(torch._make_per_tensor_quantized_tensor(integers, scale, 0), bias)
+        if scale.dim():
+            zero_points = torch.zeros(outputs, dtype=torch.long)
+            weight = torch._make_per_channel_quantized_tensor(integers, scale, zero_points, 0)
+        else:
+            weight = torch._make_per_tensor_quantized_tensor(integers, float(scale), 0)
+        made.set_weight_bias(weight, bias)
     return made
 
 

@@ -35,6 +35,27 @@ def test_answers_stay_close_and_the_model_that_was_given_stays_as_it_was(backend
         assert 0 < gap < 0.15 * expected.abs().max()
 
 
+def test_a_scale_for_each_output_rounds_small_rows_beside_a_large_one_less_than_one_scale():
+    model = classifier()
+    dense = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    with torch.no_grad():
+        dense.weight[0] *= 100
+    name = next(name for name, module in model.named_modules() if module is dense)
+    errors = {}
+    for per_channel in (True, False):
+        kept = int8(model, per_channel=per_channel).get_submodule(name).weight().dequantize()
+        errors[per_channel] = float((kept - dense.weight)[1:].norm() / dense.weight[1:].norm())
+    assert errors[True] < 0.02
+    assert errors[False] > 10 * errors[True]
+
+
+@pytest.mark.parametrize("backend", EXTRAS)
+def test_one_scale_is_pytorchs_alone(backend, monkeypatch):
+    monkeypatch.setattr(backends, "check_installed", lambda backend: None)
+    with pytest.raises(InputError, match="needs pytorch"):
+        int8(classifier(), backend, per_channel=False)
+
+
 @pytest.mark.parametrize("backend", EXTRAS)
 def test_what_is_not_installed_is_said_in_one_sentence(backend, monkeypatch):
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)

@@ -26,6 +26,7 @@ def without_heads(model):
 
 WAYS = {
     "int8": lambda model: int8(model),
+    "int8, one scale": lambda model: int8(model, per_channel=False),
     "weights in 8 bits": lambda model: quantize_linear_layers(model, 8),
     "weights in 4 bits, groups": lambda model: quantize_linear_layers(model, 4, 16),
     "weights in 3 bits, symmetric": lambda model: quantize_linear_layers(model, 3, 16, symmetric=True),
