@@ -13,13 +13,16 @@ EDITION ?= offline
 # Notebooks run in this environment's kernel, whatever kernels the user has installed.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help book pdf epub test lab lint axe bench faults recorded clean lock environment
+.PHONY: help book pages pdf epub test lab lint axe bench faults recorded clean lock environment
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 book: environment ## Run the chapters that are stale and build the book (EDITION=…, REPOSITORY=https://…)
 	@$(BIN)/workbench book --edition '$(EDITION)' $(if $(REPOSITORY),--repository '$(REPOSITORY)')
+
+pages: environment ## Build the book of the outputs that the repository keeps: nothing is run (REPOSITORY=https://…)
+	@$(BIN)/workbench book --committed $(if $(REPOSITORY),--repository '$(REPOSITORY)')
 
 pdf: environment ## The book as a PDF, of the same runs (EDITION=…): needs Chromium
 	@$(BIN)/workbench book --edition '$(EDITION)' --format pdf
