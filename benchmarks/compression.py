@@ -101,7 +101,7 @@ def by_pipeline(
 def answer(
     made: dict[str, nn.Module], tokenizer: PreTrainedTokenizerBase, asked: pd.DataFrame, chosen, length: int
 ) -> None:
-    """Time and judge all contenders; the first of `made` is the whole network."""
+    """Time and judge all contenders; "by length" is the whole network."""
     model = made["by length"]
     calls = {"pipeline": by_pipeline(model, tokenizer, asked["text"].tolist(), length, chosen.batch)}
     for name, network in made.items():
