@@ -21,8 +21,6 @@ from largemodels.compression.structured import keep_layers
 from small_classifiers import classifier
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_peak_memory_counts_what_lives_at_the_same_time():
     def chain():

@@ -19,8 +19,6 @@ from largemodels.models.training import Recipe
 from small_classifiers import classifier
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def pruned(criterion, sparsity=0.8, steps=40, **options):
     model = classifier()

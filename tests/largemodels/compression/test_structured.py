@@ -12,8 +12,6 @@ from largemodels.models.cost import count_flops
 from largemodels.models.trainable import blocks_of
 from small_classifiers import batches, classifier, logits
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 FAMILIES = ("modernbert", "bert", "roberta")
 OUTPUTS = {
     ("modernbert", "heads"): "attn.Wo",

@@ -126,7 +126,7 @@ def test_texts_that_are_too_long_or_have_nothing_known_are_refused(tokenizer):
         losses_after(model, [])
 
 
-def test_a_training_learns_its_text_by_heart(documents, tokenizer, one_thread):
+def test_a_training_learns_its_text_by_heart(documents, tokenizer):
     windows, model = token_windows(documents, tokenizer, 64), small(tokenizer)
     before = token_losses(model, tokenizer, windows)["loss"].mean()
     assert before == pytest.approx(np.log(len(tokenizer)), rel=0.05)

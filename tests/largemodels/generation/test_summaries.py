@@ -189,7 +189,7 @@ def test_where_attention_alone_has_more_weights_the_feed_forward_layers_are_the_
     assert model.encoder.blocks[0].feed_forward.up.weight.shape == (1, 32)
 
 
-def test_greedy_answers_are_the_likeliest_token_each_time(encoded, one_thread):
+def test_greedy_answers_are_the_likeliest_token_each_time(encoded):
     model = EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32, seed=5).eval()
     with torch.no_grad():
         answers = greedy_targets(model, encoded, 6)
@@ -219,7 +219,7 @@ def test_the_losses_of_summaries_are_those_of_training_pair_by_pair(kind, encode
         assert found[place] == pytest.approx(loss.item(), rel=1e-5)
 
 
-def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer, one_thread):
+def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer):
     recipe = Recipe(steps=60, batch_tokens=64, learning_rate=1e-2)
     model = EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32)
     train(model, tokenizer, lambda **options: SourceTargetBatches(encoded, **options), recipe)
