@@ -28,7 +28,7 @@ from largemodels.models.classifiers import class_log_probabilities, unlabelled_b
 from largemodels.models.cost import time_calls
 from largemodels.statistics.calibration import expected_calibration_error
 from largemodels.statistics.comparisons import paired_bootstrap
-from largemodels.statistics.intervals import proportion_interval
+from largemodels.statistics.intervals import covering, proportion_interval
 
 BATCHES = (1, 32)
 """Texts at a time for which latency is measured: one user, and a queue."""
@@ -66,7 +66,7 @@ def judge(logs: np.ndarray, reference: np.ndarray, labels: ArrayLike, clusters: 
     probabilities /= probabilities.sum(1, keepdims=True)
     return {
         "accuracy": proportion_interval(int((answer == labels).sum()), len(labels)),
-        "gain": (gain.difference, min(gain.low, gain.difference), max(gain.high, gain.difference)),
+        "gain": covering(gain.difference, gain.low, gain.high),
         "agreement": proportion_interval(int((answer == other).sum()), len(labels)),
         "calibration_error": expected_calibration_error(probabilities, labels),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -67,6 +68,16 @@ def test_every_token_is_predicted_once_and_within_its_document(documents, tokeni
         assert mine[0][0] == end
         assert predicted.tolist() == [*tokenizer(text)["input_ids"], end]
         assert all(after[0] == before[-1] for before, after in pairwise(mine))
+
+
+def test_a_document_begins_as_the_tokenizer_begins_texts(documents, tokenizer):
+    other = copy.deepcopy(tokenizer)
+    other.bos_token = "!"
+    windows = token_windows(documents[:1], other, 500)
+    assert windows.input_ids[0][[0, -1]].tolist() == [other.bos_token_id, other.eos_token_id]
+    other.eos_token = None
+    with pytest.raises(InputError, match="tokenizer: has no end-of-text token, which is to stand behind each document"):
+        token_windows(documents, other, 500)
 
 
 def test_padding_is_never_predicted(documents, tokenizer):

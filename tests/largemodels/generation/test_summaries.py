@@ -113,7 +113,9 @@ def test_a_source_is_cut_at_its_end_and_a_summary_never(tokenizer):
     assert encoded.lengths.tolist() == [5 + len(summary) + 3]
     [batch] = PromptBatches(encoded, batch_tokens=100, seed=0)
     assert batch["labels"][0, -1] == encoded.end
-    with pytest.raises(InputError, match=rf"pairs: one has {5 + len(summary) + 3} tokens, more than the 9 that"):
+    shorter = encode_pairs(pairs, tokenizer, max_source=5, max_length=2 + len(summary) + 3)
+    assert shorter.sources[0].tolist() == encoded.sources[0].tolist()[:2], "the summary's room comes first"
+    with pytest.raises(InputError, match=rf"a summary of {len(summary)} tokens leaves no room for its source"):
         encode_pairs(pairs, tokenizer, max_source=5, max_length=9)
     with pytest.raises(InputError, match="pairs: there are none"):
         encode_pairs(pairs[:0], tokenizer, max_source=5, max_length=99)
