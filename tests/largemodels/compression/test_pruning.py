@@ -113,3 +113,8 @@ def test_movement_and_magnitude_keep_other_weights():
         ((by_movement[name].weight != 0) == (by_magnitude[name].weight != 0)).float().mean() for name in by_movement
     ]
     assert min(same) < 0.95
+
+
+def test_of_each_set_of_weights_one_stays():
+    scores = {"one": torch.tensor([[0.1, 0.3, 0.2]])}
+    assert keep_masks(scores, 0.999, "layer")["one"].tolist() == [[False, True, False]]
