@@ -28,7 +28,7 @@ from largemodels.models.classifiers import class_log_probabilities, unlabelled_b
 from largemodels.models.cost import time_calls
 from largemodels.statistics.calibration import expected_calibration_error
 from largemodels.statistics.comparisons import paired_bootstrap
-from largemodels.statistics.intervals import proportion_interval
+from largemodels.statistics.intervals import covering, proportion_interval
 
 BATCHES = (1, 32)
 """Texts at a time for which latency is measured: one user, and a queue."""
@@ -66,7 +66,7 @@ def judge(logs: np.ndarray, reference: np.ndarray, labels: ArrayLike, clusters: 
     probabilities /= probabilities.sum(1, keepdims=True)
     return {
         "accuracy": proportion_interval(int((answer == labels).sum()), len(labels)),
-        "gain": (gain.difference, min(gain.low, gain.difference), max(gain.high, gain.difference)),
+        "gain": covering(gain.difference, gain.low, gain.high),
         "agreement": proportion_interval(int((answer == other).sum()), len(labels)),
         "calibration_error": expected_calibration_error(probabilities, labels),
     }
@@ -119,6 +119,10 @@ class _Living(TorchDispatchMode):
         self.known: set[int] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for tensor in tree_leaves((args, kwargs or {})):  # what was there before is not made here, nor are views of it
+            if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in self.known:
+                self.known.add(storage._cdata)
+                weakref.finalize(storage, self._gone, storage._cdata, 0)
         made = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in self.known:
@@ -184,7 +188,7 @@ def _answering(model: nn.Module, batches: Sequence[dict[str, Tensor]]) -> Callab
 
 
 def undominated(cost: ArrayLike, value: ArrayLike) -> np.ndarray:
-    """Which of some models no other one beats in one and equals in the other, bool: the Pareto front.
+    """Which of some models no other one beats in one and at least equals in the other, bool: the Pareto front.
 
     Args:
         cost: `(models,)`, less is better.

@@ -72,8 +72,8 @@ def keep_masks(scores: Mapping[str, Tensor], sparsity: float, scope: Scope = "gl
 
 
 def _keep(scores: Tensor, sparsity: float) -> Tensor:
-    """Which of the scores, `(n,)`, are not among the round(sparsity · n) lowest."""
-    kept, gone = torch.ones_like(scores, dtype=torch.bool), round(sparsity * len(scores))
+    """Which of the scores, `(n,)`, are not among the round(sparsity · n) lowest; one stays at least."""
+    kept, gone = torch.ones_like(scores, dtype=torch.bool), min(round(sparsity * len(scores)), len(scores) - 1)
     lowest = np.argpartition(scores.cpu().numpy(), gone)[:gone]  # many times faster than a sort of a network's weights
     kept[torch.from_numpy(lowest)] = False
     return kept

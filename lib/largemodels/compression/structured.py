@@ -49,6 +49,19 @@ def _units(block: nn.Module, part: Part) -> _Units:
     raise InputError(f"{type(block).__name__}: its {part} cannot be removed here; choose a BERT or a ModernBERT")
 
 
+def check_units(model: PreTrainedModel) -> None:
+    """Refuse a classifier whose heads or neurons cannot be halved.
+
+    Raises:
+        InputError: for another family than BERT's and ModernBERT, or a layer with a single head or neuron.
+    """
+    for block in blocks_of(model):
+        for part in ("heads", "neurons"):
+            place = _units(block, part)
+            if block.get_submodule(place.output).in_features < 2 * place.size:
+                raise InputError(f"model: a layer has only one of the {part}, of which no half can go")
+
+
 def unit_importance(model: PreTrainedModel, batches: Iterable[dict[str, Tensor]], part: Part) -> Tensor:
     """How much the loss hangs on each head or neuron, `(layers, units)`: the mean of abs(∂L/∂ξ) over the texts.
 

@@ -21,43 +21,6 @@ from largemodels.models.batches import pad
 Text = Sequence[int]
 
 
-def first_tokens(texts: Sequence[Text], size: int) -> list[Text]:
-    """The first texts with `size` tokens together, the last of them cut: every number here changes with the size.
-
-    Raises:
-        ValueError: for a size below 1, or more than all tokens.
-
-    Examples:
-        >>> first_tokens([[1, 2, 3], [4, 5, 6], [7]], 5)
-        [[1, 2, 3], [4, 5]]
-    """
-    total = sum(map(len, texts))
-    if not 0 < size <= total:
-        raise ValueError(f"size: {size} is not between 1 and {total}, the tokens that the texts have")
-    chosen: list[Text] = []
-    for text in texts:
-        chosen.append(text[:size])
-        size -= len(text)
-        if size <= 0:
-            break
-    return chosen
-
-
-def text_statistics(texts: Sequence[Text], size: int | None = None) -> dict[str, float]:
-    """The numbers of this module that need no model, over the first `size` tokens, or all, of some texts.
-
-    Keys: "distinct-1", "distinct-2", "repeated-4", "entropy" (nats) and "Zipf slope".
-    """
-    texts = texts if size is None else first_tokens(texts, size)
-    return {
-        "distinct-1": distinct(texts, 1),
-        "distinct-2": distinct(texts, 2),
-        "repeated-4": repeated_share(texts, 4),
-        "entropy": unigram_entropy(texts),
-        "Zipf slope": zipf_slope(texts),
-    }
-
-
 def distinct(texts: Sequence[Text], n: int) -> float:
     """The share of different n-grams among all n-grams of some texts, distinct-n (Li et al. 2016).
 
@@ -96,23 +59,6 @@ def unigram_entropy(texts: Sequence[Text]) -> float:
     frequencies = _frequencies(texts)
     shares = frequencies / frequencies.sum()
     return float(-(shares * np.log(shares)).sum())
-
-
-def zipf_slope(texts: Sequence[Text], ranks: int = 100) -> float:
-    """The slope of log frequency against log rank over the most frequent tokens, near −1 in most text (Zipf 1949).
-
-    Args:
-        texts: of two kinds of token at least.
-        ranks: of the tokens that are looked at, as many as are there at most; fitted by least squares.
-
-    Examples:
-        >>> round(zipf_slope([[1] * 12 + [2] * 6 + [3] * 4 + [4] * 3]), 6)
-        -1.0
-    """
-    frequencies = np.sort(_frequencies(texts))[::-1][:ranks]
-    if len(frequencies) < 2:
-        raise ValueError("texts: a slope needs at least 2 different tokens")
-    return float(np.polyfit(np.log(np.arange(1, len(frequencies) + 1)), np.log(frequencies), 1)[0])
 
 
 @torch.no_grad()

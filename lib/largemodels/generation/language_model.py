@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from largemodels.base.errors import InputError
-from largemodels.generation.reading import context_length
+from largemodels.generation.reading import begun, context_length
 from largemodels.models.batches import LengthBatches, TokenSequences, pad, plan_batches
 from largemodels.models.losses import IGNORED
 from largemodels.models.training import Recipe, train
@@ -34,23 +34,24 @@ def joined_documents(sentences: pd.DataFrame) -> pd.DataFrame:
 
 
 def token_windows(documents: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, max_length: int) -> TokenSequences:
-    """Documents as token ids, each between two end-of-text tokens, in windows of at most `max_length` tokens.
+    """Documents as token ids, each `begun` and with an end-of-text token behind it, in windows of at most `max_length`.
 
-    A window begins with the last token of the one before, so that every token but the first end-of-text is predicted
-    once, and none is predicted across documents.
+    A window begins with the last token of the one before, so that every token but the one that begins a document is
+    predicted once, and none is predicted across documents.
 
     Raises:
-        InputError: if there are no documents, or no room for a token and its successor.
+        InputError: if there are no documents, no room for a token and its successor, or no end-of-text token.
     """
     if not len(documents):
         raise InputError("documents: there are none; give a larger text, so that each split gets some")
     if max_length < 2:
         raise InputError(f"max_length: {max_length} is not at least 2, a token and the one that is predicted")
-    end = tokenizer.eos_token_id
+    if (end := tokenizer.eos_token_id) is None:
+        raise InputError("tokenizer: has no end-of-text token, which is to stand behind each document")
     windows, names, libraries = [], [], []
     tokens = tokenizer(documents["text"].tolist(), add_special_tokens=False, verbose=False)["input_ids"]
     for ids, document, library in zip(tokens, documents["document"], documents["library"], strict=True):
-        whole = np.array([end, *ids, end])
+        whole = np.array([*begun(tokenizer, ids), end])
         for start in range(0, len(whole) - 1, max_length - 1):
             windows.append(whole[start : start + max_length])
             names.append(document)

@@ -73,13 +73,18 @@ def refuse_unreadable(model: nn.Module, prompts: Sequence[Sequence[int]], max_ne
     """Refuse what a model cannot go on from.
 
     Raises:
-        InputError: if the model is no causal one, a prompt is empty or has a token that the model does not know, or a
-            prompt with its new tokens, of which there must be one, is longer than the context.
+        InputError: if the model is no causal one or keeps no keys and values, a prompt is empty or has a token that
+            the model does not know, or a prompt with its new tokens, of which there must be one, is longer than the
+            context.
     """
     if not (isinstance(model, Decoder) or is_causal(model)):
         raise InputError(
             f"model: {type(model).__name__} predicts no next token (an encoder reads both sides of a text); give a "
             "causal model, as GPT-2 or a Llama"
+        )
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        raise InputError(
+            f"model: {type(model).__name__} keeps no keys and values of the tokens that it has read; give a Transformer"
         )
     if not prompts or not all(map(len, prompts)):
         raise InputError("prompts: there is an empty one; give each at least one token")

@@ -39,11 +39,6 @@ class Speculated:
         """The share of the judged tokens that were accepted, which estimates the α of Leviathan et al."""
         return self.accepted / self.judged
 
-    @property
-    def tokens_per_step(self) -> float:
-        """Tokens that a step of the large model added: the accepted ones and one of its own."""
-        return 1 + self.accepted / self.steps
-
 
 def first_blocks(model: Decoder, num_layers: int) -> Decoder:
     """A draft made of a model itself: its first blocks, its embedding and its last normalisation, as copies.

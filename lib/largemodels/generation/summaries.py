@@ -100,15 +100,15 @@ class EncodedPairs:
 def encode_pairs(
     pairs: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, *, max_source: int, max_length: int
 ) -> EncodedPairs:
-    """The pairs as tokens; of a source the first `max_source` are kept, and of a summary all.
+    """The pairs as tokens; of a summary all are kept, and of a source the first `max_source`, if they fit before it.
 
     Args:
         pairs: source and summary, as `summary_pairs` gives them.
-        max_source: tokens of a source.
+        max_source: tokens of a source, at most.
         max_length: tokens of a pair that the model reads, with the end-of-text tokens.
 
     Raises:
-        InputError: if there are no pairs, the tokenizer has no end-of-text token, or a pair is longer than that.
+        InputError: if there are no pairs, the tokenizer has no end-of-text token, or a summary leaves no room.
     """
     if not len(pairs):
         raise InputError("pairs: there are none; give more text")
@@ -119,15 +119,17 @@ def encode_pairs(
         encoded = tokenizer(pairs[column].tolist(), add_special_tokens=False, verbose=False)["input_ids"]
         return [np.array(each, dtype=np.int64) for each in encoded]
 
-    sources, summaries, end = [each[:max_source] for each in ids("source")], ids("summary"), tokenizer.eos_token_id
-    prompts = [[*begun(tokenizer, source.tolist()), end] for source in sources]
-    encoded = EncodedPairs(sources, summaries, prompts, end)
-    if (longest := int(encoded.lengths.max())) > max_length:
+    summaries, end = ids("summary"), tokenizer.eos_token_id
+    around = len(begun(tokenizer, [])) + 2  # the first token, and the ends of source and summary
+    rooms = [max_length - around - len(summary) for summary in summaries]
+    if min(rooms) < 1:
         raise InputError(
-            f"pairs: one has {longest} tokens, more than the {max_length} that the model reads; give a smaller "
-            "max_source, or leave out the longest summaries"
+            f"pairs: a summary of {max(map(len, summaries))} tokens leaves no room for its source in the {max_length} "
+            "that the model reads"
         )
-    return encoded
+    sources = [each[: min(max_source, room)] for each, room in zip(ids("source"), rooms, strict=True)]
+    prompts = [[*begun(tokenizer, source.tolist()), end] for source in sources]
+    return EncodedPairs(sources, summaries, prompts, end)
 
 
 class _PairBatches(LengthBatches):
@@ -180,10 +182,11 @@ def untrained(model: nn.Module, *, seed: int = 0) -> nn.Module:
 
 
 def matching_encoder_decoder(model: nn.Module, *, seed: int = 0) -> EncoderDecoder:
-    """An encoder–decoder as wide as a decoder, with random weights, about as many of them and half as many blocks.
+    """An encoder–decoder as wide as a decoder, with random weights, and about as many of them.
 
-    Each of its two stacks has half the decoder's blocks. The inner width of their feed-forward layers makes the number
-    of weights come out, as nearly as a whole number can; where attention alone has more weights, it is 1.
+    Each of its two stacks has half the decoder's blocks, rounded down and at least one. The inner width of their
+    feed-forward layers makes the number of weights come out, as nearly as a whole number can; where attention alone has
+    more weights, it is 1.
 
     Args:
         model: `Decoder`, or a causal model of `transformers`.

@@ -139,7 +139,7 @@ def train_rung(
 
     Args:
         rung: its width, tokens and seed.
-        windows: the text; it is read again from the beginning where it is shorter than the reading.
+        windows: the text; it is read again, in another order, where it is shorter than the reading.
         tokenizer: the one that the windows were made with.
         base_rate: the peak learning rate of a width of 32; see `peak_rate`.
         batch_tokens: tokens in a batch, at most.

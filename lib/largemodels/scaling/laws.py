@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from largemodels.base.errors import InputError
-from largemodels.statistics.intervals import percentile_interval
+from largemodels.statistics.intervals import covering, percentile_interval
 
 DELTA = 1e-3
 """Where the Huber loss of a logarithm turns from a square to an absolute value (Hoffmann et al. 2022, section 3.3)."""
@@ -61,9 +61,8 @@ class FittedLaw:
         Where the law itself is at the edge of what a fit may give, resamples may all lie on one side of it; the
         interval then ends at its value.
         """
-        value = float(of(self.law))
-        low, high = percentile_interval(np.array([float(of(law)) for law in self.resampled]))
-        return value, min(float(low), value), max(float(high), value)
+        resampled = np.array([float(of(law)) for law in self.resampled])
+        return covering(float(of(self.law)), *percentile_interval(resampled))
 
 
 def fit_power_law(sizes: ArrayLike, losses: ArrayLike, *, irreducible: bool = True) -> PowerLaw:

@@ -143,6 +143,16 @@ def portions(resamples: int, width: int) -> Iterator[int]:
         yield min(portion(width), resamples - start)
 
 
+def covering(value: float, low: float, high: float) -> tuple[float, float, float]:
+    """A value and the ends of its interval, `(value, low, high)`, widened where all resamples lie on one side of it.
+
+    Examples:
+        >>> covering(0.5, 0.1, 0.4)
+        (0.5, 0.1, 0.5)
+    """
+    return float(value), min(float(low), float(value)), max(float(high), float(value))
+
+
 def percentile_interval(values: np.ndarray) -> np.ndarray:
     """The ends between which 95% of the resampled values lie, `(2, ...)`, along the first axis."""
     return np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)

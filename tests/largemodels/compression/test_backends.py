@@ -10,8 +10,6 @@ from largemodels.compression import backends
 from largemodels.compression.backends import EXTRAS, int8, matrix_products
 from small_classifiers import batches, classifier, logits
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def installed(backend):
     return all(importlib.util.find_spec(name) for name in EXTRAS.get(backend, ()))

@@ -21,7 +21,6 @@ from largemodels.models.training import Recipe
 from small_classifiers import batches, classifier, logits
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 NARROW = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "inner_size": 24, "seed": 0}
 
 

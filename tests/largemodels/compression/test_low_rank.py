@@ -17,8 +17,6 @@ from largemodels.compression.low_rank import (
 from largemodels.compression.pruning import block_matrices
 from small_classifiers import batches, classifier, logits
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_error_is_what_the_left_out_singular_values_say():
     weight = torch.randn(24, 16)

@@ -21,8 +21,6 @@ from largemodels.compression.structured import keep_layers
 from small_classifiers import classifier
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_peak_memory_counts_what_lives_at_the_same_time():
     def chain():
@@ -34,6 +32,12 @@ def test_peak_memory_counts_what_lives_at_the_same_time():
     def kept():
         return [torch.ones(1000) for _ in range(5)]
 
+    def layer():
+        with torch.no_grad():
+            return linear(torch.randn(1, 1000))
+
+    linear = torch.nn.Linear(1000, 10)
+    assert peak_bytes(layer) == 4000 + 40, "the weights were there before"
     assert peak_bytes(chain) == 8000
     assert peak_bytes(kept) == 20_000
 

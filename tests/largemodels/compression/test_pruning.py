@@ -19,8 +19,6 @@ from largemodels.models.training import Recipe
 from small_classifiers import classifier
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def pruned(criterion, sparsity=0.8, steps=40, **options):
     model = classifier()
@@ -115,3 +113,8 @@ def test_movement_and_magnitude_keep_other_weights():
         ((by_movement[name].weight != 0) == (by_magnitude[name].weight != 0)).float().mean() for name in by_movement
     ]
     assert min(same) < 0.95
+
+
+def test_of_each_set_of_weights_one_stays():
+    scores = {"one": torch.tensor([[0.1, 0.3, 0.2]])}
+    assert keep_masks(scores, 0.999, "layer")["one"].tolist() == [[False, True, False]]

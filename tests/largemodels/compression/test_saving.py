@@ -17,8 +17,6 @@ from largemodels.models.checkpoints import CheckpointError, check_name
 from small_classifiers import batches, classifier, logits
 from small_corpus import examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def without_heads(model):
     return remove_units(model, "heads", strongest(unit_importance(model, batches(8), "heads"), 2))

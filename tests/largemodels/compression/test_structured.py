@@ -4,15 +4,19 @@ import copy
 
 import pytest
 import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+)
 
 from largemodels.base.errors import InputError
-from largemodels.compression.structured import keep_layers, remove_units, strongest, unit_importance
+from largemodels.compression.structured import check_units, keep_layers, remove_units, strongest, unit_importance
 from largemodels.models.classifiers import from_weights
 from largemodels.models.cost import count_flops
 from largemodels.models.trainable import blocks_of
 from small_classifiers import batches, classifier, logits
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 FAMILIES = ("modernbert", "bert", "roberta")
 OUTPUTS = {
@@ -111,3 +115,17 @@ def test_what_cannot_be_removed_is_refused():
         remove_units(other, "heads", kept("heads"))
     with pytest.raises(InputError, match="batches"):
         unit_importance(classifier(), [], "heads")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_units_that_can_be_halved_are_not_refused(family):
+    check_units(classifier(family))
+
+
+def test_a_single_head_or_another_family_is_refused():
+    single = BertConfig(vocab_size=40, hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)
+    with pytest.raises(InputError, match="model: a layer has only one of the heads, of which no half can go"):
+        check_units(BertForSequenceClassification(single))
+    distil = DistilBertConfig(vocab_size=40, dim=32, n_layers=1, n_heads=2, hidden_dim=32)
+    with pytest.raises(InputError, match="TransformerBlock: its heads cannot be removed here"):
+        check_units(DistilBertForSequenceClassification(distil))

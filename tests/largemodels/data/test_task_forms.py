@@ -11,8 +11,6 @@ from largemodels.fine_tuning.trials import draw, run_trial, trial_table, word_tr
 from largemodels.models.classifiers import classifier_on
 from small_corpus import encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 HAN = "数组矩阵向量索引形状数值轴张量框架列"
 
 

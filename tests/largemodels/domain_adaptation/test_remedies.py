@@ -27,8 +27,6 @@ from largemodels.pretraining.masked_lm import masked_tokens
 from largemodels.pretraining.train import save_encoder
 from small_corpus import corpus, encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 METHODS = get_args(Method)
 READS = ("dapt", "tapt", "dapt+tapt", "irrelevant")
 KNOWS_LABELS = ("few labels", "ceiling")  # of the target, as they say
@@ -69,9 +67,6 @@ def drawn():
 @pytest.fixture(scope="module")
 def outcomes(drawn, setting):
     """What each remedy comes to; all go on from one "nothing"."""
-    import torch
-
-    torch.set_num_threads(1)
     found = {"nothing": adapted("nothing", drawn, setting)}
     return found | {method: adapted(method, drawn, setting, found["nothing"]) for method in METHODS[1:]}
 

@@ -29,8 +29,6 @@ from largemodels.domain_adaptation.toy import (
 )
 from largemodels.figures import style
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def misleading_feature(seed=0, n=200):
     """Across, a feature that tells the classes apart in both domains; upwards, a better one in the source alone."""

@@ -20,8 +20,6 @@ from small_corpus import encoder, examples, tokenizer
 
 METHODS = ("dann", "coral", "mmd")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def classifier(seed=0):
     return classifier_on(encoder(seed=seed), ("array", "other"), seed=seed)

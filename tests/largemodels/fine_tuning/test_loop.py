@@ -14,8 +14,6 @@ from largemodels.models.training import Recipe
 from small_checkpoints import checkpoint
 from small_corpus import encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LABELS = ("array", "other")
 DECAYING = {"steps": 12, "batch_tokens": 256, "learning_rate": 1e-2, "weight_decay": 0.5, "seed": 3}
 

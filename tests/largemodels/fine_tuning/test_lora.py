@@ -11,8 +11,6 @@ from largemodels.models.classifiers import classifier_on
 from largemodels.models.trainable import train_only
 from small_corpus import encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LABELS = ("array", "other")
 
 

@@ -17,8 +17,6 @@ from largemodels.models.checkpoints import CheckpointError
 from largemodels.models.classifiers import classifier_on, predict
 from small_corpus import encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LABELS = ("array | any", "other")
 LIMIT = 24
 

@@ -58,7 +58,7 @@ def run(hub: FakeHub, folder: Path, code: str) -> str:
     """What a program prints that runs in this folder, and knows this hub only."""
     (folder / "program.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "program.py"]
-    environment = {**hub.environment(folder), "OMP_NUM_THREADS": "1"}
+    environment = hub.environment(folder)
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout

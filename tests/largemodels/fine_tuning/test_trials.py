@@ -27,8 +27,6 @@ from largemodels.models.trainable import train_only, trained_parameters
 from largemodels.statistics.comparisons import paired_permutation
 from small_corpus import encoder, examples, tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LABELS = ("array", "other")
 
 

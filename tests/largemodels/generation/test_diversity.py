@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,11 +13,8 @@ from largemodels.generation.decoder import Decoder, DecoderShape
 from largemodels.generation.diversity import (
     continuation_losses,
     distinct,
-    first_tokens,
     repeated_share,
-    text_statistics,
     unigram_entropy,
-    zipf_slope,
 )
 
 TEXTS = st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=20), min_size=1, max_size=6)
@@ -34,26 +30,6 @@ def test_distinct_ngrams_are_counted_over_all_texts_and_cross_none():
     assert distinct(texts, 1) == 3 / 6
     assert distinct(texts, 2) == 3 / 4  # 1 2 twice; 3 3, across the texts, is none
     assert distinct(texts, 3) == 1
-
-
-def test_texts_are_compared_at_one_number_of_tokens():
-    texts = [[1, 1, 1, 1], [], [2, 3, 4, 5]]
-    assert first_tokens(texts, 4) == [[1, 1, 1, 1]]
-    assert first_tokens(texts, 6) == [[1, 1, 1, 1], [], [2, 3]]
-    assert first_tokens(texts, 8) == texts
-
-
-def test_the_statistics_of_a_size_are_those_of_the_first_tokens():
-    texts = [[1, 2, 3, 4, 1, 2, 3, 4], [1, 2, 5, 6, 7, 8]]
-    expected = {
-        "distinct-1": 4 / 8,
-        "distinct-2": 4 / 7,
-        "repeated-4": 1 / 5,
-        "entropy": math.log(4),
-        "Zipf slope": 0,
-    }
-    assert text_statistics(texts, 8) == pytest.approx(expected)
-    assert text_statistics(texts)["distinct-1"] == 8 / 14
 
 
 def test_repetition_is_counted_within_a_text_alone():
@@ -72,18 +48,6 @@ def test_the_entropy_is_between_none_and_that_of_as_many_equal_tokens(texts):
     kinds = len({token for text in texts for token in text})
     assert -1e-12 <= unigram_entropy(texts) <= math.log(kinds) + 1e-12
     assert unigram_entropy([[token] for token in range(kinds)]) == pytest.approx(math.log(kinds))
-
-
-def test_a_slope_looks_at_the_most_frequent_tokens_alone():
-    assert zipf_slope([[3], [1] * 8 + [2] * 4], ranks=2) == pytest.approx(-1)
-    assert zipf_slope([[3], [1] * 8 + [2] * 4]) < -1.5
-
-
-@pytest.mark.parametrize("exponent", [0.7, 1.3])
-def test_the_slope_of_a_power_law_is_its_exponent(exponent):
-    counts = np.round(2e4 * np.arange(1, 51) ** -exponent).astype(int)
-    texts = [[token] * count for token, count in enumerate(counts)]
-    assert zipf_slope(texts, ranks=50) == pytest.approx(-exponent, abs=0.005)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 64])
@@ -117,12 +81,9 @@ def test_a_text_that_the_model_does_not_read_is_one_sentence():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: first_tokens([[1], [2]], 3), "size: 3 is not between 1 and 2, the tokens that the texts have"),
-        (lambda: first_tokens([[1], [2]], 0), "size: 0 is not between 1 and 2"),
         (lambda: distinct([[1]], 2), "texts: none has 2 tokens"),
         (lambda: repeated_share([[1, 2]], 4), "texts: none has 4 tokens"),
         (lambda: unigram_entropy([[]]), "texts: none has a token"),
-        (lambda: zipf_slope([[1, 1]]), "texts: a slope needs at least 2 different tokens"),
         (lambda: continuation_losses(decoder(), [[1]], [[]]), "continuations: none has a token"),
         (lambda: continuation_losses(decoder(), [[]], [[1]]), "prompts: the first token of a text is never predicted"),
     ],

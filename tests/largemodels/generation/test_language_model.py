@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_every_token_is_predicted_once_and_within_its_document(documents, tokeni
         assert all(after[0] == before[-1] for before, after in pairwise(mine))
 
 
+def test_a_document_begins_as_the_tokenizer_begins_texts(documents, tokenizer):
+    other = copy.deepcopy(tokenizer)
+    other.bos_token = "!"
+    windows = token_windows(documents[:1], other, 500)
+    assert windows.input_ids[0][[0, -1]].tolist() == [other.bos_token_id, other.eos_token_id]
+    other.eos_token = None
+    with pytest.raises(InputError, match="tokenizer: has no end-of-text token, which is to stand behind each document"):
+        token_windows(documents, other, 500)
+
+
 def test_padding_is_never_predicted(documents, tokenizer):
     windows = token_windows(documents, tokenizer, 500)
     batch = CausalBatches(windows, tokenizer, batch_tokens=1000, seed=0)[0]
@@ -126,7 +137,7 @@ def test_texts_that_are_too_long_or_have_nothing_known_are_refused(tokenizer):
         losses_after(model, [])
 
 
-def test_a_training_learns_its_text_by_heart(documents, tokenizer, one_thread):
+def test_a_training_learns_its_text_by_heart(documents, tokenizer):
     windows, model = token_windows(documents, tokenizer, 64), small(tokenizer)
     before = token_losses(model, tokenizer, windows)["loss"].mean()
     assert before == pytest.approx(np.log(len(tokenizer)), rel=0.05)

@@ -13,6 +13,8 @@ from transformers import (
     BertForMaskedLM,
     BertLMHeadModel,
     GPT2Model,
+    MambaConfig,
+    MambaForCausalLM,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     T5Config,
@@ -189,6 +191,12 @@ def test_an_encoder_is_refused_where_a_decoder_is_needed():
             generate(model, [[1]], 1)
     reading_left = BertLMHeadModel(BertConfig(**SMALL, is_decoder=True))
     assert len(generate(reading_left, [[1]], 2)[0]) == 2
+
+
+def test_a_model_without_keys_and_values_is_refused():
+    mamba = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=32, num_hidden_layers=1, state_size=4))
+    with pytest.raises(InputError, match="MambaForCausalLM keeps no keys and values of the tokens"):
+        generate(mamba, [[1]], 1)
 
 
 def test_every_family_here_is_a_causal_model_of_transformers():

@@ -125,7 +125,6 @@ def test_what_stands_behind_a_refusal_was_drafted_and_not_judged(monkeypatch):
     assert found == Speculated(found.tokens, drafted=3 + 3 + 3 + 2, judged=3 + 1 + 3 + 2, accepted=6, steps=4)
     assert len(found.tokens) == 10
     assert found.accepted_share == 6 / 9
-    assert found.tokens_per_step == 10 / 4
 
 
 def test_the_first_blocks_are_a_draft_of_the_same_weights():

@@ -113,7 +113,9 @@ def test_a_source_is_cut_at_its_end_and_a_summary_never(tokenizer):
     assert encoded.lengths.tolist() == [5 + len(summary) + 3]
     [batch] = PromptBatches(encoded, batch_tokens=100, seed=0)
     assert batch["labels"][0, -1] == encoded.end
-    with pytest.raises(InputError, match=rf"pairs: one has {5 + len(summary) + 3} tokens, more than the 9 that"):
+    shorter = encode_pairs(pairs, tokenizer, max_source=5, max_length=2 + len(summary) + 3)
+    assert shorter.sources[0].tolist() == encoded.sources[0].tolist()[:2], "the summary's room comes first"
+    with pytest.raises(InputError, match=rf"a summary of {len(summary)} tokens leaves no room for its source"):
         encode_pairs(pairs, tokenizer, max_source=5, max_length=9)
     with pytest.raises(InputError, match="pairs: there are none"):
         encode_pairs(pairs[:0], tokenizer, max_source=5, max_length=99)
@@ -189,7 +191,7 @@ def test_where_attention_alone_has_more_weights_the_feed_forward_layers_are_the_
     assert model.encoder.blocks[0].feed_forward.up.weight.shape == (1, 32)
 
 
-def test_greedy_answers_are_the_likeliest_token_each_time(encoded, one_thread):
+def test_greedy_answers_are_the_likeliest_token_each_time(encoded):
     model = EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32, seed=5).eval()
     with torch.no_grad():
         answers = greedy_targets(model, encoded, 6)
@@ -219,7 +221,7 @@ def test_the_losses_of_summaries_are_those_of_training_pair_by_pair(kind, encode
         assert found[place] == pytest.approx(loss.item(), rel=1e-5)
 
 
-def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer, one_thread):
+def test_both_kinds_learn_their_summaries_by_heart(encoded, tokenizer):
     recipe = Recipe(steps=60, batch_tokens=64, learning_rate=1e-2)
     model = EncoderDecoder(20, width=16, num_layers=1, num_heads=2, inner=32)
     train(model, tokenizer, lambda **options: SourceTargetBatches(encoded, **options), recipe)

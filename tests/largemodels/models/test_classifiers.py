@@ -26,8 +26,6 @@ from small_corpus import encoder, examples, tokenizer
 
 LABELS = ("array", "other")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("architecture", ["modern", "bert"])
 def test_it_learns_to_tell_the_classes_of_texts_that_it_has_not_seen(architecture):

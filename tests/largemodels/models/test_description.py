@@ -13,8 +13,6 @@ from largemodels.models.checkpoints import Checkpoint, CheckpointError
 from largemodels.models.description import describe, examine
 from small_checkpoints import checkpoint
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_a_classifier_is_described_by_what_was_taken(folder):
     words, model = loading.load_tokenizer(folder), loading.load_classifier(folder, ["no", "yes"], seed=0)

@@ -28,8 +28,6 @@ LENGTH, ROWS, BATCHES = 8, 8, 13  # of a text, of a batch, and of an epoch: odd,
 RECIPE = Recipe(steps=24, batch_tokens=LENGTH * ROWS, learning_rate=5e-3)
 EVALUATIONS, SAVES = 3, 4
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def classifier(seed: int = 0):
     return classifier_on(encoder(seed=seed), LABELS)
@@ -49,7 +47,6 @@ def leave(folder: Path, name: str, model, history: pd.DataFrame) -> None:
 
 def run_as_one_of_several(folder: Path) -> None:
     """What each process does: a training in one go, and one that is interrupted and taken up again."""
-    torch.set_num_threads(1)
     rank, options = os.environ["RANK"], {"validation": examples(seed=1), "evaluations": EVALUATIONS, "max_length": 32}
 
     def training(name: str, seed: int = 0, **more) -> None:

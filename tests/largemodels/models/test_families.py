@@ -12,8 +12,6 @@ from largemodels.models.training import Recipe
 from small_checkpoints import FAMILIES, checkpoint
 from small_corpus import NOUNS, examples
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_checkpoint_of_the_family_learns_what_it_has_not_seen(family, tmp_path):

@@ -15,8 +15,6 @@ from largemodels.models.heads import label_dimensions
 from largemodels.models.loading import head_in, load_classifier, load_tokenizer
 from small_checkpoints import FAMILIES, checkpoint
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 THEIRS = ("yes", "no", "perhaps")
 
 

@@ -10,8 +10,6 @@ from transformers import AutoConfig, AutoModel
 
 from largemodels.models.lengths import UNLIMITED, length_limit
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 WIDE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 SIXTY_FOUR = {"max_position_embeddings": 64}
 AFTER_PADDING = {"max_position_embeddings": 66, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}

@@ -14,8 +14,6 @@ from largemodels.models.training import Recipe
 from small_checkpoints import FAMILIES, checkpoint
 from small_corpus import examples
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LABELS = ("with", "without")
 OWN_LAYERS = [family for family in FAMILIES if family != "albert"]
 

@@ -19,9 +19,6 @@ from small_corpus import NOUNS, corpus, text, tokenizer
 RECIPE = PretrainingRecipe(steps=12, batch_tokens=256, learning_rate=5e-3)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def encoder(architecture="modern", **options):
     return small_corpus.encoder(architecture, **{"hidden_size": 16, "num_layers": 2} | options)
 

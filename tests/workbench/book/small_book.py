@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -62,11 +63,11 @@ INTERACTIVE = AttentionView(["wombats", "dig"], {"head 1": [[0.25, 0.75], [0.5, 
 WIDE = "<table><tr>" + "".join(f"<td>a-column-of-number-{number}</td>" for number in range(24)) + "</tr></table>"
 
 
-def build_small_book(folder: Path) -> Path:
+def build_small_book(folder: Path, config: dict[str, Any] = CONFIG) -> Path:
     """The folder of its built pages."""
     (folder / "book").mkdir(parents=True)
     (folder / "notebooks").mkdir()
-    (folder / "_config.yml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / "_toc.yml").write_text(yaml.safe_dump(CONTENTS, sort_keys=False), encoding="utf-8")
     (folder / "book" / "intro.md").write_text("# A small book\n\nIt begins.\n", encoding="utf-8")
     (folder / "book" / "prose.md").write_text(PROSE, encoding="utf-8")

@@ -28,11 +28,10 @@ CHAPTERS = (*chapters_of_book(Project(ROOT)), "toy")
 """The chapters of the book that the tests build, by name."""
 
 
-def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -> Path:
+def stage(folder: Path) -> Path:
     """Copy what the book is built from into a folder, with a made-up chapter `notebooks/toy` added to it.
 
     A chapter that is committed without outputs is replaced by the made-up one, so that its page has something to show.
-    The reference, which takes as long to build as the rest, can be left out.
     """
     shutil.copytree(ROOT / "book", folder / "book")
     left_out = shutil.ignore_patterns("weights", "__pycache__")
@@ -40,8 +39,6 @@ def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -
     (folder / "notebooks").mkdir()
     cited = re.search(r"@\w+{(.+?),", (ROOT / "book" / "references.bib").read_text(encoding="utf-8"))[1]
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    if not reference:
-        toc["parts"] = [part for part in toc["parts"] if part["caption"] != "Reference"]
     chapters = next(part["chapters"] for part in toc["parts"] if part["caption"] == "Chapters")
     for entry in chapters:
         notebook = ROOT / f"{entry['file']}.ipynb"
@@ -51,8 +48,7 @@ def stage(folder: Path, *, config: dict | None = None, reference: bool = True) -
         nbformat.write(chapter, folder / notebook.relative_to(ROOT))
     chapters.append({"file": "notebooks/toy"})
     nbformat.write(toy_chapter.chapter(cited=cited), folder / "notebooks" / "toy.ipynb")
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8")) if config is None else config
-    (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    shutil.copy(ROOT / "_config.yml", folder)
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     for beside in BESIDE:
         (folder / beside).parent.mkdir(parents=True, exist_ok=True)

@@ -127,6 +127,7 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("threads", [None, "1", "2"])
 def test_a_warm_run_computes_what_a_cold_one_does(project, run, warm_server, monkeypatch, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS")
     if threads:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
     write_chapter(project.root, BEGIN, RANDOM, CLAIM, PARENT)

@@ -38,6 +38,7 @@ def gpt2(tmp_path):
         ({"calibration": 3}, "calibration: 3 is not at least 10"),
         ({"networks": 1}, "networks: 1 is not at least 2"),
         ({"students": 1}, "students: 1 is not at least 2"),
+        ({"asked": 1}, "asked: 1 is not at least 20"),
     ],
 )
 def test_numbers_that_leave_nothing_to_round_or_to_compare(refused, parameters, said):
@@ -63,6 +64,21 @@ def test_two_thin_matrices_that_are_no_smaller_than_one(refused):
 
 def test_a_model_with_a_layer_that_cannot_be_quantized(refused, gpt2):
     assert "a Conv1D cannot be quantized here, only linear layers with float weights" in refused(model=gpt2)
+
+
+def test_a_model_whose_heads_cannot_be_removed(refused):
+    assert "its heads cannot be removed here; choose a BERT or a ModernBERT" in refused(
+        model="pydocs-gpt", factor_rank=8
+    )
+
+
+def test_int8_products_that_cannot_be_kept(refused, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: found("torch") if "onnx" in name else found(name, *rest)
+    )
+    sentence = refused(backend="onnxruntime", save=True)
+    assert "save: the int8 classifier of onnxruntime cannot be kept; choose backend=pytorch" in sentence
 
 
 def test_a_decoder_of_another_family(refused, gpt2):

@@ -31,7 +31,17 @@ def gpt2(tmp_path):
 
 def test_a_prompt_that_leaves_no_room_for_another_token(refused, gpt2):
     sentence = refused(model=gpt2, prompt="array " * 70)
-    assert f"tokens leave no room in the 64 that {gpt2} reads; shorten it" in sentence
+    assert f"tokens leave no room for two more in the 64 that {gpt2} reads; shorten it" in sentence
+    sentence = refused(prompt="array " * 130)
+    assert "tokens leave no room for two more in the 128 that the decoder trained here reads; shorten it" in sentence
+
+
+def test_a_tokenizer_that_ends_no_text(refused, gpt2):
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(gpt2)
+    tokenizer.add_special_tokens({"pad_token": "."})
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(gpt2)
+    assert f"model: the tokenizer of {gpt2} has no end-of-text token" in refused(model=gpt2)
 
 
 def test_a_prompt_that_the_tokenizer_cannot_spell(refused, gpt2):
@@ -54,6 +64,8 @@ def test_an_encoder_given_as_a_decoder(refused):
         ({"max_length": 8}, "max_length: 8 is not at least 16"),
         ({"batch_tokens": 100}, "batch_tokens: 100 is less than max_length, 128"),
         ({"held_out": 5}, "held_out: 5 is not at least 20"),
+        ({"copies": []}, "copies: is empty; give at least one number of copies"),
+        ({"written": 60}, "written: 60 is not between 8 and 47, what "),
     ],
 )
 def test_numbers_that_make_no_decoder_or_no_training(refused, gpt2, parameters, said):
@@ -71,4 +83,4 @@ def test_what_its_type_refuses_is_seen_from_the_request_alone(root, gpt2, name, 
 
 def test_a_whole_run_ends_in_the_sentence(refused_run, gpt2):
     sentence = refused_run("generation", "training-run", model=gpt2, prompt="array " * 70)
-    assert "leave no room in the 64" in sentence
+    assert "leave no room for two more in the 64" in sentence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,8 @@ import yaml
 
 from amounts import COMPRESSION, GENERATION, SCALING
 from fake_hub import FILM_WORDS, film_sentence, parquet_files, serving, tiny_decoder, tiny_glue, tiny_model
+from largemodels.base.cache import cache_folder
+from largemodels.data.corpora import sentences
 from largemodels.data.predictions import read_predictions
 from workbench.book.publish import read_edition
 from workbench.core.project import Project
@@ -63,8 +66,12 @@ def wikitext(draw: random.Random) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A hub on which the edition's names are tiny, and the environment of a user of it."""
+    """A hub on which the edition's names are tiny, and the environment of a user of it who has built the corpus."""
     home, draw = tmp_path_factory.mktemp("user"), random.Random(0)
+    sentences("pydocs")
+    (home / "cache").mkdir()
+    for kept in cache_folder().glob("pydocs-*"):
+        shutil.copy(kept, home / "cache")
     with serving() as served:
         served.add("models", BERT, tiny_model(home / "made", FILM_WORDS, longest=512))
         served.add("models", GPT2, tiny_decoder(home / "decoder", FILM_WORDS, longest=512, tokens=390))

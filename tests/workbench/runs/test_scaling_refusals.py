@@ -40,6 +40,13 @@ def test_numbers_that_make_no_model_or_no_timing(refused, parameters, said):
         ({"ladder_vocabulary": 200}, "ladder_vocabulary: 200 is not at least 257"),
         ({"held_out": 5}, "held_out: 5 is not at least 20"),
         ({"ladder_tokens": 32}, "ladder_tokens: 32 is less than ladder_batch, 512"),
+        ({"ladder_batch": 32}, "ladder_batch: 32 is less than ladder_window, 64"),
+        ({"ladder_window": 4}, "ladder_window: 4 is not at least 8"),
+        ({"budget_widths": "[30]"}, "budget_widths: [30] are not all multiples of 4"),
+        ({"budget_widths": "[24,24]"}, "budget_widths: [24, 24] has a width twice"),
+        ({"iso_factors": "[1.0]"}, "iso_factors: [1.0] make fewer than 4 widths near one of budget_widths"),
+        ({"repeats": "[8]"}, "repeats: 1 different ones are too few; give at least 2"),
+        ({"speed_widths": "[]"}, "speed_widths: 0 different ones are too few; give at least 1"),
     ],
 )
 def test_numbers_that_make_no_ladder(refused, parameters, said):
