@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from toy_project import Silent, write_chapter
+from workbench.book.chromium import NAMES, OPTIONS, find_chromium
 from workbench.core.project import Project
 from workbench.parameters.contract import load_contract
 from workbench.runs.runner import run_chapter
@@ -79,3 +80,16 @@ def workbench(project: Project) -> Callable:
         return subprocess.run(command, capture_output=True, text=True, cwd=project.root, env=environ, timeout=300)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; skipped where there is none."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium found (looked for " + ", ".join(NAMES) + ")")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", *OPTIONS])
+        yield chromium
+        chromium.close()

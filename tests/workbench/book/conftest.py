@@ -10,7 +10,6 @@ import pytest
 
 from small_book import build_small_book
 from staged_book import build, stage
-from workbench.book.chromium import NAMES, OPTIONS, find_chromium
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +27,3 @@ def book(tmp_path_factory) -> Path:
 def small_book(tmp_path_factory) -> Path:
     """The folder of the pages of a book that is built within seconds."""
     return build_small_book(tmp_path_factory.mktemp("small-book"))
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium; skipped where there is none."""
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium found (looked for " + ", ".join(NAMES) + ")")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", *OPTIONS])
-        yield chromium
-        chromium.close()

@@ -53,6 +53,13 @@ def test_every_file_that_a_page_loads_is_there(book):
             assert (page.parent / url).exists(), f"{page.name} loads {url}"
 
 
+def test_no_page_is_larger_than_a_megabyte_and_a_half_with_its_pictures(book):
+    pictures = re.compile(r"""<(?:img|source)\b[^>]*?\bsrc(?:set)?=["'](?!https?:|data:)([^"'#? ]+)""")
+    for page in [page for page in book.rglob("*.html") if "_static" not in page.parts]:
+        shown = {(page.parent / url).resolve() for url in pictures.findall(page.read_text(encoding="utf-8"))}
+        assert sum(path.stat().st_size for path in [page, *shown]) < 1_500_000, page.name
+
+
 def test_only_the_used_parts_of_mathjax_come_with_the_book(book):
     mathjax = book / "_static" / "mathjax"
     assert (mathjax / "tex-chtml.js").is_file()

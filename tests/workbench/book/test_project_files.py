@@ -26,7 +26,7 @@ def test_every_file_that_the_readme_links_to_exists():
 
 @pytest.mark.parametrize("package", ["largemodels", "workbench"])
 def test_the_guide_for_contributors_has_a_place_for_every_module_and_no_other(package):
-    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    guide = (ROOT / "book" / "contributing.md").read_text(encoding="utf-8")
     tree = guide.partition(f"### `lib/{package}/`")[2].partition("\n### ")[0]
     places = dict(re.findall(r"^\| `(\w+)/` \| (.*) \|$", tree, re.MULTILINE))
     wings = {path.parent.name: path.parent for path in (ROOT / "lib" / package).glob("*/__init__.py")}

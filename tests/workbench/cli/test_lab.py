@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from made_runs import make_run
+from workbench.cli.lab_notebooks import KEPT
 
 OUTPUTS = [
     {"text/html": "<img src=x onerror=alert(1)>", "text/plain": "harmless"},
@@ -120,12 +121,8 @@ def test_a_server_that_other_machines_can_reach_says_so(project):
 
 
 def test_a_notebook_is_opened_as_its_kernel_would_write_it_and_saved_as_the_repository_keeps_it(project):
-    kept = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
     path = project.root / "chapter.ipynb"
-    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")], metadata=kept)))
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")], metadata=KEPT)))
     with lab(project, "lab") as (process, address):
         token = token_of(project, process)
         opened = get(f"{address}/api/contents/chapter.ipynb", token)
@@ -137,4 +134,19 @@ def test_a_notebook_is_opened_as_its_kernel_would_write_it_and_saved_as_the_repo
         headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{address}/api/contents/chapter.ipynb", body, headers=headers, method="PUT")
         urllib.request.urlopen(request, timeout=20).close()
-    assert json.loads(path.read_text())["metadata"] == kept
+    assert json.loads(path.read_text())["metadata"] == KEPT
+
+
+def test_a_chapter_reads_as_in_the_book_and_opening_it_changes_nothing(project, browser):
+    cell = nbformat.v4.new_markdown_cell("$$a = b$$ (of-the-test)\n\n```{dropdown} Solution\nForty-two.\n```")
+    (project.root / "chapter.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[cell], metadata=KEPT)))
+    with lab(project, "lab") as (process, address), contextlib.closing(browser.new_page()) as page:
+        page.goto(f"{address}/lab/tree/chapter.ipynb?token={token_of(project, process)}")
+        solution = page.locator(".jp-MarkdownCell details")
+        solution.wait_for(timeout=60_000)
+        assert "Solution" in solution.inner_text()
+        assert "Forty-two." in solution.text_content()
+        assert not solution.evaluate("details => details.open")
+        assert page.locator(".jp-MarkdownCell .katex").count() == 1
+        page.wait_for_selector(".jp-NotebookPanel-notebook")
+        assert page.locator(".jp-mod-dirty").count() == 0
