@@ -1,6 +1,7 @@
 """The look of the book's figures: one style, a palette that colour-blind readers can tell apart, and common kinds.
 
-Figures keep a white ground in dark mode too, so that every colour means the same in both.
+Figures are drawn on white. In the dark their page turns light into dark and keeps the hues (`book/_static/workbench.css`),
+so captions name hues and shapes, and not black or white.
 """
 
 from __future__ import annotations

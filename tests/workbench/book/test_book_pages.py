@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from matplotlib.image import imread
 
 from page_reader import DESKTOP, Reader
 from staged_book import CHAPTERS
@@ -69,6 +71,15 @@ def test_the_book_is_dark_where_the_system_is(browser, book):
     assert page.locator("html").get_attribute("data-theme") == "dark"
     claim = "getComputedStyle(document.querySelector('.workbench-claim').parentElement).backgroundColor"
     assert page.evaluate(claim) == "rgba(0, 0, 0, 0)"  # not the pale ground that the theme puts under outputs
+    context.close()
+
+
+@pytest.mark.parametrize(("scheme", "darkest", "lightest"), [("light", 0.8, 1), ("dark", 0, 0.2)])
+def test_a_figure_is_as_light_as_its_page(browser, book, scheme, darkest, lightest):
+    context = browser.new_context(offline=True, color_scheme=scheme)
+    page = Reader(context, book).open("notebooks/toy")
+    shown = imread(io.BytesIO(page.locator("div.cell_output img").first.screenshot()))  # (height, width, colours)
+    assert darkest <= shown[..., :3].mean() <= lightest
     context.close()
 
 
