@@ -1,7 +1,7 @@
 """The look of the book's figures: one style, a palette that colour-blind readers can tell apart, and common kinds.
 
-Figures are drawn on white. In the dark their page turns light into dark and keeps the hues (`book/_static/workbench.css`),
-so captions name hues and shapes, and not black or white.
+Figures are drawn on white. In the dark their page turns light into dark and keeps the hues, so captions name hues and
+shapes, and not black or white: see `book/_static/workbench.css`.
 """
 
 from __future__ import annotations

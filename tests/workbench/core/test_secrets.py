@@ -285,7 +285,9 @@ def test_every_text_of_an_output_is_redacted_at_any_depth():
 def test_a_secret_that_comes_in_two_pieces_of_a_stream_is_redacted_and_other_pieces_stay():
     pieces = ["it is hf_abc", "defghij\n"]
     divided = executed_notebook(*({"output_type": "stream", "name": "stdout", "text": text} for text in pieces))
-    (output,) = without_secrets(divided, Secrets(ENVIRONMENT))["cells"][1]["outputs"]
+    clean = without_secrets(divided, Secrets(ENVIRONMENT))
+    (output,) = clean["cells"][1]["outputs"]
+    assert nbformat.reads(nbformat.writes(clean), as_version=4).cells[1].outputs == [output]
     assert output["text"] == f"it is {REDACTED}\n"
     whole = executed_notebook(*({"output_type": "stream", "name": "stdout", "text": text} for text in "ab"))
     assert without_secrets(whole, Secrets(ENVIRONMENT))["cells"][1]["outputs"] == whole.cells[1].outputs
