@@ -55,10 +55,8 @@ def _whole_streams(outputs: list[dict[str, Any]], secrets: Secrets) -> list[dict
         pieces = list(pieces)
         texts = ["".join(piece["text"]) for piece in pieces] if name else []  # streams alone have a name
         if len(texts) > 1 and secrets.redact("".join(texts)) != "".join(map(secrets.redact, texts)):
-            pieces[0]["text"], pieces = (
-                "".join(texts),
-                pieces[:1],
-            )  # in place: a merged dict would be no output of nbformat
+            pieces = pieces[:1]
+            pieces[0]["text"] = "".join(texts)  # in place, since nbformat writes its own kind of dictionary alone
         whole += pieces
     return whole
 
