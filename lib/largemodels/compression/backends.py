@@ -1,7 +1,7 @@
 """Matrix products in int8 by the libraries that have kernels for them: PyTorch itself, torchao, ONNX Runtime.
 
 All quantize the weights beforehand and the inputs of each layer as they come (dynamically), and multiply integers. The
-latter two are extras, which the workbench does without.
+latter two are extras, which the workbench does without. torchao also keeps integers that are multiplied as floats.
 """
 
 from __future__ import annotations
@@ -21,30 +21,54 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from largemodels.base.errors import InputError
+from largemodels.models.batches import reads_token_types
 
 Backend = Literal["pytorch", "torchao", "onnxruntime"]
 EXTRAS = {"torchao": ("torchao",), "onnxruntime": ("onnxruntime", "onnx", "onnxscript")}
 """The packages that each extra of this name brings."""
 
 
-def int8(model: PreTrainedModel, backend: Backend = "pytorch", *, per_channel: bool = True) -> nn.Module:
-    """A copy of a classifier, or an equal one, whose linear layers multiply in int8 on the processor.
+def int8(model: nn.Module, backend: Backend = "pytorch", *, per_channel: bool = True) -> nn.Module:
+    """A copy of a network, or an equal one, whose linear layers multiply in int8 on the processor.
 
     Args:
-        model: a classifier, which is left alone.
+        model: a classifier or, but for onnxruntime, a decoder, which is left alone.
         backend: whose kernels multiply.
         per_channel: a scale for each output of a layer, or one for its whole matrix, which PyTorch's kernel knows too.
 
     Raises:
-        InputError: for a backend that is not installed, with the extra that brings it, or one scale elsewhere.
+        InputError: for a backend that is not installed, with the extra that brings it, one scale elsewhere, or
+            anything but a classifier in onnxruntime.
     """
     check_installed(backend)
     if not per_channel and backend != "pytorch":
         raise InputError(f"per_channel: {backend} has a scale for each output here; one for a matrix needs pytorch")
+    if backend == "onnxruntime" and not hasattr(model, "num_labels"):
+        raise InputError("backend: onnxruntime takes classifiers here; choose pytorch or torchao for a decoder")
     model = copy.deepcopy(model).to("cpu").eval()
     if backend == "pytorch":
         return _by_pytorch(model, per_channel)
     return {"torchao": _by_torchao, "onnxruntime": OnnxClassifier}[backend](model)
+
+
+def torchao_weights(model: nn.Module, bits: Literal[4, 8] = 8, group: int = 64) -> nn.Module:
+    """A copy of a network whose linear layers keep integers and multiply floats, by torchao (weight-only).
+
+    Args:
+        model: a network, which is left alone.
+        bits: of a weight. Eight have a scale for each output; four, a scale and a zero point for each group.
+        group: weights in a row that share a scale, of four bits.
+
+    Raises:
+        InputError: where torchao is not installed.
+    """
+    check_installed("torchao")
+    from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, PerGroup, quantize_
+
+    model = copy.deepcopy(model).to("cpu").eval()
+    four = IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(group))
+    quantize_(model, Int8WeightOnlyConfig() if bits == 8 else four)
+    return model
 
 
 def check_installed(backend: str) -> None:
@@ -65,14 +89,14 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _by_pytorch(model: PreTrainedModel, per_channel: bool) -> nn.Module:
+def _by_pytorch(model: nn.Module, per_channel: bool) -> nn.Module:
     settings = torch.ao.quantization
     chosen = settings.per_channel_dynamic_qconfig if per_channel else settings.default_dynamic_qconfig
     with quiet():
         return settings.quantize_dynamic(model, {nn.Linear: chosen})
 
 
-def _by_torchao(model: PreTrainedModel) -> nn.Module:
+def _by_torchao(model: nn.Module) -> nn.Module:
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
     quantize_(model, Int8DynamicActivationInt8WeightConfig())
@@ -89,9 +113,11 @@ class OnnxClassifier(nn.Module):
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         self.config, self.device = model.config, torch.device("cpu")
+        # A model that knows one kind of text only has nothing to tell two apart by.
+        self.reads_types = reads_token_types(model) and getattr(model.config, "type_vocab_size", 0) > 1
         with tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
-            _export(model, whole)
+            _export(model, whole, self.reads_types)
             # Seven bits of a weight: sums would overflow 16 bits on processors without instructions for int8.
             quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
             self.file_bytes = small.stat().st_size
@@ -99,9 +125,14 @@ class OnnxClassifier(nn.Module):
             options.intra_op_num_threads = torch.get_num_threads()
             self.session = onnxruntime.InferenceSession(small, options, providers=["CPUExecutionProvider"])
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
-        """The logits of some texts, `(batch, classes)`."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> SequenceClassifierOutput:
+        """The logits of some texts, `(batch, classes)`; `token_type_ids` are 0 where they are left out."""
         given = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        if self.reads_types:
+            types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+            given["token_type_ids"] = types.numpy()
         (logits,) = self.session.run(None, given)
         return SequenceClassifierOutput(logits=torch.from_numpy(logits))
 
@@ -113,19 +144,22 @@ class _Logits(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, **types).logits
 
 
-def _export(model: PreTrainedModel, path: Path) -> None:
+def _export(model: PreTrainedModel, path: Path, token_types: bool) -> None:
     ids = torch.ones(2, 8, dtype=torch.long)
     mask = ids.clone()
     mask[1, 5:] = 0  # some padding, or the mask could be taken for one that masks nothing
     batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2)
-    shapes = {name: {0: batch, 1: length} for name in ("input_ids", "attention_mask")}
+    given = {"input_ids": ids, "attention_mask": mask}
+    given |= {"token_type_ids": torch.zeros_like(ids)} if token_types else {}
+    shapes = {name: {0: batch, 1: length} for name in given}
     torch.onnx.export(
         _Logits(model).eval(),
-        (ids, mask),
+        tuple(given.values()),
         path,
         input_names=list(shapes),
         output_names=["logits"],

@@ -7,7 +7,8 @@ import torch
 
 from largemodels.base.errors import InputError
 from largemodels.compression import backends
-from largemodels.compression.backends import EXTRAS, int8, matrix_products
+from largemodels.compression.backends import EXTRAS, int8, matrix_products, torchao_weights
+from largemodels.generation.decoder import Decoder, DecoderShape
 from small_classifiers import batches, classifier, logits
 
 
@@ -31,6 +32,58 @@ def test_answers_stay_close_and_the_model_that_was_given_stays_as_it_was(backend
         assert torch.equal(logits(model, batch), expected)
         gap = (logits(smaller, batch) - expected).abs().max()
         assert 0 < gap < 0.15 * expected.abs().max()
+
+
+@pytest.mark.parametrize("backend", ["pytorch", "torchao"])
+def test_a_decoder_multiplies_integers_too(backend):
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    torch.manual_seed(0)
+    decoder = Decoder(DecoderShape(50, 64, 2, 4, 2, 96, 32)).eval()
+    tokens = torch.randint(50, (3, 20))
+    with torch.inference_mode():
+        expected = decoder(tokens).logits
+        gap = (int8(decoder, backend)(tokens).logits - expected).norm() / expected.norm()
+        assert 0 < gap < 0.1
+        assert torch.equal(decoder(tokens).logits, expected)
+
+
+def test_a_decoder_in_onnxruntime_is_refused(monkeypatch):
+    monkeypatch.setattr(backends, "check_installed", lambda backend: None)
+    with pytest.raises(InputError, match="choose pytorch or torchao for a decoder"):
+        int8(Decoder(DecoderShape(50, 16, 1, 2, 1, 16, 8)), "onnxruntime")
+
+
+def test_torchao_keeps_integers_in_fewer_bytes_and_multiplies_floats():
+    if not installed("torchao"):
+        pytest.skip("torchao is not installed")
+    model = classifier()
+    (batch,) = batches()[:1]
+    expected, gaps = logits(model, batch), {}
+    for bits in (8, 4):
+        rounded = torchao_weights(model, bits, 16)
+        gaps[bits] = float((logits(rounded, batch) - expected).norm() / expected.norm())
+    assert 0 < gaps[8] < 0.03 < gaps[4] < 0.5
+    assert torch.equal(logits(model, batch), expected)
+
+
+def test_onnxruntime_tells_the_texts_of_a_pair_apart():
+    if not installed("onnxruntime"):
+        pytest.skip("onnxruntime is not installed")
+    model = classifier("bert")
+    with torch.no_grad():
+        model.base_model.embeddings.token_type_embeddings.weight[1] += 3
+    smaller = int8(model, "onnxruntime")
+    ids, mask = (batches()[0][name] for name in ("input_ids", "attention_mask"))
+    types = torch.zeros_like(ids)
+    types[:, types.shape[1] // 2 :] = 1
+    expected = {}
+    with torch.no_grad():
+        for name, given in {"one text": {}, "pair": {"token_type_ids": types}}.items():
+            expected[name] = model(input_ids=ids, attention_mask=mask, **given).logits
+            got = smaller(input_ids=ids, attention_mask=mask, **given).logits
+            assert (got - expected[name]).norm() < 0.15 * expected[name].norm()
+    assert (expected["pair"] - expected["one text"]).norm() > 0.3 * expected["pair"].norm()
 
 
 def test_a_scale_for_each_output_rounds_small_rows_beside_a_large_one_less_than_one_scale():
