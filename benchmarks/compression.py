@@ -7,7 +7,8 @@
 pipeline      `transformers.pipeline` in float32: texts as they come, each batch padded to its longest
 by length     the same network; texts of similar length together, as `classifiers.predict` answers
 8-bit weights the same with `QuantizedLinear`: smaller, and no faster
-int8          products of integers by PyTorch, texts by length; with torchao and onnxruntime where they are installed
+int8          products of integers by PyTorch, texts by length; with torchao and onnxruntime where they are installed,
+              and torchao's layers of rounded weights, which multiply floats
 one scale     the same with one scale for each matrix, as PyTorch has it by default, in place of one for each output
 student       two thirds of the layers, which have learnt from the answers of the whole to `--unlabelled` texts
 student int8  products of integers in the student
@@ -35,7 +36,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, pipeline
 
 from largemodels.base.errors import InputError
-from largemodels.compression.backends import EXTRAS, check_installed, int8, matrix_products
+from largemodels.compression.backends import EXTRAS, check_installed, int8, matrix_products, torchao_weights
 from largemodels.compression.distillation import distil, student_of
 from largemodels.compression.measuring import file_bytes, judge
 from largemodels.compression.quantization import quantize_linear_layers
@@ -76,6 +77,8 @@ def networks(model: PreTrainedModel, student: PreTrainedModel | None) -> dict[st
             print(f"left out: {missing}")
         else:
             made[backend] = int8(model, backend)
+            if backend == "torchao":
+                made |= {f"torchao, {bits} bits": torchao_weights(model, bits, 32) for bits in (8, 4)}
     return made
 
 
@@ -112,12 +115,12 @@ def answer(
     seconds = time_calls(calls, chosen.rounds)
     for name, each in seconds.items():
         judged = judge(answers[name], answers["pipeline"], asked["label"], asked.get("document"))
-        print(f"  {name:13}{len(asked) / statistics.median(each):8,.0f} texts/s", end="")
+        print(f"  {name:15}{len(asked) / statistics.median(each):8,.0f} texts/s", end="")
         if name != "pipeline":
             print(f", {ratio(seconds['pipeline'] / each)} times the pipeline;", end=" ")
             value, low, high = judged["gain"]
-            size = f"{file_bytes(made[name]) / 1e6:.1f} MB, " if name not in EXTRAS else ""
-            print(f"{size}accuracy {value:+.4f} ({low:+.4f} to {high:+.4f}), agreement {judged['agreement'][0]:.3f}")
+            print(f"{file_bytes(made[name]) / 1e6:.1f} MB, accuracy {value:+.4f} ({low:+.4f} to {high:+.4f}),", end=" ")
+            print(f"agreement {judged['agreement'][0]:.3f}")
         else:
             print(f"; accuracy {judged['accuracy'][0]:.4f}")
 
@@ -195,7 +198,7 @@ def main() -> None:
     chosen = options(parser)
     transformers.logging.set_verbosity_error()
     start = time.perf_counter()
-    print(f"{torch.get_num_threads()} threads")
+    print(f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     compare_products(10 * chosen.rounds, PRODUCTS[:2] if chosen.quick else PRODUCTS)
     try:
         task = tasks.load(chosen.dataset)
