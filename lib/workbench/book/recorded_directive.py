@@ -18,7 +18,7 @@ from workbench.book.markup import box, keep_image, paragraph, row, table, when
 from workbench.core.errors import RequestError
 from workbench.core.machine import in_words
 from workbench.core.project import Project
-from workbench.core.text import duration, metric_cells
+from workbench.core.text import duration, metric_cells, nearest_or_all
 from workbench.recorded.confirm import agrees
 from workbench.recorded.confirm import in_words as confirmation_in_words
 from workbench.recorded.result import (
@@ -119,7 +119,7 @@ def _in_a_row(project: Project, recorded: Recorded) -> Iterator[str | nodes.Node
 
 def _refuse_unknown(recorded: Recorded, known: Iterable[str], wanted: Iterable[str]) -> None:
     if unknown := [name for name in wanted if name not in known]:
-        raise RequestError(f"{recorded.name} has no metric {', '.join(unknown)}; it has {', '.join(known)}")
+        raise RequestError(f"{recorded.name} has no metric {', '.join(unknown)}{nearest_or_all(unknown[0], known)}")
 
 
 def _of_run(

@@ -30,7 +30,7 @@ def test_a_recorded_run_is_shown_by_what_the_page_names_or_its_chapter_s_headlin
 
 
 def test_a_metric_that_a_page_names_and_the_result_lacks_is_refused():
-    with pytest.raises(RequestError, match="wide has no metric m9; it has m0, m1"):
+    with pytest.raises(RequestError, match="wide has no metric m9; there is m0, m1"):
         _of_run(Recorded(Path("wide"), {"metrics": METRICS}), ["m9"], [], str)
 
 
