@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
-
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bench import attempt  # noqa: E402
-from kinds import KINDS  # noqa: E402
+from bench import attempt
+from kinds import KINDS
 
 # About a minute; the sweeps, kernels, records and books have tests of their own for what is left out here.
 SHORT = ("killed-run", "ended-sweep", "full-disk", "forged", "killed-record", "recorded-at-once", "hostile-request")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.chapter import claim_line
-from workbench.core.files import remove_left_temporaries, temporary_prefix
+from workbench.core.files import temporary_folder
 from workbench.core.processes import run_python
 from workbench.kernels.server import THREADS
 from workbench.kernels.warm import warm_kernels
@@ -56,8 +55,7 @@ def nbval(notebooks: list[Path], cell_limit: int, libraries: Iterable[str] = ())
     if share.runs > 1:
         options += ["-n", str(share.runs), "--dist", "loadfile"]
     code = "import pytest; raise SystemExit(pytest.main())"
-    remove_left_temporaries()
-    with warm_kernels(libraries), tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
+    with warm_kernels(libraries), temporary_folder() as folder:
         environment = {"TMPDIR": folder, **dict.fromkeys(THREADS, str(share.threads))}
         return run_python(code, *options, *map(str, notebooks), environment=environment)
 

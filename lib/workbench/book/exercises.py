@@ -32,7 +32,6 @@ handed out without the solution.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,8 +128,4 @@ def _exercise(number: int, text: str) -> Exercise:
 
 
 def _code(text: str) -> str:
-    return "\n\n".join(_blocks(text))
-
-
-def _blocks(text: str) -> Iterator[str]:
-    yield from (block.strip() for block in _CODE.findall(text))
+    return "\n\n".join(block.strip() for block in _CODE.findall(text))

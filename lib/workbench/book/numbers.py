@@ -23,6 +23,7 @@ from markdown_it.token import Token
 from pydantic import TypeAdapter, ValidationError
 
 from workbench.book import prose
+from workbench.book.exercises import CELL
 from workbench.core.code import parse
 from workbench.core.errors import RequestError
 from workbench.core.project import Project, find_project
@@ -31,8 +32,6 @@ from workbench.parameters.yaml_files import read_yaml
 from workbench.runs.record import Part
 
 EXCEPTIONS = "typed-numbers.yml"
-_EXERCISES = "exercises"
-"""The id of the cell whose numbers are set and not measured."""
 _NUMBERED = "table|tables|section|sections|chapter|step|steps|figure|part|version|appendix|equation|exercise|Python"
 _NAMES = re.compile(
     rf"\b(?:{_NUMBERED})\s\d[\d.]*|[\w./+-]*[^\W\d][\w./+-]*"  # table 5; SST-2, BERT-base, float32
@@ -109,7 +108,7 @@ def check(project: Project, notebooks: list[Path]) -> Iterator[str]:
 def _texts(cell: dict[str, Any]) -> list[str]:
     """The prose of a cell: its text, or its sentences and the caption and the alternative text of its figure."""
     if cell["cell_type"] == "markdown":
-        return [] if cell.get("id") == _EXERCISES else [source(cell)]
+        return [] if cell.get("id") == CELL else [source(cell)]
     texts = prose.texts_of_figure(cell)
     return texts if PARAMETERS in tags(cell) else [*texts, *_sentences(python_of(cell))]
 
@@ -148,8 +147,12 @@ def read_exceptions(path: Path) -> list[Allowed]:
 
 def main() -> int:
     """Print what is wrong; 1 where something is."""
-    project = find_project(Path.cwd())
-    problems = list(check(project, sorted(project.notebooks.glob("*.ipynb"))))
+    try:
+        project = find_project(Path.cwd())
+        problems = list(check(project, sorted(project.notebooks.glob("*.ipynb"))))
+    except RequestError as error:
+        print(error)
+        return 1
     if problems:
         print("\n".join(problems), "Glue what a run measures, and cite what others did.", sep="\n")
     return bool(problems)

@@ -11,7 +11,6 @@ import html
 import io
 import json
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sphinx_external_toc.api import SiteMap
 from workbench.book.chromium import OPTIONS, require_chromium
 from workbench.book.still import Page, lead, pictures, read_pages, rename_ids
 from workbench.core.errors import RunError
-from workbench.core.files import write_atomically
+from workbench.core.files import temporary_folder, write_atomically
 
 WIDTH = 657
 """CSS pixels between the margins that pdf.css gives a sheet of A4."""
@@ -45,7 +44,7 @@ def write_pdf(built: Path, contents: SiteMap, config: dict[str, Any], target: Pa
     """
     chromium = require_chromium()
     pages = read_pages(built, contents)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         document = Path(folder) / "book.html"
         document.write_text(one_document(pages, built, config), encoding="utf-8")
         printed, headings = _print(document, chromium, [_anchor(page) for page in pages])
@@ -73,7 +72,7 @@ def one_document(pages: Sequence[Page], built: Path, config: dict[str, Any]) -> 
         heads.append(f"@page {anchor} {{ @top-left {{ content: {json.dumps(page.title, ensure_ascii=False)} }} }}")
         style = f"page: {anchor}"
         sections.append(f'<section class="page" id="{anchor}" style="{style}">{part}{page.article.decode()}</section>')
-    styles = "\n".join([_beside("pdf.css"), *heads])
+    styles = "\n".join([beside("pdf.css"), *heads])
     return "\n".join(
         [
             f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><title>{title}</title>',
@@ -113,12 +112,8 @@ def _loaded(pages: Sequence[Page], built: Path) -> list[str]:
     return [str(element) for _, element in found]
 
 
-def fitting() -> str:
-    """The script that makes smaller what is wider than a sheet, and defines `number`, which fills in the contents."""
-    return _beside("pdf.js")
-
-
-def _beside(name: str) -> str:
+def beside(name: str) -> str:
+    """A style or a script of this format, by the name of its file."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
@@ -137,7 +132,7 @@ def _print(document: Path, chromium: str, anchors: list[str]) -> tuple[bytes, li
             page.goto(document.as_uri(), timeout=_LONGEST)
             page.evaluate("() => window.MathJax?.startup?.promise?.then(() => true)")
             page.evaluate("() => document.fonts.ready.then(() => true)")
-            page.evaluate(fitting())
+            page.evaluate(beside("pdf.js"))  # makes what is too wide fit a sheet, and defines `number`
             page.evaluate("numbers => number(numbers)", _sheets(page.pdf(**options), anchors))
             printed = page.pdf(**options)
             headings = page.evaluate(_HEADINGS)

@@ -24,8 +24,8 @@ from workbench.recorded.confirm import in_words as confirmation_in_words
 from workbench.recorded.result import (
     Recorded,
     all_recorded,
-    change,
     changed_since,
+    is_outdated,
     misfit,
     read_recorded,
     recorded_axes,
@@ -66,8 +66,7 @@ class RecordedResult(SphinxDirective):
             raise self.error(str(error)) from None
         self.env.note_reread()  # whether it is current depends on code and data that are no part of the page
         changes = changed_since(project, recorded)
-        outdated = bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
-        return [*shown, provenance(recorded, changes, outdated)]
+        return [*shown, provenance(recorded, changes, is_outdated(project, recorded))]
 
     def _sweep(
         self, recorded: Recorded, wanted: list[str], headline: Sequence[str], label_of: Callable[[str], str]
@@ -110,7 +109,7 @@ def _in_a_row(project: Project, recorded: Recorded) -> Iterator[str | nodes.Node
     state = "current"
     if changed_since(project, recorded):
         done, state = recorded.confirmed, "not current"
-        if done and agrees(done) and done["change"] == change(project, recorded):
+        if done and agrees(done) and not is_outdated(project, recorded):
             state += f"; {len(done['points'])} of {done['of']} points confirmed"
     yield paragraph(f"`{recorded.name}`")
     yield from (state, recorded.chapter, str(recorded.points), duration(recorded.record["seconds"]))

@@ -41,7 +41,7 @@ class Words:
     def __init__(self, project: Project) -> None:
         self._known = set(_lines(project.root / DICTIONARY))
         listed = _lines(project.root / FIELD)
-        if listed != sorted(set(listed), key=_order):
+        if listed != sorted(set(listed), key=lambda word: (word.lower(), word)):
             raise RequestError(f"{FIELD}: one word a line, each once, in the order of the alphabet")
         if known := [word for word in listed if word in self._known]:
             raise RequestError(f"{FIELD}: {known[0]} is in the dictionary already")
@@ -113,10 +113,6 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").split()
     except OSError as error:
         raise RequestError(f"{path}: {error.strerror}") from None
-
-
-def _order(word: str) -> tuple[str, str]:
-    return word.lower(), word
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
 from workbench.book.exercises import CELL, Exercise, exercises_of
 from workbench.core.errors import RequestError
 from workbench.core.files import write_atomically
@@ -49,9 +51,9 @@ def student_notebook(notebook: dict[str, Any], name: str, *, solutions: bool = F
     cells: list[dict[str, Any]] = []
     for cell in notebook["cells"]:
         if cell.get("id") == CELL:
-            cells += [_text(CELL, found.before)] if found.before else []
+            cells += [new_markdown_cell(found.before, id=CELL)] if found.before else []
             cells += [part for exercise in found.exercises for part in _cells(exercise, solutions)]
-            cells += [_text(f"{CELL}-end", found.behind)] if found.behind else []
+            cells += [new_markdown_cell(found.behind, id=f"{CELL}-end")] if found.behind else []
         else:
             cells.append(copy.deepcopy(cell))
             if cell["cell_type"] == "code":
@@ -59,7 +61,7 @@ def student_notebook(notebook: dict[str, Any], name: str, *, solutions: bool = F
             elif _QUIZ.search(source(cell)):
                 cells[-1]["source"] = _QUIZ.sub(lambda quiz: _folded(quiz[1]), source(cell))
     guide = _GUIDE_WITH_SOLUTIONS if solutions else _GUIDE
-    cells.insert(1, _text("student-guide", guide.format(name=name)))
+    cells.insert(1, new_markdown_cell(guide.format(name=name), id="student-guide"))
     return {**notebook, "cells": cells}
 
 
@@ -107,13 +109,17 @@ def _cells(exercise: Exercise, solutions: bool) -> Iterator[dict[str, Any]]:
     """The cells of an exercise."""
     name = f"exercise-{exercise.number}"
     hints = (f"<details><summary>Hint</summary>\n\n{hint}\n\n</details>" for hint in exercise.hints)
-    yield _text(name, "\n\n".join([f"**{exercise.number}.** *{exercise.grade}.* {exercise.text}", *hints]))
+    asked = "\n\n".join([f"**{exercise.number}.** *{exercise.grade}.* {exercise.text}", *hints])
+    yield new_markdown_cell(asked, id=name)
     if exercise.solution:
-        yield _text(f"{name}-answer", f"**Solution.** {exercise.solution}" if solutions else _ANSWER)
+        answer = f"**Solution.** {exercise.solution}" if solutions else _ANSWER
+        yield new_markdown_cell(answer, id=f"{name}-answer")
     if exercise.code:
-        yield _code(f"{name}-code", exercise.code if solutions else f"# Exercise {exercise.number}: your answer\n")
+        code = exercise.code if solutions else f"# Exercise {exercise.number}: your answer\n"
+        yield new_code_cell(code, id=f"{name}-code")
         passes = f'print("Exercise {exercise.number} passes its check.")'
-        yield _code(f"{name}-check", f"{exercise.check}\n{passes}", deletable=False, editable=False)
+        fixed = {"deletable": False, "editable": False}
+        yield new_code_cell(f"{exercise.check}\n{passes}", id=f"{name}-check", metadata=fixed)
 
 
 def _folded(quiz: str) -> str:
@@ -131,18 +137,3 @@ def _folded(quiz: str) -> str:
             right = ""
         blocks.append(block)
     return "\n\n".join(blocks) + "\n"
-
-
-def _text(name: str, text: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
-
-
-def _code(name: str, code: str, **metadata: bool) -> dict[str, Any]:
-    return {
-        "cell_type": "code",
-        "execution_count": None,
-        "id": name,
-        "metadata": metadata,
-        "outputs": [],
-        "source": code,
-    }

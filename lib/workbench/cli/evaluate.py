@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,11 +86,7 @@ def _judged(table: Any) -> dict[str, Any]:
 
 def _as_json(result: dict[str, Any]) -> dict[str, Any]:
     def rows(table: Any) -> list[dict[str, Any]]:
-        records = table.to_dict("records")
-        return [
-            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-            for row in records
-        ]
+        return table.astype(object).where(table.notna(), None).to_dict("records")
 
     classes = {model: rows(table) for model, table in result["classes"].items()}
     return {

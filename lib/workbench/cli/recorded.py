@@ -196,7 +196,7 @@ def _compute_again(project: Project, results: list[Recorded], local: dict[str, s
 
 def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
     """A result as `workbench recorded --json` prints it."""
-    from workbench.recorded.result import changed_since, misfit
+    from workbench.recorded.result import changed_since, is_outdated, misfit
 
     if problem := misfit(project, recorded):
         state, reasons = "misfit", [problem]
@@ -213,6 +213,7 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
         "seconds": recorded.record["seconds"],
         "local_files": recorded.record["public"],
         "confirmed": recorded.confirmed,
+        "confirmation_outdated": is_outdated(project, recorded) if state == "stale" else False,
     }
 
 

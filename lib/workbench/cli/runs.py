@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -109,8 +110,9 @@ def show(
     from workbench.cli.tables import print_parameters, print_run
 
     project = find_project()
-    name, *more = shared.chapter_of(names) or ["latest"]
-    if more:
+    names = shared.chapter_of(names) or ["latest"]
+    name = names[0]
+    if len(names) > 1:
         chapter = next((each for each in names if each in project.chapters()), None)
         run = next((each for each in names if each != chapter), name)
         one = f"write `workbench show {chapter}/{run}`" if chapter else "`workbench compare` takes several"
@@ -313,7 +315,7 @@ def status(
     with RichReporter() as reporter:
         states = [state_of(project, name, values, reporter) for name, values in given.items()]
     if as_json:
-        print_json([state.as_json() for state in states])
+        print_json([asdict(state) for state in states])
     else:
         print_states(states)
     raise typer.Exit(0 if all(state.state == CURRENT for state in states) else 1)

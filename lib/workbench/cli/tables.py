@@ -176,6 +176,7 @@ def print_recorded(rows: Iterable[dict[str, Any]]) -> None:
         outcome = row["confirmed"]
         compared = f"{len(outcome['points'])} of {outcome['of']}, {outcome['date'][:10]}" if outcome else ""
         same = "" if not outcome else "same" if agrees(outcome) else "differs"
+        same = "outdated" if row["confirmation_outdated"] else same
         state = Text(row["state"], {"current": "green", "stale": "yellow"}.get(row["state"], "red"))
         cells.append((row["name"], state, row["points"], roughly(row["seconds"]), compared, same))
     _print_table("recorded results", ("name", "", "runs", "time", "compared", ""), cells)

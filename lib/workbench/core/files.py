@@ -37,6 +37,12 @@ def temporary_prefix() -> str:
     return f"{_TEMPORARY}{_here()}-{os.getpid()}-"
 
 
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder of this process; what killed ones have left of theirs goes first."""
+    remove_left_temporaries()
+    return tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True)
+
+
 def remove_left_temporaries(folder: Path | None = None) -> None:
     """Remove what processes that were killed have left in a folder, by default the system's temporary one.
 

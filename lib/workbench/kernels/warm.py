@@ -13,11 +13,10 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 
-from workbench.core.files import remove_left_temporaries, temporary_prefix
+from workbench.core.files import temporary_folder
 from workbench.core.secrets import secrets_of_process
 
 NAME = "workbench-warm"
@@ -40,9 +39,7 @@ def warm_kernels(libraries: Iterable[str] = ()) -> Iterator[subprocess.Popen | N
         known = entry_points(group="jupyter_client.kernel_provisioners", name=NAME)
         if sys.platform == "linux" and known and CHOICE not in os.environ:
             try:
-                remove_left_temporaries()
-                folder = tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True)
-                folder = ends.enter_context(folder)
+                folder = ends.enter_context(temporary_folder())
                 server = ends.enter_context(_start(folder, libraries))
             except OSError as error:
                 log.debug("kernels are ordinary ones: %s", error)

@@ -183,6 +183,11 @@ def change(project: Project, recorded: Recorded) -> str:
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()
 
 
+def is_outdated(project: Project, recorded: Recorded) -> bool:
+    """Whether a result was compared, and something has changed since."""
+    return bool(recorded.confirmed) and recorded.confirmed["change"] != change(project, recorded)
+
+
 def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any], dict[str, Any]]:
     """The recorded ingredients and today's, both without the data and models that stand elsewhere."""
     contract = load_contract(project, recorded.chapter)

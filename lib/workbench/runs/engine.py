@@ -50,7 +50,6 @@ class WorkbenchEngine(NBClientEngine):
         usage: Usage,
         cell_limit: float | None = None,
         run_limit: float | None = None,
-        start_timeout: float = 120,
         **_: Any,
     ) -> nbformat.NotebookNode:
         """The executed notebook, which is also on disk at `destination` after every cell.
@@ -65,7 +64,7 @@ class WorkbenchEngine(NBClientEngine):
         client = _Client(
             manager,
             kernel_name=kernel_name,
-            startup_timeout=start_timeout,
+            startup_timeout=120,
             log=logger,
             resources={"metadata": {"path": str(destination.parent)}},
             extra_arguments=[f"--InlineBackend.figure_formats={form}" for form in ("png", "svg")],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import RequestError, RunError, sentences_of
@@ -32,10 +32,6 @@ class State:
     state: str
     run: str | None
     reasons: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The state as `workbench status --json` prints it."""
-        return asdict(self)
 
 
 def state_of(project: Project, chapter: str, request: dict[str, Any], reporter: Reporter | None = None) -> State:

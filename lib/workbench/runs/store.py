@@ -227,11 +227,6 @@ def _latest(project: Project, chapter: str | None, before: int) -> Run:
     raise RequestError(f"there are no runs{of} yet; `workbench run {chapter or 'CHAPTER'}` makes one")
 
 
-def runs_of_key(project: Project, chapter: str, key: str) -> Iterator[Run]:
-    """The runs of a content key, newest first. The folders' names say which records have to be read."""
-    yield from (run for run in _newest_first(_folders_of_key(project, chapter, key)) if run.record["key"] == key)
-
-
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
     """The folder of a run of this key that a process has under way; its record may not be written yet."""
     for folder in _folders_of_key(project, chapter, key):
@@ -247,8 +242,8 @@ def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
 
 def completed_run(project: Project, chapter: str, key: str) -> Run | None:
     """The newest completed run of a content key whose notebook is the one that the run wrote, if there is one."""
-    for run in runs_of_key(project, chapter, key):
-        if run.status == "completed":
+    for run in _newest_first(_folders_of_key(project, chapter, key)):  # their names say which records have to be read
+        if run.record["key"] == key and run.status == "completed":
             with contextlib.suppress(Unreadable):
                 _notebook_bytes(run)
                 return run

@@ -11,7 +11,6 @@ import concurrent.futures
 import contextlib
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.core.errors import RunError
-from workbench.core.files import remove_left_temporaries, temporary_prefix
+from workbench.core.files import temporary_folder
 from workbench.core.machine import machine
 from workbench.core.secrets import secrets_of_process
 from workbench.sweeps.worker import run_point
@@ -254,9 +253,8 @@ def _local(share: Share) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    remove_left_temporaries()
     with (
-        tempfile.TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True) as scratch,
+        temporary_folder() as scratch,
         dask.config.set({"temporary-directory": scratch}),  # for the workers, and the scheduler, which has no argument
     ):
         cluster = LocalCluster(

@@ -30,9 +30,7 @@ from workbench.sweeps.grid import Point, Points
 
 def seed_names(contract: Contract) -> tuple[str, ...]:
     """The parameters that are seeds: runs that differ in nothing else are repetitions."""
-    return tuple(
-        name for name, parameter in contract.parameters.items() if parameter.type_text.split(".")[-1] == "Seed"
-    )
+    return tuple(name for name, parameter in contract.parameters.items() if parameter.type_text == "Seed")
 
 
 class Metric(NamedTuple):

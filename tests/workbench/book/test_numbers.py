@@ -110,11 +110,17 @@ def test_a_malformed_list_of_exceptions_is_one_sentence(project):
     exceptions(project, "- {phrase: 95%}\n")
     with pytest.raises(RequestError, match="expected a list of `phrase:` and `reason:`"):
         list(check(project, chapter(project, "Text.")))
+    done = lint(project)
+    assert (done.returncode, done.stdout.count("expected a list of"), done.stderr) == (1, 1, "")
+
+
+def lint(project):
+    command = [sys.executable, "-m", "workbench.book.numbers"]
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(("text", "code"), [("It gains 3.5 points.", 1), ("It gains.", 0)])
 def test_the_command_is_red_on_a_planted_number(project, text, code):
     chapter(project, text)
-    command = [sys.executable, "-m", "workbench.book.numbers"]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=120)
+    done = lint(project)
     assert (done.returncode, "3.5 is typed" in done.stdout, done.stderr) == (code, bool(code), "")

@@ -49,7 +49,7 @@ CONFIRMED = {"change": "now", "points": [0, 1], "of": 9, "metrics": 3, "differen
 )
 def test_the_table_of_all_results_says_whether_each_is_current(monkeypatch, changes, confirmed, state):
     monkeypatch.setattr(recorded_directive, "changed_since", lambda project, recorded: changes)
-    monkeypatch.setattr(recorded_directive, "change", lambda project, recorded: "now")
+    monkeypatch.setattr("workbench.recorded.result.change", lambda project, recorded: "now")
     record = {"chapter": "attention", "seconds": 185.0, "started": "2026-11-28T09:15:00Z"}
     name, *cells = _in_a_row(None, Recorded(Path("wide"), record, confirmed))
     assert name.astext() == "wide"

@@ -122,6 +122,7 @@ def test_runs_are_listed_that_fit_every_option(project, command, options, places
         ("runs -p size=many", "size: many is not a whole number"),
         ("show latest toy", "show takes one run or chapter; write `workbench show toy/latest`"),
         ("show toy latest~1", "write `workbench show toy/latest~1`"),
+        ("show notebooks/toy.ipynb latest", "write `workbench show toy/latest`"),
         ("show latest 2026", "show takes one run or chapter; `workbench compare` takes several"),
         ("compare latest", "toy has no other completed run of its default parameters to compare 2026"),
         ("sweeps nothing", "no sweep nothing; `workbench sweeps` lists those that have ended"),

@@ -85,11 +85,14 @@ def test_points_that_come_out_the_same_confirm_it_and_it_stays_stale(project, re
     assert json.loads(again.stdout)["points"] == outcome["points"]
     assert len(trace(project)) == 2, "what is computed at today's code is not computed twice"
     assert command("recorded", "--json").stdout.count('"state": "stale"') == 1
+    assert command("recorded").stdout.split()[-1] == "same"
     more = command("confirm", "toy-sizes", "--points", "3", **WITHOUT_WARM_KERNELS)
     assert more.returncode == 0
     assert places(confirmed(recorded))[:2] == places(outcome)
     fewer = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
     assert "Confirmed on 3 of 6 points" in fewer.stdout, "nobody drops a point that was compared"
+    measures(project, ("3 * size", "3.5 * size"))
+    assert command("recorded").stdout.split()[-1] == "outdated", "what was compared is not what stands there now"
 
 
 def test_what_differs_is_named_with_its_size_and_is_no_confirmation(project, recorded, command):

@@ -324,7 +324,6 @@ def test_the_kernel_is_of_this_environment_whatever_the_user_has_installed(proje
     assert sys.prefix in done.notebook.read_text()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_leaves_no_process(project, sent):
     process, kernel = start_and_wait_for_kernel(project)

@@ -242,4 +242,4 @@ def test_of_many_reasons_eight_are_printed_and_json_has_all(capsys):
     assert [line.strip() for line in printed[1:]] == [
         *(f"reason {number}" for number in range(8)), "and 3 more; --json lists them"
     ]  # fmt: skip
-    assert len(state.as_json()["reasons"]) == 11
+    assert len(state.reasons) == 11

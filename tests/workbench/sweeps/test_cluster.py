@@ -35,8 +35,6 @@ from workbench.sweeps import cluster as sweep_cluster
 from workbench.sweeps import execute, worker
 from workbench.sweeps.cluster import Share, open_cluster
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
-
 
 def test_two_workers_without_a_shared_disk_complete_a_sweep(project, cluster):
     write_traced_chapter(project, "open('saved.txt', 'w').write(os.getcwd())")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -33,8 +32,6 @@ from workbench.runs.store import all_runs
 from workbench.sweeps import execute
 from workbench.sweeps.grid import points_of
 from workbench.sweeps.sweep import Sweep
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
 SIZES = ("-g", "size=1:5", "--workers", "2")
 

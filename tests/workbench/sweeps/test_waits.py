@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,8 +20,6 @@ from workbench.runs.store import all_runs, lock_of
 from workbench.sweeps import cluster as sweep_cluster
 from workbench.sweeps import execute
 from workbench.sweeps.waits import PATIENCE, SAID_AFTER, Hindrance, Waits
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind do not exist on Windows")
 
 NO_WORKER = Hindrance("there is no worker", "waiting for one", "there is a worker again")
 
