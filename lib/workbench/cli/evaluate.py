@@ -13,7 +13,7 @@ from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.core.project import find_project
 from workbench.parameters import content
 from workbench.runs.predictions import tables_of
-from workbench.runs.store import all_runs, find_run
+from workbench.runs.store import run_with
 
 
 def evaluate(
@@ -63,11 +63,7 @@ def _tables(name: str) -> dict[str, Any]:
             return {name: content.predictions().read_predictions(path)}
     if name.endswith(".parquet"):
         raise RequestError(f"there is no file {name}")
-    if name in project.chapters():
-        kept = (run for run in all_runs(project, name) if (run.folder / "predictions").is_dir())
-        run = next(kept, None) or find_run(project, "latest", name)
-    else:
-        run = find_run(project, name)
+    run = run_with(project, name, "predictions")
     tables, sentences = tables_of(run)
     if not tables:
         raise RequestError(*(sentences or [f"{run.id} kept no predictions"]))

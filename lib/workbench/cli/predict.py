@@ -21,10 +21,10 @@ from workbench.cli import shared
 from workbench.cli.shared import Json, print_json_list
 from workbench.core.errors import RequestError, RunError, sentences_of
 from workbench.core.files import write_atomically
-from workbench.core.project import Project, find_project
+from workbench.core.project import find_project
 from workbench.core.text import shown
 from workbench.parameters import content
-from workbench.runs.store import Run, all_runs, find_run
+from workbench.runs.store import Run, run_with
 
 _FORMS = (".csv", ".json", ".jsonl")
 
@@ -64,7 +64,7 @@ def predict(
         cut -f 2 reviews.tsv | workbench predict latest - --json
     """
     project = find_project()
-    run = _run(project, name)
+    run = run_with(project, name, "model")
     folder = _model_of(run)
     _check_output(output, force)
     file = _file(texts)
@@ -97,14 +97,6 @@ def predict(
         print(_as_text(answered, labels, ".csv"), end="")
     if blank := sum(answer is None for _, answer, _ in answered):
         print(f"workbench: {blank:,} of {len(answered):,} rows have no text, and so no answer", file=sys.stderr)
-
-
-def _run(project: Project, name: str) -> Run:
-    """The run of this name; of a chapter, the newest that has kept a classifier, or else the newest."""
-    if name not in project.chapters():
-        return find_run(project, name)
-    kept = (run for run in all_runs(project, name) if (run.folder / "model").is_dir())
-    return next(kept, None) or find_run(project, "latest", name)
 
 
 def _model_of(run: Run) -> Path:

@@ -227,6 +227,14 @@ def _latest(project: Project, chapter: str | None, before: int) -> Run:
     raise RequestError(f"there are no runs{of} yet; `workbench run {chapter or 'CHAPTER'}` makes one")
 
 
+def run_with(project: Project, name: str, part: str) -> Run:
+    """The run of this name; of a chapter, the newest that has kept a folder of this name, or else the newest."""
+    if name not in project.chapters():
+        return find_run(project, name)
+    kept = (run for run in all_runs(project, name) if (run.folder / part).is_dir())
+    return next(kept, None) or find_run(project, "latest", name)
+
+
 def folder_under_way(project: Project, chapter: str, key: str) -> Path | None:
     """The folder of a run of this key that a process has under way; its record may not be written yet."""
     for folder in _folders_of_key(project, chapter, key):
