@@ -21,6 +21,7 @@ SAMPLE = [
     ("notebooks/toy", "light"),  # what a chapter has: parameters, tables, figures, formulas, claims
     ("notebooks/toy", "dark"),
     ("notebooks/evaluation", "dark"),  # an interactive figure with fields
+    ("notebooks/scaling", "dark"),  # and with choices
     ("book/intro", "light"),
     ("book/background", "dark"),  # a table that scrolls, a figure, a quiz
     ("book/questions", "light"),

@@ -224,7 +224,7 @@ def test_a_page_shows_a_recorded_run_with_its_command_and_whether_it_is_current(
     with pytest.raises(RunError, match="nothing is recorded as toy-wild; did you mean toy-wide"):
         build(book, run)
     intro.write_text("# A small book\n\n```{recorded} toy-wide\n:metrics: triple\n```\n")
-    with pytest.raises(RunError, match="toy-wide has no metric triple; it has double"):
+    with pytest.raises(RunError, match="toy-wide has no metric triple; there is double"):
         build(book, run)
 
 
