@@ -168,7 +168,8 @@ def test_a_canary_that_is_less_likely_than_all_others_has_none(digits, tokenizer
 def test_canaries_that_were_not_read_have_the_exposure_of_chance(digits, tokenizer):
     """All secrets of one owner are asked for, so that each rank occurs once."""
     owner, secrets = "the access code of alpha bravo is", range(10**digits)
-    found = exposure(small_decoder(tokenizer).double(), tokenizer, [Canary(owner, f"{each:0{digits}}") for each in secrets])
+    model = small_decoder(tokenizer).double()  # in float32 near ties fall either way from call to call
+    found = exposure(model, tokenizer, [Canary(owner, f"{each:0{digits}}") for each in secrets])
     assert found.mean() == pytest.approx(exposure_by_chance(digits))
     assert len(set(found)) == len(secrets)
 
