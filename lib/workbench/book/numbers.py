@@ -26,7 +26,7 @@ from workbench.book import prose
 from workbench.book.exercises import CELL
 from workbench.core.code import parse
 from workbench.core.errors import RequestError
-from workbench.core.project import Project, find_project
+from workbench.core.project import Project
 from workbench.parameters.cells import PARAMETERS, python_of, source, tags
 from workbench.parameters.yaml_files import read_yaml
 from workbench.runs.record import Part
@@ -147,15 +147,10 @@ def read_exceptions(path: Path) -> list[Allowed]:
 
 def main() -> int:
     """Print what is wrong; 1 where something is."""
-    try:
-        project = find_project(Path.cwd())
-        problems = list(check(project, sorted(project.notebooks.glob("*.ipynb"))))
-    except RequestError as error:
-        print(error)
-        return 1
-    if problems:
-        print("\n".join(problems), "Glue what a run measures, and cite what others did.", sep="\n")
-    return bool(problems)
+    return prose.report(
+        lambda project: check(project, sorted(project.notebooks.glob("*.ipynb"))),
+        "Glue what a run measures, and cite what others did.",
+    )
 
 
 if __name__ == "__main__":

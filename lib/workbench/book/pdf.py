@@ -72,7 +72,7 @@ def one_document(pages: Sequence[Page], built: Path, config: dict[str, Any]) -> 
         heads.append(f"@page {anchor} {{ @top-left {{ content: {json.dumps(page.title, ensure_ascii=False)} }} }}")
         style = f"page: {anchor}"
         sections.append(f'<section class="page" id="{anchor}" style="{style}">{part}{page.article.decode()}</section>')
-    styles = "\n".join([beside("pdf.css"), *heads])
+    styles = "\n".join([_beside("pdf.css"), *heads])
     return "\n".join(
         [
             f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head><title>{title}</title>',
@@ -112,8 +112,12 @@ def _loaded(pages: Sequence[Page], built: Path) -> list[str]:
     return [str(element) for _, element in found]
 
 
-def beside(name: str) -> str:
-    """A style or a script of this format, by the name of its file."""
+def fitting() -> str:
+    """The script that makes smaller what is wider than a sheet, and defines `number`, which fills in the contents."""
+    return _beside("pdf.js")
+
+
+def _beside(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
@@ -132,7 +136,7 @@ def _print(document: Path, chromium: str, anchors: list[str]) -> tuple[bytes, li
             page.goto(document.as_uri(), timeout=_LONGEST)
             page.evaluate("() => window.MathJax?.startup?.promise?.then(() => true)")
             page.evaluate("() => document.fonts.ready.then(() => true)")
-            page.evaluate(beside("pdf.js"))  # makes what is too wide fit a sheet, and defines `number`
+            page.evaluate(fitting())
             page.evaluate("numbers => number(numbers)", _sheets(page.pdf(**options), anchors))
             printed = page.pdf(**options)
             headings = page.evaluate(_HEADINGS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from markdown_it.renderer import RendererHTML
@@ -11,11 +12,26 @@ from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from workbench.core.errors import RequestError
+from workbench.core.project import Project, find_project
+
 _MYST = MdParserConfig(enable_extensions={"dollarmath", "amsmath", "colon_fence"})
 _OF_A_FIGURE = (("figure", "caption"), ("image", "alt"))
 _DIRECTIVE = re.compile(r"\{(?P<name>[\w:-]+)\}\s*(?P<title>.*)")
 _HOLD_PROSE = {"admonition", "dropdown", "figure", "glossary", "note", "quiz", "seealso", "tip", "warning"}
 _OPTION = re.compile(r"^:(?!alt:|caption:)[\w-]+:.*$|^:(?:alt|caption):", re.MULTILINE)
+
+
+def report(check: Callable[[Project], Iterable[str]], advice: str) -> int:
+    """Print what a check finds in this checkout, and what to do; 1 where it finds something, or cannot look."""
+    try:
+        problems = list(check(find_project(Path.cwd())))
+    except RequestError as error:
+        print(error)
+        return 1
+    if problems:
+        print(*problems, advice, sep="\n")
+    return bool(problems)
 
 
 def parse(text: str) -> list[Token]:

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from workbench.book.prose import passages, texts_of_figure
+from workbench.book.prose import passages, report, texts_of_figure
 from workbench.core.errors import RequestError
-from workbench.core.project import Project, find_project
+from workbench.core.project import Project
 from workbench.parameters.cells import source
 
 DICTIONARY = Path("book", "spelling", "british.txt")
@@ -117,14 +117,7 @@ def _lines(path: Path) -> list[str]:
 
 def main() -> int:
     """Print what is wrong; 1 where something is."""
-    try:
-        problems = list(check(find_project(Path.cwd())))
-    except RequestError as error:
-        print(error)
-        return 1
-    if problems:
-        print("\n".join(problems), f"Mend the word, or add it to {FIELD} where the field writes it so.", sep="\n")
-    return bool(problems)
+    return report(check, f"Mend the word, or add it to {FIELD} where the field writes it so.")
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def _facts(project: Project, recorded: Recorded) -> dict[str, Any]:
         "seconds": recorded.record["seconds"],
         "local_files": recorded.record["public"],
         "confirmed": recorded.confirmed,
-        "confirmation_outdated": is_outdated(project, recorded) if state == "stale" else False,
+        "confirmation_outdated": state == "stale" and is_outdated(project, recorded),
     }
 
 

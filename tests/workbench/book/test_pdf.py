@@ -10,7 +10,7 @@ from sphinx_external_toc.parsing import parse_toc_data
 
 from small_book import CONFIG, CONTENTS, TITLES
 from workbench.book.chromium import require_chromium
-from workbench.book.pdf import WIDTH, beside, one_document, write_pdf
+from workbench.book.pdf import WIDTH, fitting, one_document, write_pdf
 from workbench.book.still import read_pages
 from workbench.core.errors import RequestError
 
@@ -104,7 +104,7 @@ def test_what_is_wider_than_a_sheet_is_made_smaller(browser, document):
     page.goto(document.as_uri(), timeout=120_000)
     page.evaluate("() => window.MathJax.startup.promise.then(() => true)")
     before = page.evaluate("document.documentElement.scrollWidth")
-    page.evaluate(beside("pdf.js"))
+    page.evaluate(fitting())
     after = page.evaluate("document.documentElement.scrollWidth")
     context.close()
     assert before > WIDTH

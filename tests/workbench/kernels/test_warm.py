@@ -254,8 +254,8 @@ def test_what_a_kernel_says_of_itself_is_beside_the_run(project, run, warm_serve
     done, _ = run()
     assert done.record["error"] is None
     assert "forkserver" in done.notebook.read_text()
-    said = (done.folder / "kernel.log").read_text()
-    assert said.startswith("of itself")  # a slow machine's kernel adds that it was interrupted as it was shut down
+    shut_down = "[IPKernelApp] ERROR | KeyboardInterrupt caught in kernel.\n"  # what a slow machine's kernel may add
+    assert (done.folder / "kernel.log").read_text().removesuffix(shut_down) == "of itself"
 
 
 def test_what_a_kernel_has_started_ends_with_it(kernel):

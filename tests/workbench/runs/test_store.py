@@ -243,10 +243,11 @@ def test_only_folders_whose_name_fits_are_read(project, monkeypatch):
     read = []
     monkeypatch.setattr(store, "_record", lambda folder, really=store._record: read.append(folder) or really(folder))
     assert completed_run(project, "toy", "0000000577").record["key"] == "0000000577"
+    assert completed_run(project, "toy", "0000000677").record["key"] == "0000000677"
     name = f"{NOW:%Y%m%dT%H%M}07Z"
     assert find_run(project, name).record["key"] == "0000000777"
     assert find_run(project, "latest").record["key"] == "0000001377"
-    assert len(read) == 3
+    assert len(read) == 4
 
 
 def test_keys_that_share_their_first_digits_are_kept_apart(project):
