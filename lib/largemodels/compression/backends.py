@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import ModelOutput
 
 from largemodels.base.errors import InputError
 from largemodels.models.batches import reads_token_types
@@ -32,23 +33,23 @@ def int8(model: nn.Module, backend: Backend = "pytorch", *, per_channel: bool = 
     """A copy of a network, or an equal one, whose linear layers multiply in int8 on the processor.
 
     Args:
-        model: a classifier or, but for onnxruntime, a decoder, which is left alone.
+        model: a classifier or a decoder, which is left alone; for onnxruntime, one of `transformers`.
         backend: whose kernels multiply.
         per_channel: a scale for each output of a layer, or one for its whole matrix, which PyTorch's kernel knows too.
 
     Raises:
         InputError: for a backend that is not installed, with the extra that brings it, one scale elsewhere, or
-            anything but a classifier in onnxruntime.
+            a model that is none of `transformers` in onnxruntime.
     """
     check_installed(backend)
     if not per_channel and backend != "pytorch":
         raise InputError(f"per_channel: {backend} has a scale for each output here; one for a matrix needs pytorch")
-    if backend == "onnxruntime" and not hasattr(model, "num_labels"):
-        raise InputError("backend: onnxruntime takes classifiers here; choose pytorch or torchao for a decoder")
+    if backend == "onnxruntime" and not isinstance(model, PreTrainedModel):
+        raise InputError(f"backend: onnxruntime takes models of transformers, and {type(model).__name__} is none")
     model = copy.deepcopy(model).to("cpu").eval()
     if backend == "pytorch":
         return _by_pytorch(model, per_channel)
-    return {"torchao": _by_torchao, "onnxruntime": OnnxClassifier}[backend](model)
+    return {"torchao": _by_torchao, "onnxruntime": OnnxModel}[backend](model)
 
 
 def torchao_weights(model: nn.Module, bits: Literal[4, 8] = 8, group: int = 64) -> nn.Module:
@@ -60,9 +61,11 @@ def torchao_weights(model: nn.Module, bits: Literal[4, 8] = 8, group: int = 64) 
         group: weights in a row that share a scale, of four bits.
 
     Raises:
-        InputError: where torchao is not installed.
+        InputError: where torchao is not installed, or for other bits.
     """
     check_installed("torchao")
+    if bits not in (4, 8):
+        raise InputError(f"bits: {bits} is not 4 or 8, which torchao's layers have")
     from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, PerGroup, quantize_
 
     model = copy.deepcopy(model).to("cpu").eval()
@@ -82,11 +85,20 @@ def check_installed(backend: str) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep PyTorch from sending everybody to torchao: its own int8 is deprecated, and needs no extra."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)
-        yield
+    """Keep away what libraries say of themselves.
+
+    PyTorch sends everybody to torchao, since its own int8 is deprecated, though it needs no extra; its exporter lists
+    what it could do without.
+    """
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for category in (DeprecationWarning, FutureWarning, UserWarning):
+                warnings.simplefilter("ignore", category)
+            yield
+    finally:
+        logging.disable(level)
 
 
 def _by_pytorch(model: nn.Module, per_channel: bool) -> nn.Module:
@@ -103,11 +115,11 @@ def _by_torchao(model: nn.Module) -> nn.Module:
     return model
 
 
-class OnnxClassifier(nn.Module):
-    """A classifier that ONNX Runtime answers for; it is called as the one that it was made from, without labels."""
+class OnnxModel(nn.Module):
+    """A model that ONNX Runtime answers for; it is called as the one that it was made from, without labels or cache."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Export the model, for any number of texts and any length, and quantize its weights."""
+        """Export the model, for any number of texts and any length, and quantize its linear layers."""
         super().__init__()
         import onnxruntime
         from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -115,26 +127,32 @@ class OnnxClassifier(nn.Module):
         self.config, self.device = model.config, torch.device("cpu")
         # A model that knows one kind of text only has nothing to tell two apart by.
         self.reads_types = reads_token_types(model) and getattr(model.config, "type_vocab_size", 0) > 1
-        with tempfile.TemporaryDirectory() as folder:
+        with quiet(), tempfile.TemporaryDirectory() as folder:
             whole, small = Path(folder, "whole.onnx"), Path(folder, "small.onnx")
             _export(model, whole, self.reads_types)
-            # Seven bits of a weight: sums would overflow 16 bits on processors without instructions for int8.
-            quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+            # Seven bits of a weight: sums would overflow 16 bits on processors without instructions for int8. Left to
+            # itself it rounds the table of embeddings too, with one scale.
+            how = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
+            quantize_dynamic(whole, small, op_types_to_quantize=["MatMul", "Gemm"], **how)
             self.file_bytes = small.stat().st_size
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = torch.get_num_threads()
             self.session = onnxruntime.InferenceSession(small, options, providers=["CPUExecutionProvider"])
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> SequenceClassifierOutput:
-        """The logits of some texts, `(batch, classes)`; `token_type_ids` are 0 where they are left out."""
-        given = {"input_ids": input_ids.numpy(), "attention_mask": attention_mask.numpy()}
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
+    ) -> ModelOutput:
+        """The `logits` of some texts, of the shape that the model gives; without a mask nothing is padding.
+
+        `token_type_ids` are 0 where they are left out.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        given = {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()}
         if self.reads_types:
             types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
             given["token_type_ids"] = types.numpy()
         (logits,) = self.session.run(None, given)
-        return SequenceClassifierOutput(logits=torch.from_numpy(logits))
+        return ModelOutput(logits=torch.from_numpy(logits))
 
 
 class _Logits(nn.Module):
@@ -153,10 +171,10 @@ def _export(model: PreTrainedModel, path: Path, token_types: bool) -> None:
     ids = torch.ones(2, 8, dtype=torch.long)
     mask = ids.clone()
     mask[1, 5:] = 0  # some padding, or the mask could be taken for one that masks nothing
-    batch, length = torch.export.Dim("batch", min=1), torch.export.Dim("length", min=2)
     given = {"input_ids": ids, "attention_mask": mask}
     given |= {"token_type_ids": torch.zeros_like(ids)} if token_types else {}
-    shapes = {name: {0: batch, 1: length} for name in given}
+    free = torch.export.Dim.DYNAMIC  # as far as the model's own limit
+    shapes = {name: {0: free, 1: free} for name in given}
     torch.onnx.export(
         _Logits(model).eval(),
         tuple(given.values()),

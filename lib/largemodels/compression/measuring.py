@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedTokenizerBase
 
-from largemodels.compression.backends import OnnxClassifier
+from largemodels.compression.backends import OnnxModel
 from largemodels.compression.saving import stored_tensors
 from largemodels.models.batches import LabelledBatches, pad
 from largemodels.models.classifiers import class_log_probabilities, unlabelled_batches
@@ -77,7 +77,7 @@ def file_bytes(model: nn.Module) -> int:
 
     What safetensors cannot hold is counted as its library keeps it: a graph of ONNX Runtime, tensors of torchao.
     """
-    if isinstance(model, OnnxClassifier):
+    if isinstance(model, OnnxModel):
         return model.file_bytes
     tensors = [each for each in model.state_dict().values() if isinstance(each, Tensor)]
     if any(hasattr(each, "__tensor_flatten__") for each in tensors):

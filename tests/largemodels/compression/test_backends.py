@@ -34,24 +34,36 @@ def test_answers_stay_close_and_the_model_that_was_given_stays_as_it_was(backend
         assert 0 < gap < 0.15 * expected.abs().max()
 
 
-@pytest.mark.parametrize("backend", ["pytorch", "torchao"])
+@pytest.mark.parametrize("backend", ["pytorch", *EXTRAS])
 def test_a_decoder_multiplies_integers_too(backend):
     if not installed(backend):
         pytest.skip(f"{backend} is not installed")
-    torch.manual_seed(0)
     decoder = Decoder(DecoderShape(50, 64, 2, 4, 2, 96, 32)).eval()
-    tokens = torch.randint(50, (3, 20))
-    with torch.inference_mode():
-        expected = decoder(tokens).logits
-        gap = (int8(decoder, backend)(tokens).logits - expected).norm() / expected.norm()
-        assert 0 < gap < 0.1
-        assert torch.equal(decoder(tokens).logits, expected)
+    model = decoder.to_transformers() if backend == "onnxruntime" else decoder
+    smaller = int8(model, backend)
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((3, 20), (1, 32), (2, 1)):  # a whole context, and a single token
+        tokens = torch.randint(50, shape, generator=generator)
+        mask = torch.ones_like(tokens)
+        mask[1:, 12:] = 0
+        with torch.inference_mode():
+            for given in ({}, {"attention_mask": mask}):
+                expected = decoder(tokens, **given).logits[mask.bool()]
+                gap = (smaller(tokens, **given).logits[mask.bool()] - expected).norm() / expected.norm()
+                assert 0 < gap < 0.1, (shape, list(given))
+                assert torch.allclose(model(tokens, **given).logits[mask.bool()], expected, atol=1e-5)
 
 
-def test_a_decoder_in_onnxruntime_is_refused(monkeypatch):
+def test_onnxruntime_takes_models_of_transformers(monkeypatch):
     monkeypatch.setattr(backends, "check_installed", lambda backend: None)
-    with pytest.raises(InputError, match="choose pytorch or torchao for a decoder"):
+    with pytest.raises(InputError, match="models of transformers, and Decoder is none"):
         int8(Decoder(DecoderShape(50, 16, 1, 2, 1, 16, 8)), "onnxruntime")
+
+
+def test_torchao_has_weights_of_four_or_eight_bits(monkeypatch):
+    monkeypatch.setattr(backends, "check_installed", lambda backend: None)
+    with pytest.raises(InputError, match="bits: 3 is not 4 or 8"):
+        torchao_weights(classifier(), 3)
 
 
 def test_torchao_keeps_integers_in_fewer_bytes_and_multiplies_floats():
