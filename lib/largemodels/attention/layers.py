@@ -190,12 +190,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        *,
-        bias: bool = True,
-        rotate: Callable[[Tensor], Tensor] | None = None,
+        self, embed_dim: int, num_heads: int, *, bias: bool = True, rotate: Callable[[Tensor], Tensor] | None = None
     ) -> None:
         super().__init__()
         if num_heads < 1 or embed_dim % num_heads:
