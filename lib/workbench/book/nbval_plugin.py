@@ -7,11 +7,14 @@ import queue
 import signal
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
+import nbval.kernel
 import nbval.plugin
 import pytest
 
+from workbench.core.files import temporary_folder
 from workbench.core.processes import end_with_parent
 
 _LOOK = 1.0  # seconds between two looks at whether the kernel lives
@@ -19,6 +22,14 @@ _LOOK = 1.0  # seconds between two looks at whether the kernel lives
 
 class KernelEnded(Exception):
     """A kernel that ended while a cell ran, in words."""
+
+
+class KernelManager(nbval.kernel.KernelManager):
+    """nbval's kernel manager, over IPC sockets as the engine's is: concurrent kernels race for TCP ports."""
+
+    def __init__(self, **options: Any) -> None:
+        self._sockets = temporary_folder()  # until this process ends, or the manager
+        super().__init__(transport="ipc", connection_file=str(Path(self._sockets.name, "kernel.json")), **options)
 
 
 class WatchedKernel(nbval.plugin.RunningKernel):
@@ -56,7 +67,7 @@ class WatchedKernel(nbval.plugin.RunningKernel):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have nbval start kernels that are watched, and a process of pytest-xdist end with the one that started it."""
-    nbval.plugin.RunningKernel = WatchedKernel
+    nbval.kernel.KernelManager, nbval.plugin.RunningKernel = KernelManager, WatchedKernel
     if hasattr(config, "workerinput"):
         end_with_parent(os.getppid())
 

@@ -167,7 +167,8 @@ def changed_since(project: Project, recorded: Recorded) -> list[str]:
     """What the recorded numbers depend on and has changed since, in words; nothing while they are current.
 
     Data and models that others get by a public name or from the Hub are not compared: they are not here, and the Hub
-    is not asked while a page is built.
+    is not asked while a page is built. Nor are the versions of packages that only one of the two machines has: they are
+    extras, and a page says the same with and without them.
     """
     return list(changes(*_then_and_now(project, recorded)))
 
@@ -189,7 +190,7 @@ def is_outdated(project: Project, recorded: Recorded) -> bool:
 
 
 def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The recorded ingredients and today's, both without the data and models that stand elsewhere."""
+    """The recorded ingredients and today's, both without the data and models that stand elsewhere, and extras."""
     contract = load_contract(project, recorded.chapter)
     values = contract.resolve(recorded.given)
     on_hub = {label.partition("[")[0] for label, source in named_sources(values).items() if source.is_hub}
@@ -200,6 +201,10 @@ def _then_and_now(project: Project, recorded: Recorded) -> tuple[dict[str, Any],
         for part in parts.keys() & {"parameters", "data", "checkpoints"}:
             labels = [label for label in parts[part] if label.partition("[")[0] not in elsewhere]
             parts[part] = {label: parts[part][label] for label in labels}
+    if "versions" in then:
+        common = then["versions"].keys() & now["versions"].keys()
+        for parts in (then, now):
+            parts["versions"] = {name: parts["versions"][name] for name in sorted(common)}
     return then, now
 
 

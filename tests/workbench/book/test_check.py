@@ -161,13 +161,15 @@ def test_a_check_ends_within_seconds_of_the_end_of_a_kernel_and_says_it(project,
     assert "1 failed, 2 passed, 2 skipped" in output
 
 
-def test_two_chapters_are_checked_at_the_same_time(project, monkeypatch):
+def test_two_chapters_are_checked_at_the_same_time_and_race_for_no_port(project, monkeypatch):
     monkeypatch.setattr("workbench.sweeps.cluster.machine", lambda: {"cores": 2, "gpus": []})
 
     def meeting(mine, theirs):
         return (
             f"import os, time\nopen('{mine}', 'w').close()\ndeadline = time.time() + 60\n"
-            f"while not os.path.exists('{theirs}'):\n    assert time.time() < deadline, 'alone'\n    time.sleep(0.05)"
+            f"while not os.path.exists('{theirs}'):\n    assert time.time() < deadline, 'alone'\n    time.sleep(0.05)\n"
+            "from ipykernel.connect import get_connection_info\n"
+            "assert get_connection_info(unpack=True)['transport'] == 'ipc'"
         )
 
     pairs = (("one", "two"), ("two", "one"))

@@ -97,6 +97,19 @@ def test_a_change_is_named_and_a_misfit_found(project, swept):
     assert "toy has no parameter" in misfit(project, recorded)
 
 
+def test_another_version_is_a_change_and_an_extra_that_is_not_here_is_none(project, swept):
+    path = record_result(project, swept, "toy-sizes")
+    record = json.loads(path.read_text())
+    versions = record["ingredients"]["versions"]
+    versions["an-extra"] = "1.0"
+    path.write_text(json.dumps(record))
+    assert changed_since(project, read_recorded(project, "toy-sizes")) == []
+    here = versions["python"]
+    versions["python"] = "2.7.18"
+    path.write_text(json.dumps(record))
+    assert changed_since(project, read_recorded(project, "toy-sizes")) == [f"Python 2.7.18 → {here}"]
+
+
 def test_an_incomplete_sweep_is_not_recorded(project, swept):
     facts = json.loads((swept / "sweep.json").read_text())
     (swept / "sweep.json").write_text(json.dumps(facts | {"completed": 4}))
