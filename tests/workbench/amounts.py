@@ -1,4 +1,9 @@
-"""Amounts so small that a chapter runs within seconds: nothing has to be learnt, whatever the texts and models are."""
+"""Amounts and texts so small that a chapter runs within seconds: nothing has to be learnt, whatever the models are."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
 
 GENERATION = {
     "vocabulary_size": 280,
@@ -27,6 +32,7 @@ COMPRESSION = {
     "rank": 2,
     "lora_steps": 1,
     "labelled": 60,
+    "asked": 40,
     "epochs": 1,
     "student_layers": 1,
     "students": 2,
@@ -49,3 +55,22 @@ SCALING = {
     "repeat_width": 8,
     "resamples": 10,
 }
+THINGS = ("strap", "hinge", "lens", "case", "screen", "cable", "lid", "dial")
+SAID = {"keep": ("works well", "is lovely", "still holds"), "send back": ("broke early", "fell off", "is useless")}
+
+
+def write_data(folder: Path) -> None:
+    """Reviews, letters and a text of letters, of which no chapter knows anything."""
+    draw = random.Random(0)
+    for name, days in (("reviews", range(1, 6)), ("letters", range(6, 11))):
+        sentences = [
+            (f"The {thing} {phrase} after {day} days of {draw.choice(('rain', 'snow', 'use'))}.", label)
+            for day in days
+            for thing in THINGS
+            for label, phrases in SAID.items()
+            for phrase in phrases
+        ]
+        rows = "".join(f'"{sentence}",{label}\n' for sentence, label in sentences)
+        (folder / f"{name}.csv").write_text(f"said,verdict\n{rows}")
+        lines = (" ".join(sentence for sentence, _ in draw.sample(sentences, 4)) for _ in range(300))
+        (folder / f"{name}.txt").write_text("\n".join(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from amounts import COMPRESSION, GENERATION, SCALING
+from amounts import COMPRESSION, GENERATION, SCALING, write_data
 from workbench.core.project import Project
 from workbench.parameters.cells import source
 from workbench.runs.store import all_runs
@@ -62,7 +61,7 @@ SMALL = {
         "repetitions": 2,
     },
     "compression": COMPRESSION
-    | {"corpus": "letters.txt", "dataset": "reviews.csv", "bits": 3, "group": 32, "asked": 40, "factor_rank": 8},
+    | {"corpus": "letters.txt", "dataset": "reviews.csv", "bits": 3, "group": 32, "factor_rank": 8},
     "scaling": SCALING
     | {
         "corpus": "letters.txt",
@@ -81,8 +80,6 @@ SWITCHES = {
     "domain-adaptation": {"methods": [], "table_answers": [], "pairs_answers": [], "longer_answers": []},
     "evaluation": {"smoothing": []},
 }
-THINGS = ("strap", "hinge", "lens", "case", "screen", "cable", "lid", "dial")
-SAID = {"keep": ("works well", "is lovely", "still holds"), "send back": ("broke early", "fell off", "is useless")}
 
 
 def variants() -> dict[str, dict]:
@@ -100,7 +97,7 @@ def variants() -> dict[str, dict]:
 def built(tmp_path_factory, root) -> Project:
     """A project with a chapter for each variant, and their pages, which are built at once: that is most of the time."""
     project = Project(tmp_path_factory.mktemp("switched"))
-    _write_data(project.root)
+    write_data(project.root)
     shutil.copytree(root / "book", project.root / "book")
     shutil.copy(root / "_config.yml", project.root)
     project.notebooks.mkdir()
@@ -140,20 +137,3 @@ def _rename_labels(notebook, suffix):
     for cell in notebook["cells"]:
         text = re.sub(r"^\([\w-]+\)=$", "", source(cell), flags=re.MULTILINE)
         cell["source"] = re.sub(rf"`({names})`", rf"`\1-{suffix}`", text)
-
-
-def _write_data(folder):
-    """Reviews, letters and a text of letters, of which no chapter knows anything."""
-    draw = random.Random(0)
-    for name, days in (("reviews", range(1, 6)), ("letters", range(6, 11))):
-        sentences = [
-            (f"The {thing} {phrase} after {day} days of {draw.choice(('rain', 'snow', 'use'))}.", label)
-            for day in days
-            for thing in THINGS
-            for label, phrases in SAID.items()
-            for phrase in phrases
-        ]
-        rows = "".join(f'"{sentence}",{label}\n' for sentence, label in sentences)
-        (folder / f"{name}.csv").write_text(f"said,verdict\n{rows}")
-        lines = (" ".join(sentence for sentence, _ in draw.sample(sentences, 4)) for _ in range(300))
-        (folder / f"{name}.txt").write_text("\n".join(lines))

@@ -1,21 +1,26 @@
-"""What a real chapter refuses: through its contract and its first cells in this process, or by one whole run."""
+"""What a real chapter refuses, through its contract and its first cells in this process."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from types import ModuleType
 
 import pytest
 
 from largemodels.base.errors import InputError
-from workbench.book.contents import with_chapter
 from workbench.chapter import ParameterError
 from workbench.core.project import Project
+from workbench.kernels.warm import warm_kernels
 from workbench.parameters.cells import source, tags
 from workbench.parameters.contract import load_contract
 from workbench.parameters.types import plain
+
+
+@pytest.fixture(scope="module")
+def warm_stack():
+    """Kernels that have imported all that chapters do, where what is tested comes after that."""
+    with warm_kernels(["sklearn", "transformers", "datasets"]):
+        yield
 
 
 def run_cells(contract, parameters, until):
@@ -44,31 +49,5 @@ def refused_by(root, monkeypatch, tmp_path):
         with pytest.raises((InputError, ParameterError)) as refusal:
             run_cells(contract, {name: plain(values[name]) for name in parameters}, trained)
         return str(refusal.value)
-
-    return refused
-
-
-@pytest.fixture
-def refused_run(project, workbench, root):
-    """A function that runs a chapter on the command line, and returns the one sentence that it fails with.
-
-    It holds that the cell named second was not run. The results named third are defaults of the chapter's parameters.
-    """
-
-    def refused(chapter, trained, recorded=(), **parameters):
-        for name in recorded:
-            shutil.copytree(root / "book/recorded" / name, project.root / "book/recorded" / name)
-        shutil.copy(root / "notebooks" / f"{chapter}.ipynb", project.root / "notebooks")
-        contents = project.root / "_toc.yml"
-        contents.write_text(with_chapter(contents.read_text(), chapter))
-        given = [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
-        done = workbench("run", chapter, *given)
-        (path,) = project.runs.glob(f"{chapter}/*/{chapter}.ipynb")
-        cells = {cell["id"]: cell for cell in json.loads(path.read_text())["cells"]}
-        assert not cells[trained]["outputs"], "nothing was trained"
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        (said,) = (line for line in done.stderr.splitlines() if line.startswith("workbench: "))
-        return said
 
     return refused

@@ -89,11 +89,3 @@ def test_a_model_that_cannot_read_on(refused, tmp_path, source):
     tokenizer.save_pretrained(tmp_path / "model")
     sentence = refused(model=tmp_path / "model", source=source, target=source)
     assert "masked" in sentence
-
-
-def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path, source):
-    path = tmp_path / "target.csv"
-    rows(label=["up", "down"] * 45).to_csv(path, index=False)
-    recorded = ("adaptation", "adaptation-pairs", "adaptation-longer")
-    sentence = refused_run("domain-adaptation", "domains-draw", recorded, source=source, target=path)
-    assert "target: its labels are down, up, and the source's are even, odd" in sentence

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from amounts import GENERATION
+from amounts import GENERATION, write_data
 from largemodels.models.loading import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("warm_stack")
 SHAPE = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -42,7 +43,9 @@ def test_the_chapter_runs_with_a_decoder_of_this_family(root, tmp_path, family):
     model = AutoModelForCausalLM.from_config(config)
     for kept in (model, tokenizer):
         kept.save_pretrained(tmp_path / "model")
-    (tmp_path / "parameters.yml").write_text(yaml.safe_dump({**GENERATION, "model": str(tmp_path / "model")}))
+    write_data(tmp_path)
+    given = {**GENERATION, "model": str(tmp_path / "model"), "corpus": str(tmp_path / "letters.txt")}
+    (tmp_path / "parameters.yml").write_text(yaml.safe_dump(given))
     command = [sys.executable, "-m", "workbench.cli.app", "run", "generation", "-f", str(tmp_path / "parameters.yml")]
     environment = {**os.environ, "WORKBENCH_RUNS": str(tmp_path / "runs")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, timeout=600)

@@ -109,7 +109,3 @@ def test_a_backend_that_is_not_installed_with_what_brings_it(refused, monkeypatc
 def test_what_its_type_refuses_is_seen_from_the_request_alone(root, name, value, said):
     with pytest.raises(RequestError, match=rf"^{name}: {said}"):
         load_contract(Project(root), "compression").resolve({name: value})
-
-
-def test_a_whole_run_ends_in_the_sentence(refused_run):
-    assert "bits: 9 is not between 2 and 8" in refused_run("compression", "grid-by-hand", bits=9)

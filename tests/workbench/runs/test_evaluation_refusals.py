@@ -63,14 +63,6 @@ def test_predictions_that_are_not_there_are_a_bad_request(root, tmp_path):
         load_contract(Project(root), "evaluation").resolve({"predictions": str(tmp_path / "answers.parquet")})
 
 
-def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path):
-    answers("a", "b").to_parquet(tmp_path / "answers.parquet")
-    recorded = ("fine-tuning-seeds", "label-smoothing")
-    parameters = {"predictions": tmp_path / "answers.parquet", "chosen": "c", "rival": "b"}
-    sentence = refused_run("evaluation", "answers-read", recorded, **parameters)
-    assert "chosen: there is no model c; there is" in sentence
-
-
 SLOW = ("coverage", "mcnemar-figure", "many-simulate", "many-record", "many-claims")
 """Cells that count what no predictions change."""
 

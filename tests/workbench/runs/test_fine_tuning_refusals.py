@@ -95,10 +95,3 @@ def test_a_rate_at_which_the_loss_is_no_number(refused_by, tmp_path):
     sentence = refused_by("fine-tuning", "train-curve", dataset=path, learning_rate=1e30, warmup=0.01)
     assert "the loss is" in sentence
     assert sentence.endswith("give a smaller learning_rate, or a longer warm-up")
-
-
-def test_a_whole_run_ends_in_the_sentence(refused_run, tmp_path):
-    path = tmp_path / "table.csv"
-    rows().to_csv(path, index=False)
-    sentence = refused_run("fine-tuning", "train-run", dataset=path, labelled=4)
-    assert "labelled: 4 drawn examples hold fewer than two classes three times each" in sentence

@@ -86,8 +86,3 @@ def test_a_checkpoint_with_the_tokenizer_of_another(refused, tmp_path):
     tokenizer.save_pretrained(folder)
     sentence = refused(model=folder)
     assert "the tokenizer does not fit the model" in sentence
-
-
-def test_a_whole_run_ends_in_the_sentence(refused_run, text):
-    sentence = refused_run("pretraining", "training-run", corpus=text(sentences=2))
-    assert "vocabulary_size: 4096 is more than the text supports" in sentence

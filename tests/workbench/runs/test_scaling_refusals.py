@@ -65,7 +65,3 @@ def test_numbers_that_make_no_ladder(refused, parameters, said):
 def test_what_its_type_refuses_is_seen_from_the_request_alone(root, name, value, said):
     with pytest.raises(RequestError, match=rf"^{name}: {said}"):
         load_contract(Project(root), "scaling").resolve({name: value})
-
-
-def test_a_whole_run_ends_in_the_sentence(refused_run):
-    assert "repetitions: 2 is not at least 3" in refused_run("scaling", "count-models", repetitions=2)
