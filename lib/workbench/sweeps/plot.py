@@ -154,6 +154,8 @@ def table(axes: list[str], means: list[Summary], metrics: list[str]) -> tuple[li
     cells = [[shown_mean(of_metric.get(metric)) for metric in metrics] for of_metric in by_setting.values()]
     if len(metrics) > _MOST_COLUMNS and len(settings) <= _MOST_COLUMNS:
         rows = [["runs", *runs], *([metric, *row] for metric, *row in zip(metrics, *cells, strict=True))]
+        if len(axes) == 1:
+            return [*axes, *(str(setting[axes[0]]) for setting in settings)], rows
         return ["", *(_name(setting, axes) for setting in settings)], rows
     if len(axes) > _MOST_AXES:
         changed = [[name for name in axes if setting[name] != settings[0][name]] or axes for setting in settings]

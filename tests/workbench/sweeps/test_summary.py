@@ -153,8 +153,11 @@ def test_many_metrics_of_few_settings_are_rows(project):
     metrics = [f"m{place}" for place in range(6)]
     sweep = measured(project, "size=1,2", metrics=lambda values: [(name, values["size"]) for name in metrics])
     headings, rows = table(["size"], summaries(sweep), metrics)
-    assert headings == ["", "size=1", "size=2"]
+    assert headings == ["size", "1", "2"]
     assert rows == [["runs", "1", "1"], *([name, "1", "2"] for name in metrics)]
+    sweep = measured(project, "size=1,2", "mode=fast,slow", metrics=lambda _: [(name, 1) for name in metrics])
+    headings, _ = table(["size", "mode"], summaries(sweep), metrics)
+    assert headings == ["", "size=1, mode=fast", "size=1, mode=slow", "size=2, mode=fast", "size=2, mode=slow"]
 
 
 def terminal(monkeypatch, kind):
