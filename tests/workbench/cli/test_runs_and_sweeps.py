@@ -14,6 +14,7 @@ from workbench.sweeps.grid import points_of
 from workbench.sweeps.summary import summaries, write_results
 from workbench.sweeps.sweep import Metric, Outcome, Sweep
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 OTHERS = "1 at a time, as runs with other parameters took"
 DEFAULTS = {
     "size": 3,

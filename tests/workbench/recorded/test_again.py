@@ -46,7 +46,6 @@ from workbench.types import Predictions
 answers: Predictions = "answers"  # what to read
 """
 LOCAL = "from workbench.types import Dataset\ncorpus: Dataset = 'pydocs'  # text"
-ENVIRONMENT = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "local-provisioner"}
 
 
 def write_chapters(project: Project, toy: str = "", reader: str = "", local: str = "") -> None:
@@ -98,20 +97,20 @@ def test_stale_results_are_computed_in_order_and_recorded_as_they_were(book, com
     )
     assert all(states(book).values())
     write_chapters(book, reader="1 + 1")
-    done = command("recorded", "--again", **ENVIRONMENT)
+    done = command("recorded", "--again")
     assert done.returncode == 0, done.stderr
     assert "book/recorded/rows/run.json is recorded again" in done.stdout
 
     write_chapters(book, toy="1 + 1", reader="1 + 1", local="\n1 + 1")
     assert states(book) == {"answers": False, "rows": True, "of-a-file": False}
-    planned = command("recorded", "--again", "--dry-run", **ENVIRONMENT)
+    planned = command("recorded", "--again", "--dry-run")
     assert re.search(r"1 of 2 would be computed, about \d+ s", planned.stdout)
     line = "workbench recorded of-a-file --again -p corpus=PATH    # corpus: a-public-text"
     assert line in planned.stdout.splitlines()
     assert not list(all_runs(book, "toy"))
 
     before = read_recorded(book, "answers")
-    done = command("recorded", "--again", **ENVIRONMENT)
+    done = command("recorded", "--again")
     assert done.returncode == 0, done.stderr
     assert line in done.stdout.splitlines()
     assert len(list(all_runs(book, "toy"))) == 2
@@ -123,7 +122,7 @@ def test_stale_results_are_computed_in_order_and_recorded_as_they_were(book, com
     ]
     assert states(book) == {"answers": True, "rows": True, "of-a-file": False}
 
-    done = command("recorded", "of-a-file", "--again", "-p", f"corpus={book.root / 'text.txt'}", **ENVIRONMENT)
+    done = command("recorded", "of-a-file", "--again", "-p", f"corpus={book.root / 'text.txt'}")
     assert done.returncode == 0, done.stderr
     assert read_recorded(book, "of-a-file").record["public"] == {"corpus": "a-public-text"}
     assert states(book)["of-a-file"]
@@ -132,13 +131,13 @@ def test_stale_results_are_computed_in_order_and_recorded_as_they_were(book, com
 def test_a_failure_stops_no_other_result_and_leaves_the_old_one(book, command):
     write_chapters(book, toy="1 / 0", reader="1 + 1")
     before = {path.name: path.read_bytes() for path in (book.recorded / "answers").iterdir()}
-    done = command("recorded", "--again", **ENVIRONMENT)
+    done = command("recorded", "--again")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == ("workbench: answers: 2 of 2 points failed; the same line tries them again")
     assert {path.name: path.read_bytes() for path in (book.recorded / "answers").iterdir()} == before
     assert states(book)["rows"], "the other one is recorded"
     write_chapter(book.root, WRITER.replace("seed", "grain"), parameters=SIZES.replace("seed:", "grain:"), read=False)
-    done = command("recorded", "answers", "--again", **ENVIRONMENT)
+    done = command("recorded", "answers", "--again")
     assert done.returncode == 1
     assert "toy has no parameter seed" in done.stderr
     assert "misfit" in command("recorded").stdout

@@ -32,7 +32,6 @@ chapter.claim("Size is small", size, below=2)
 chapter.claim("Seed is a seed", seed, above=-1)
 """
 CHANGED = "print('says more')"
-WITHOUT_WARM_KERNELS = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "local-provisioner"}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def places(record: dict) -> list[tuple[int, int]]:
 
 def test_points_that_come_out_the_same_confirm_it_and_it_stays_stale(project, recorded, command):
     before = {path.name: path.read_bytes() for path in recorded.iterdir()}
-    done = command("confirm", "toy-sizes", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes")
     assert done.returncode == 0, done.stderr
     assert "Confirmed on 2 of 6 points at no commit on 20" in done.stdout
     outcome = confirmed(recorded)
@@ -81,15 +80,15 @@ def test_points_that_come_out_the_same_confirm_it_and_it_stays_stale(project, re
     assert outcome["metrics"] == 3
     assert {path.name: path.read_bytes() for path in recorded.iterdir() if path.name != "confirmed.json"} == before
     assert len(trace(project)) == 2
-    again = command("confirm", "toy-sizes", "--json", **WITHOUT_WARM_KERNELS)
+    again = command("confirm", "toy-sizes", "--json")
     assert json.loads(again.stdout)["points"] == outcome["points"]
     assert len(trace(project)) == 2, "what is computed at today's code is not computed twice"
     assert command("recorded", "--json").stdout.count('"state": "stale"') == 1
     assert command("recorded").stdout.split()[-1] == "same"
-    more = command("confirm", "toy-sizes", "--points", "3", **WITHOUT_WARM_KERNELS)
+    more = command("confirm", "toy-sizes", "--points", "3")
     assert more.returncode == 0
     assert places(confirmed(recorded))[:2] == places(outcome)
-    fewer = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    fewer = command("confirm", "toy-sizes", "--points", "1")
     assert "Confirmed on 3 of 6 points" in fewer.stdout, "nobody drops a point that was compared"
     measures(project, ("3 * size", "3.5 * size"))
     assert command("recorded").stdout.split()[-1] == "outdated", "what was compared is not what stands there now"
@@ -97,7 +96,7 @@ def test_points_that_come_out_the_same_confirm_it_and_it_stays_stale(project, re
 
 def test_what_differs_is_named_with_its_size_and_is_no_confirmation(project, recorded, command):
     measures(project, ("3 * size", "3.5 * size"), ("below=2", "below=0"), ('"kind", mode', '"kind", "odd"'))
-    done = command("confirm", "toy-sizes", "--points", "6", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "6")
     assert done.returncode == 1
     outcome = confirmed(recorded)
     (triple, kind) = outcome["differences"]
@@ -141,7 +140,7 @@ def test_the_page_says_that_it_is_confirmed_and_never_that_it_is_current(project
 
 
 def test_a_claim_that_held_in_some_points_agrees_while_its_counts_may_be_the_same(project, recorded, command):
-    done = command("confirm", "toy-sizes", "--points", "2", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "2")
     assert (done.returncode, confirmed(recorded)["claims"]) == (0, [])
 
 
@@ -160,7 +159,7 @@ def test_zero_is_a_choice_among_numbers_and_a_seed_is_none(project):
 
 def test_a_claim_that_held_everywhere_and_fails_now_differs(project, recorded, command):
     measures(project, ("above=-1", "above=100"))
-    done = command("confirm", "toy-sizes", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes")
     assert done.returncode == 1
     outcome = confirmed(recorded)
     assert outcome["differences"] == []
@@ -172,7 +171,7 @@ def test_a_claim_that_held_everywhere_and_fails_now_differs(project, recorded, c
 
 def test_a_metric_that_is_gone_differs_and_a_new_one_is_said(project, recorded, command):
     measures(project, ('record("kind"', 'record("sort"'))
-    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "1")
     assert done.returncode == 1
     outcome = confirmed(recorded)
     rows = {row["metric"]: (row["recorded"], row["now"]) for row in outcome["differences"]}
@@ -183,7 +182,7 @@ def test_a_metric_that_is_gone_differs_and_a_new_one_is_said(project, recorded, 
 
 def test_a_claim_in_other_words_is_said_and_is_no_difference(project, recorded, command):
     measures(project, ('claim("Seed is', 'claim("A seed is'))
-    done = command("confirm", "toy-sizes", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes")
     assert done.returncode == 0, done.stdout
     outcome = confirmed(recorded)
     assert outcome["unmatched"] == {
@@ -197,7 +196,7 @@ def test_a_claim_in_other_words_is_said_and_is_no_difference(project, recorded, 
 def test_a_claim_that_some_points_no_longer_make_differs(project, recorded, command):
     claim = 'chapter.claim("Seed is a seed"'
     measures(project, (claim, f"if size == 1:\n    {claim}"))
-    done = command("confirm", "toy-sizes", "--points", "6", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "6")
     assert done.returncode == 1
     assert {(claim["recorded"], claim["now"]) for claim in confirmed(recorded)["claims"]} == {("holds", "missing")}
 
@@ -205,7 +204,7 @@ def test_a_claim_that_some_points_no_longer_make_differs(project, recorded, comm
 def test_a_default_that_has_changed_keeps_its_recorded_value(project, recorded, command):
     parameters = PARAMETERS.replace('"slow"] = "fast"', '"slow"] = "slow"')
     edit_cell(project.notebooks / "toy.ipynb", "parameters", parameters)
-    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "1")
     assert done.returncode == 0, done.stdout
     assert confirmed(recorded)["kept"] == ["mode"]
     assert ", with the recorded `mode`: every metric and claim was the same" in done.stdout.replace("\n", " ")
@@ -231,13 +230,13 @@ def test_a_recorded_value_that_the_chapter_no_longer_takes_is_one_sentence(proje
 @pytest.mark.parametrize(("change", "same"), [("* (1 + 1e-8)", True), ("* (1 + 1e-4)", False)])
 def test_numbers_are_compared_to_six_digits(project, recorded, command, change, same):
     measures(project, ("3 * size", f"3 {change} * size"))
-    done = command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes", "--points", "1")
     assert (done.returncode == 0) == same
 
 
 def test_a_point_that_fails_is_exit_code_1_and_nothing_is_kept(project, recorded, command):
     measures(project, ("import time", "import time\n1 / 0"))
-    done = command("confirm", "toy-sizes", **WITHOUT_WARM_KERNELS)
+    done = command("confirm", "toy-sizes")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("workbench: 2 of 2 points failed")
     assert not (recorded / "confirmed.json").exists()
@@ -280,7 +279,7 @@ def test_a_record_without_definitions_can_be_confirmed_by_today_s_ingredients(pr
     del record["ingredients"]["definitions"]
     record["ingredients"]["modules"] = {"lib/x.py": "0"}
     (recorded / "sweep.json").write_text(json.dumps(record))
-    assert command("confirm", "toy-sizes", "--points", "1", **WITHOUT_WARM_KERNELS).returncode == 0
+    assert command("confirm", "toy-sizes", "--points", "1").returncode == 0
     assert len(confirmed(recorded)["change"]) == 64
 
 
@@ -318,7 +317,7 @@ def test_local_files_are_given_again_and_must_be_the_same(project, run, command)
         assert refused.returncode == 2, refused
         assert refused.stderr.startswith(f"workbench: {sentence}")
     assert not project.runs.exists() or not list(project.runs.glob("*/*/run.json"))
-    same = command("confirm", "local", "-p", f"corpus={text}", **WITHOUT_WARM_KERNELS)
+    same = command("confirm", "local", "-p", f"corpus={text}")
     assert same.returncode == 0, same.stderr
     assert "Confirmed on 1 of 1 point at" in same.stdout
     assert "text.txt" not in (project.recorded / "local" / "confirmed.json").read_text()

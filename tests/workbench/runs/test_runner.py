@@ -24,6 +24,7 @@ from workbench.runs.keys import content_key, ingredients
 from workbench.runs.runner import Limits, run_chapter
 from workbench.runs.store import all_runs
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 
 
