@@ -16,6 +16,7 @@ from workbench.parameters.contract import load_contract
 from workbench.runs.notebooks import accept_run
 from workbench.runs.runner import run_chapter
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 CLAIM = "chapter.claim('Size is below ten: size', size, below=10)"
 

@@ -21,6 +21,7 @@ from workbench.parameters.contract import load_contract
 from workbench.recorded.recording import record_result
 from workbench.sweeps.ended import find_sweep
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 CONFIG = """\
 title: A small book
 only_build_toc_files: true

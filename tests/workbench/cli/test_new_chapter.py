@@ -16,6 +16,7 @@ from workbench.cli import new_chapter
 from workbench.core.errors import RequestError
 from workbench.runs.executed import read_executed
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 CONTENTS = """\
 # What the book has, in its order
 format: jb-book

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from largemodels.data.corpora import sentences
 from largemodels.data.predictions import read_predictions
 from workbench.book.publish import read_edition
 from workbench.core.project import Project
+from workbench.kernels.warm import warm_kernels
 
 # Amounts, which nothing has to be learnt from here; models, data and rates are the edition's own.
 SMALLER = {
@@ -66,7 +68,7 @@ def wikitext(draw: random.Random) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A hub on which the edition's names are tiny, and the environment of a user of it who has built the corpus."""
+    """A hub on which the edition's names are tiny, in the environment of a user of it who has built the corpus."""
     home, draw = tmp_path_factory.mktemp("user"), random.Random(0)
     sentences("pydocs")
     (home / "cache").mkdir()
@@ -77,12 +79,18 @@ def hub(tmp_path_factory):
         served.add("models", GPT2, tiny_decoder(home / "decoder", FILM_WORDS, longest=512, tokens=390))
         served.add("datasets", SST2, tiny_glue(draw))
         served.add("datasets", WIKITEXT, wikitext(draw))
-        yield served, {**served.environment(home), "COLUMNS": "200"}
+        with pytest.MonkeyPatch.context() as patched:  # the kernels' libraries read the hub's address when imported
+            given = {**served.environment(home), "COLUMNS": "200"}
+            for name in os.environ.keys() - given.keys():
+                patched.delenv(name)
+            for name, value in given.items():
+                patched.setenv(name, value)
+            with warm_kernels(["sklearn", "transformers", "datasets"]):
+                yield served
 
 
 @pytest.mark.parametrize("chapter", [*sorted(SMALLER), "fine-tuning with sst2-bert.yml"])
 def test_the_chapter_runs_on_what_the_hub_gives_records_its_commits_and_keeps_its_answers(hub, root, tmp_path, chapter):
-    served, environment = hub
     chapter, _, kept = chapter.partition(" with ")
     if kept:
         parameters = root / "notebooks" / "params" / kept
@@ -91,13 +99,13 @@ def test_the_chapter_runs_on_what_the_hub_gives_records_its_commits_and_keeps_it
         parameters, given = tmp_path / "parameters.yml", read_edition(Project(root), "hub").chapters[chapter]
         parameters.write_text(yaml.safe_dump({**given, **SMALLER[chapter]}))
     command = [sys.executable, "-m", "workbench.cli.app", "run", chapter, "-f", str(parameters)]
-    environment = {**environment, "WORKBENCH_RUNS": str(tmp_path / "runs")}
+    environment = {**os.environ, "WORKBENCH_RUNS": str(tmp_path / "runs")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
 
     (path,) = (tmp_path / "runs").glob(f"{chapter}/*/run.json")
     ingredients = json.loads(path.read_text())["ingredients"]
-    commits = {name: repository.commit for (_, name), repository in served.repositories.items()}
+    commits = {name: repository.commit for (_, name), repository in hub.repositories.items()}
     from_hub = {name: value for name, value in given.items() if str(value).partition(":")[0] in commits}
     expected = {name: f"{value}@{commits[value.partition(':')[0]]}" for name, value in from_hub.items()}
     recorded = {**ingredients["checkpoints"], **ingredients["data"]}

@@ -11,6 +11,7 @@ from workbench.core.errors import RequestError
 from workbench.parameters.contract import load_contract
 from workbench.runs.notebooks import accept_run, staged
 
+pytestmark = pytest.mark.usefixtures("warm_server")
 BEGIN = "from workbench.chapter import begin\nchapter = begin()"
 
 
