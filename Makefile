@@ -31,7 +31,7 @@ epub: environment ## The book as an EPUB, of the same runs (EDITION=…)
 	@$(BIN)/workbench book --edition '$(EDITION)' --format epub
 
 test: environment ## Run every test, and the chapters under nbval (CHAPTER=… for those of one chapter)
-	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder tests $(if $(CHAPTER),-k '$(CHAPTER) or $(subst -,_,$(CHAPTER))')
+	$(BIN)/python -m pytest -n auto --dist loadscope tests $(if $(CHAPTER),-k '$(CHAPTER) or $(subst -,_,$(CHAPTER))')
 	$(BIN)/workbench check $(CHAPTER)
 
 lab: environment ## Open the chapters in JupyterLab

@@ -21,11 +21,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that take minutes: where one comes last, the other processes wait for it."""
-    items.sort(key=lambda item: item.path.name not in ("test_switches.py", "test_hub_edition.py", "test_book_axe.py"))
-
-
 def pytest_configure() -> None:
     """Let Ctrl-C reach what tests start: a shell starts background jobs deaf to it, and their children with them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
