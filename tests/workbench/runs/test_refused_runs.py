@@ -46,9 +46,21 @@ def folder(tmp_path):
     ("chapter", "parameters", "said"),
     [
         ("pretraining", ["corpus=text.txt"], "vocabulary_size: 4096 is more than the text supports"),
-        ("generation", [f"prompt={'array ' * 130}"], "tokens leave no room for two more in the 128"),
-        ("fine-tuning", ["dataset=numbers.csv", "labelled=4"], "labelled: 4 drawn examples hold fewer than two"),
-        ("domain-adaptation", ["source=numbers.csv", "target=moves.csv"], "target: its labels are down, up, and the"),
+        (
+            "generation",
+            [f"prompt={'array ' * 130}"],
+            "leave no room for two more in the 128 that the decoder trained here reads",
+        ),
+        (
+            "fine-tuning",
+            ["dataset=numbers.csv", "labelled=4"],
+            "labelled: 4 drawn examples hold fewer than two classes three times each",
+        ),
+        (
+            "domain-adaptation",
+            ["source=numbers.csv", "target=moves.csv"],
+            "target: its labels are down, up, and the source's are even, odd",
+        ),
         ("evaluation", ["predictions=answers.parquet", "chosen=c", "rival=b"], "chosen: there is no model c; there is"),
         ("compression", ["bits=9"], "bits: 9 is not between 2 and 8"),
         ("scaling", ["repetitions=2"], "repetitions: 2 is not at least 3"),
